@@ -1,0 +1,131 @@
+"""The label table: one row a picture, columns found by name.
+
+Columns: `file`, `identity`, `expression`, one for each action unit (`AU01_r` or `AU01`, 0 to 5) and
+`eyes_x eyes_y nose_x nose_y mouth_x mouth_y` (pixels of the picture, origin top left). Column order
+does not matter and a space after the comma, as OpenFace writes it, is ignored.
+"""
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
+from efgan_rt.errors import EfganError
+from train.models.config import REGION_SIZES
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Labels of N pictures.
+
+    `au` is float32 (N, K), 0 to 5; `points` maps a region to float32 (N, 2), x and y in pixels.
+    """
+
+    files: tuple[str, ...]
+    identities: tuple[str, ...]
+    expressions: tuple[str, ...]
+    au: FloatArray
+    points: dict[str, FloatArray]
+    au_names: tuple[str, ...] = AU_NAMES
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.files)
+
+    def where(self, keep: Callable[[str], bool]) -> "LabelTable":
+        """The rows whose identity is kept, in their order."""
+        rows = [i for i, identity in enumerate(self.identities) if keep(identity)]
+        return LabelTable(
+            tuple(self.files[i] for i in rows),
+            tuple(self.identities[i] for i in rows),
+            tuple(self.expressions[i] for i in rows),
+            self.au[rows],
+            {name: points[rows] for name, points in self.points.items()},
+            self.au_names,
+        )
+
+    def prototypes(self, names: Sequence[str] | None = None) -> dict[str, FloatArray]:
+        """The mean AU vector (K,) of each named expression; `mixed` is no expression."""
+        wanted = names or sorted(set(self.expressions) - {"mixed", ""})
+        found = {}
+        for name in wanted:
+            rows = [i for i, expression in enumerate(self.expressions) if expression == name]
+            if not rows:
+                known = " ".join(sorted(set(self.expressions)))
+                raise EfganError(f"no picture is labelled '{name}'; the table has {known}")
+            found[name] = self.au[rows].mean(axis=0).astype(np.float32)
+        return found
+
+
+def read_labels(path: Path, au_names: Sequence[str] = AU_NAMES) -> LabelTable:
+    """Reads a label table.
+
+    Raises:
+        EfganError: the file cannot be read, lacks a column, or holds a value that is not a number
+            or not in 0 to 5; the message names the row and the column.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle, skipinitialspace=True)
+            columns = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = columns
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise EfganError(f"{path}: the label table cannot be read: {error}") from error
+    au_columns = {name: _column_of(name, columns, path) for name in au_names}
+    point_columns = [f"{region}_{axis}" for region in REGION_SIZES for axis in "xy"]
+    missing = [n for n in ("file", "identity", "expression", *point_columns) if n not in columns]
+    if missing:
+        raise EfganError(f"{path}: columns missing: {' '.join(missing)}")
+    if not rows:
+        raise EfganError(f"{path}: the label table has no rows")
+
+    def number(row: dict[str, str], line: int, column: str) -> float:
+        try:
+            value = float(row[column])
+        except (TypeError, ValueError):
+            value = float("nan")
+        if not np.isfinite(value):
+            raise EfganError(
+                f"{path}, row {line}: {column} is '{row[column]}', expected a number"
+            )
+        return value
+
+    au = np.array(
+        [[number(row, i, column) for column in au_columns.values()] for i, row in enumerate(rows)],
+        dtype=np.float32,
+    )
+    if au.min() < 0 or au.max() > MAX_INTENSITY:
+        row_index, unit = np.argwhere((au < 0) | (au > MAX_INTENSITY))[0]
+        raise EfganError(
+            f"{path}, row {row_index}: {au_names[unit]} is {au[row_index, unit]:g}, "
+            "expected OpenFace's scale from 0 to 5"
+        )
+    return LabelTable(
+        tuple(row["file"] for row in rows),
+        tuple(row["identity"] for row in rows),
+        tuple(row["expression"] for row in rows),
+        au,
+        {
+            region: np.array(
+                [
+                    [number(row, i, f"{region}_{axis}") for axis in "xy"]
+                    for i, row in enumerate(rows)
+                ],
+                dtype=np.float32,
+            )
+            for region in REGION_SIZES
+        },
+        tuple(au_names),
+    )
+
+
+def _column_of(au: str, columns: Sequence[str], path: Path) -> str:
+    """The column of an action unit: OpenFace's intensity column, or the bare name."""
+    for candidate in (f"{au}_r", au):
+        if candidate in columns:
+            return candidate
+    raise EfganError(f"{path}: no column {au}_r; the model is to be trained on {au}")

@@ -1,0 +1,91 @@
+"""The losses of equations 1 to 8, each under its equation (paper, supplement, section 6).
+
+Misprints as read here: equations 3 and 7 are WGAN-GP, without the logarithm; the generator's term
+of equation 7 is over interpolated action units. Action units enter every loss divided by 5.
+Pictures are (B, 3, H, W) in [-1, 1]; every loss is a scalar to be minimised.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Reduction = Literal["mean", "sum"]
+NormOrMean = Literal["norm", "mean"]
+
+
+def critic_loss(real_score: Tensor, fake_score: Tensor) -> Tensor:
+    """Equation 3, the critic's side without the penalty: real scores up, fake scores down."""
+    return fake_score.mean() - real_score.mean()
+
+
+def generator_adversarial_loss(fake_score: Tensor) -> Tensor:
+    """Equation 3, the generator's side."""
+    return -fake_score.mean()
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: torch.Generator
+) -> Tensor:
+    """Equation 3, last term: the critic's slope between real and fake samples is to be 1.
+
+    Args:
+        critic: scores (B,) of a batch.
+        real: a batch; the first dimension is B.
+        fake: a batch of the same shape.
+        rng: draws the mixing weight of each sample.
+
+    Source: Gulrajani et al. 2017, with the weight (10) applied by the caller.
+    """
+    weight_shape = (len(real),) + (1,) * (real.dim() - 1)
+    weight = torch.rand(weight_shape, generator=rng).to(real.device)
+    mixed = (weight * real + (1 - weight) * fake).detach().requires_grad_()
+    (slope,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
+    return ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+
+def condition_loss(read_au: Tensor, wanted_au: Tensor, reduction: Reduction) -> Tensor:
+    """Equation 4: squared error of action units (B, K), both divided by 5.
+
+    The equation does not say whether the squared norm is a sum or a mean over the K units, and its
+    weight of 3000 means nothing until one is chosen; hence the switch.
+    """
+    squared = (read_au.float() - wanted_au.float()) ** 2
+    return squared.sum(dim=1).mean() if reduction == "sum" else squared.mean()
+
+
+def content_loss(recovered: Tensor, original: Tensor) -> Tensor:
+    """Equation 5: mean absolute difference after editing there and back."""
+    return (recovered - original).abs().mean()
+
+
+def attention_loss(attentions: Iterable[Tensor], reduction: NormOrMean) -> Tensor:
+    """Equation 6, over the attentions (B, 1, h, w) of all branches: sparse ones are better.
+
+    `norm` is the Euclidean norm of each map as printed, averaged over the batch; `mean` the mean.
+    """
+    maps = [a.float() for a in attentions]
+    if reduction == "norm":
+        return torch.stack([a.flatten(1).norm(dim=1).mean() for a in maps]).sum()
+    return torch.stack([a.mean() for a in maps]).sum()
+
+
+def interpolation_loss(interpolated: Tensor, pseudo_target: Tensor) -> Tensor:
+    """Equation 7, first term: the norm of the distance to linear interpolation, (B, K) over 5."""
+    return (interpolated - pseudo_target).norm(dim=1).mean()
+
+
+def paired_loss(edit: Tensor, truth: Tensor, chosen: Tensor | None = None) -> Tensor:
+    """Mean absolute difference to the same person's real picture (ours, for paired data).
+
+    Args:
+        edit: (B, 3, h, w).
+        truth: the same shape.
+        chosen: bool (B,), the samples that have a truth; None is all.
+    """
+    difference = (edit - truth).abs().flatten(1).mean(dim=1)
+    if chosen is None:
+        return difference.mean()
+    weight = chosen.to(difference.dtype)
+    return (difference * weight).sum() / weight.sum().clamp(min=1)

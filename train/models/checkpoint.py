@@ -1,0 +1,198 @@
+"""The checkpoint: weights, what they mean, and how they were made.
+
+Two files carry the same content. A training writes `.pt` (everything, with optimisers under
+`training_state` so that it resumes exactly), always read with `weights_only=True`, so a checkpoint
+cannot run code. `.safetensors` holds the inference networks in half precision, with the rest as
+JSON in its header: small enough to ship.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from efgan_rt.action_units import FloatArray
+from efgan_rt.errors import EfganError
+from train.models.cascade import CascadeEFGAN
+from train.models.config import ModelConfig
+from train.models.discriminators import ImageDiscriminator
+
+FORMAT: Final = "efgan-rt checkpoint 1"
+
+
+@dataclass
+class InferenceNetworks:
+    """What an edit needs: the cascade (with its Interpolator) and the action-unit reader."""
+
+    cascade: CascadeEFGAN
+    au_reader: ImageDiscriminator
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint's content, all but the networks' wiring.
+
+    `weights` has `cascade.*` and `au_reader.*` entries without spectral-norm parametrisations;
+    `training` records data, licences, recipe, steps and losses; `training_state` is what a resumed
+    training needs (None in what ships).
+    """
+
+    config: ModelConfig
+    weights: dict[str, Tensor]
+    expressions: dict[str, FloatArray]
+    training: dict[str, Any] = field(default_factory=dict)
+    alignment: dict[str, Any] | None = None  # five-point template and its detector, if known
+    training_state: dict[str, Any] | None = None
+
+    def build(self) -> InferenceNetworks:
+        """The networks with their weights, in evaluation mode.
+
+        Raises:
+            EfganError: the weights do not fit the config.
+        """
+        networks = empty_networks(self.config)
+        try:
+            for name, module in (("cascade", networks.cascade), ("au_reader", networks.au_reader)):
+                prefix = f"{name}."
+                state = {
+                    k.removeprefix(prefix): v.float()
+                    for k, v in self.weights.items()
+                    if k.startswith(prefix)
+                }
+                module.load_state_dict(state)
+        except RuntimeError as error:
+            raise EfganError(f"the checkpoint's weights do not fit its config: {error}") from error
+        return networks
+
+
+def empty_networks(config: ModelConfig) -> InferenceNetworks:
+    """Networks of a config without spectral norm, ready for `load_state_dict`."""
+    au_reader = ImageDiscriminator(
+        config.critic_width,
+        config.face_bottlenecks,
+        au_count=config.au_count,
+        crop_px=config.crop_px,
+        spectral_norm=False,
+    )
+    plain = ModelConfig.from_dict(config.to_dict() | {"spectral_norm": False})
+    return InferenceNetworks(CascadeEFGAN(plain).eval(), au_reader.eval())
+
+
+@torch.no_grad()
+def plain_weights(module: nn.Module) -> dict[str, Tensor]:
+    """A module's weights with every spectral norm folded; the module itself is left alone."""
+    training = module.training
+    module.eval()  # in training mode, reading a normalised weight would advance its power iteration
+    weights = {}
+    for path, layer in module.named_modules():
+        if parametrize.is_parametrized(layer):
+            for name in layer.parametrizations:  # type: ignore[union-attr]
+                weights[f"{path}.{name}"] = getattr(layer, name).detach().clone()
+    for name, value in module.state_dict().items():
+        if ".parametrizations." not in name:
+            weights[name] = value.detach().clone()
+    module.train(training)
+    return weights
+
+
+def save_pt(checkpoint: Checkpoint, path: Path) -> None:
+    """Writes a `.pt`, first beside its place and then renamed, so that none is ever half there."""
+    content = {
+        "format": FORMAT,
+        "config": checkpoint.config.to_dict(),
+        "weights": checkpoint.weights,
+        "expressions": {k: v.tolist() for k, v in checkpoint.expressions.items()},
+        "training": checkpoint.training,
+        "alignment": checkpoint.alignment,
+        "training_state": checkpoint.training_state,
+    }
+    temporary = path.with_name(path.name + ".part")
+    torch.save(content, temporary)
+    temporary.replace(path)
+
+
+def save_safetensors(checkpoint: Checkpoint, path: Path) -> None:
+    """Writes the inference networks in half precision, everything else in the header."""
+    header = {
+        "config": checkpoint.config.to_dict(),
+        "expressions": {k: v.tolist() for k, v in checkpoint.expressions.items()},
+        "training": checkpoint.training,
+        "alignment": checkpoint.alignment,
+    }
+    weights = {k: v.to(torch.float16).contiguous() for k, v in checkpoint.weights.items()}
+    temporary = path.with_name(path.name + ".part")
+    save_file(weights, temporary, metadata={"format": FORMAT, "checkpoint": json.dumps(header)})
+    temporary.replace(path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Reads a `.pt` or a `.safetensors`.
+
+    Raises:
+        EfganError: the file is missing, is not a checkpoint of this project, is truncated, or lacks
+            something; the message says what.
+    """
+    if not path.is_file():
+        raise EfganError(f"{path}: no such checkpoint")
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pt(path)
+    try:
+        config = ModelConfig.from_dict(content["config"])
+        expressions = {
+            name: np.asarray(values, dtype=np.float32)
+            for name, values in content["expressions"].items()
+        }
+        weights = content["weights"]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise EfganError(f"{path}: the checkpoint lacks or garbles {error}") from error
+    for name, values in expressions.items():
+        if values.shape != (config.au_count,):
+            raise EfganError(
+                f"{path}: expression '{name}' has {values.size} action units, "
+                f"the model has {config.au_count}"
+            )
+    return Checkpoint(
+        config,
+        weights,
+        expressions,
+        content.get("training") or {},
+        content.get("alignment"),
+        content.get("training_state"),
+    )
+
+
+def _read_pt(path: Path) -> Mapping[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds; each means the file is not a plain one
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise EfganError(
+            f"{path}: not a checkpoint of efgan-rt, or truncated ({reason[:120]})"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise EfganError(f"{path}: found format '{found}', expected '{FORMAT}'")
+    return content
+
+
+def _read_safetensors(path: Path) -> Mapping[str, Any]:
+    try:
+        with safe_open(path, framework="pt") as handle:
+            metadata = handle.metadata() or {}
+            weights = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise EfganError(f"{path}: not a safetensors file, or truncated ({error})") from error
+    if metadata.get("format") != FORMAT:
+        raise EfganError(f"{path}: found format '{metadata.get('format')}', expected '{FORMAT}'")
+    try:
+        header = json.loads(metadata["checkpoint"])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise EfganError(f"{path}: the header cannot be read: {error}") from error
+    return {**header, "weights": weights}

@@ -1,0 +1,155 @@
+"""Everything a training changes as it goes, and how it is saved and taken up again."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from efgan_rt.action_units import FloatArray
+from efgan_rt.errors import EfganError
+from train.data.faces import FaceSet
+from train.models.cascade import CascadeEFGAN
+from train.models.checkpoint import Checkpoint, plain_weights
+from train.models.config import ModelConfig
+from train.models.discriminators import Discriminators, ImageDiscriminator
+from train.recipe import Recipe
+
+
+@dataclass
+class TrainingState:
+    """The networks, the optimisers of the running phase, and where the training stands."""
+
+    recipe: Recipe
+    config: ModelConfig
+    device: torch.device
+    cascade: CascadeEFGAN
+    critics: Discriminators
+    average: "InferenceAverage | None"  # None where the recipe averages nothing
+    rng: torch.Generator  # on the CPU, so that draws do not depend on the device
+    phase: int = 0
+    step: int = 0  # finished steps of the phase
+    optimizers: dict[str, torch.optim.Optimizer] = field(default_factory=dict)
+    pictures_seen: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def start(cls, recipe: Recipe, faces: FaceSet, device: torch.device) -> "TrainingState":
+        """Fresh networks, initialised from the recipe's seed."""
+        torch.manual_seed(recipe.seed)
+        model = recipe.model
+        config = ModelConfig(
+            width=model.width,
+            residual_blocks=model.residual_blocks,
+            stages=model.stages,
+            regions=faces.region_boxes(model.regions),
+            residual_refiner=model.residual_refiner,
+            critic_width=model.critic_width,
+            interpolator_width=model.interpolator_width,
+            spectral_norm=model.spectral_norm,
+            crop_px=faces.crop_px,
+            au_names=faces.table.au_names,
+        )
+        cascade, critics = CascadeEFGAN(config).to(device), Discriminators(config).to(device)
+        if recipe.channels_last:
+            cascade.to(memory_format=torch.channels_last)
+            critics.to(memory_format=torch.channels_last)
+        average = InferenceAverage(cascade, critics.final) if recipe.ema_decay else None
+        rng = torch.Generator().manual_seed(recipe.seed)
+        return cls(recipe, config, device, cascade, critics, average, rng)
+
+    def to_layout(self, image: Tensor) -> Tensor:
+        """A picture in the memory layout that the recipe asks for."""
+        if self.recipe.channels_last:
+            return image.to(memory_format=torch.channels_last)
+        return image
+
+    def autocast(self) -> torch.autocast:
+        """The context in which networks run forward."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bf16)
+
+    def to_checkpoint(
+        self, expressions: dict[str, FloatArray], record: dict[str, Any], *, resumable: bool
+    ) -> Checkpoint:
+        """The averaged weights (else the last ones) for inference, and all else for resuming."""
+        cascade = self.average.cascade if self.average else self.cascade
+        au_reader = self.average.au_reader if self.average else self.critics.final
+        weights = {f"cascade.{k}": v.cpu() for k, v in plain_weights(cascade).items()}
+        weights |= {f"au_reader.{k}": v.cpu() for k, v in plain_weights(au_reader).items()}
+        state = None
+        if resumable:
+            state = {
+                "recipe": self.recipe.to_dict(),
+                "cascade": self.cascade.state_dict(),
+                "critics": self.critics.state_dict(),
+                "average": self.average.state_dict() if self.average else None,
+                "rng": self.rng.get_state(),
+                "phase": self.phase,
+                "step": self.step,
+                "optimizers": {k: o.state_dict() for k, o in self.optimizers.items()},
+                "pictures_seen": self.pictures_seen,
+                "seconds": self.seconds,
+            }
+        return Checkpoint(self.config, weights, expressions, record, None, state)
+
+    def restore(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Takes up where a checkpoint stopped; the optimisers' states are returned.
+
+        The caller hands those to the optimisers once the phase has made them.
+
+        Raises:
+            EfganError: the checkpoint is of another recipe or model, or holds no training state.
+        """
+        state = checkpoint.training_state
+        if state is None:
+            raise EfganError(
+                "the checkpoint holds weights only; resume from the `latest.pt` of a training"
+            )
+        if checkpoint.config != self.config or _plain(state["recipe"]) != _plain(
+            self.recipe.to_dict()
+        ):
+            raise EfganError(
+                "the checkpoint was made by another recipe or on other pictures, so continuing "
+                "would not be the same training; start anew with another --out"
+            )
+        self.cascade.load_state_dict(state["cascade"])
+        self.critics.load_state_dict(state["critics"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
+        self.rng.set_state(state["rng"])
+        self.phase, self.step = state["phase"], state["step"]
+        self.pictures_seen, self.seconds = state["pictures_seen"], state["seconds"]
+        return dict(state["optimizers"])
+
+
+class InferenceAverage(nn.Module):
+    """Exponential moving average of the networks that are used after the training."""
+
+    def __init__(self, cascade: CascadeEFGAN, au_reader: ImageDiscriminator) -> None:
+        super().__init__()
+        self.cascade: CascadeEFGAN = copy.deepcopy(cascade).eval().requires_grad_(False)
+        self.au_reader: ImageDiscriminator = (
+            copy.deepcopy(au_reader).eval().requires_grad_(False)
+        )
+
+    @torch.no_grad()
+    def follow(self, average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+        """Moves one averaged network towards the trained one.
+
+        The decay is shortened in the first steps, so that the start is forgotten at once.
+        """
+        decay = min(decay, (1 + step) / (10 + step))
+        targets, sources = list(average.parameters()), list(network.parameters())
+        torch._foreach_lerp_(targets, [p.detach() for p in sources], 1 - decay)
+        for target, source in zip(average.buffers(), network.buffers(), strict=True):
+            target.copy_(source)
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, so that a recipe compares equal after a round trip through a file."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
