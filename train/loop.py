@@ -179,7 +179,7 @@ def _record(state: TrainingState) -> dict[str, Any]:
         "step": state.step,
         "pictures_seen": state.pictures_seen,
         "seconds": round(state.seconds, 1),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a subclass of str that a checkpoint may not hold
         "device": str(state.device),
     }
 

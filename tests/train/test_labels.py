@@ -1,0 +1,79 @@
+"""The label table: columns by name, and a clear sentence for what is wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from efgan_rt.action_units import AU_NAMES
+from efgan_rt.errors import EfganError
+from train.data.labels import read_labels
+
+POINTS = ["eyes_x", "eyes_y", "nose_x", "nose_y", "mouth_x", "mouth_y"]
+COLUMNS = ["file", "identity", "expression", *(f"{n}_r" for n in AU_NAMES), *POINTS]
+
+
+def write_table(path: Path, columns: list[str], rows: list[dict[str, str]], comma: str) -> Path:
+    lines = [comma.join(columns)]
+    lines += [comma.join(row.get(c, "1.0") for c in columns) for row in rows]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def row(name: str, **values: str) -> dict[str, str]:
+    return {"file": f"{name}.jpg", "identity": name, "expression": "happy"} | values
+
+
+def test_columns_are_found_by_name_whatever_their_order(tmp_path: Path) -> None:
+    path = write_table(
+        tmp_path / "t.csv", COLUMNS[::-1], [row("a", AU12_r="4.5", mouth_y="99")], ", "
+    )
+    table = read_labels(path)
+    assert table.files == ("a.jpg",)
+    assert table.au[0, AU_NAMES.index("AU12")] == 4.5
+    assert table.points["mouth"][0].tolist() == [1.0, 99.0]
+
+
+def test_prototypes_are_means_and_mixed_is_no_expression(tmp_path: Path) -> None:
+    rows = [row("a", AU12_r="2"), row("b", AU12_r="4"), row("c", expression="mixed", AU12_r="5")]
+    prototypes = read_labels(write_table(tmp_path / "t.csv", COLUMNS, rows, ",")).prototypes()
+    assert list(prototypes) == ["happy"]
+    assert prototypes["happy"][AU_NAMES.index("AU12")] == 3.0
+    assert prototypes["happy"].dtype == np.float32
+
+
+def test_a_prototype_that_no_picture_has_is_named(tmp_path: Path) -> None:
+    table = read_labels(write_table(tmp_path / "t.csv", COLUMNS, [row("a")], ","))
+    with pytest.raises(EfganError, match="no picture is labelled 'bored'; the table has happy"):
+        table.prototypes(["bored"])
+
+
+def test_people_can_be_left_out(tmp_path: Path) -> None:
+    table = read_labels(write_table(tmp_path / "t.csv", COLUMNS, [row("a"), row("b")], ","))
+    kept = table.where(lambda who: who != "a")
+    assert kept.identities == ("b",) and kept.au.shape == (1, 17)
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "message"),
+    [
+        ([c for c in COLUMNS if c != "AU12_r"], {}, "no column AU12_r"),
+        ([c for c in COLUMNS if c != "mouth_x"], {}, "columns missing: mouth_x"),
+        (COLUMNS, {"AU04_r": "strong"}, "row 0: AU04_r is 'strong', expected a number"),
+        (COLUMNS, {"AU04_r": "7"}, "row 0: AU04 is 7, expected OpenFace's scale from 0 to 5"),
+        (COLUMNS, {"nose_x": "nan"}, "nose_x is 'nan', expected a number"),
+    ],
+)
+def test_a_table_that_cannot_be_used_says_why(
+    tmp_path: Path, columns: list[str], values: dict[str, str], message: str
+) -> None:
+    path = write_table(tmp_path / "t.csv", columns, [row("a", **values)], ",")
+    with pytest.raises(EfganError, match=message):
+        read_labels(path)
+
+
+def test_an_empty_and_a_missing_table_say_so(tmp_path: Path) -> None:
+    with pytest.raises(EfganError, match="has no rows"):
+        read_labels(write_table(tmp_path / "t.csv", COLUMNS, [], ","))
+    with pytest.raises(EfganError, match="cannot be read"):
+        read_labels(tmp_path / "none.csv")

@@ -1,0 +1,109 @@
+"""The loop: it learns, it resumes exactly, and it stops with a sentence."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+from efgan_rt.errors import EfganError
+from train.data.faces import FaceSet
+from train.loop import Intervals, Progress, train
+from train.models.checkpoint import load_checkpoint
+from train.recipe import Recipe, read_recipe
+
+QUIET = Intervals(log=1, samples=1000, checkpoint=1000)
+
+
+@pytest.fixture(scope="module")
+def toy_recipe() -> Recipe:
+    """The shipped recipe's phases, shrunk: 8 channels, 3 steps each, batches of 2."""
+    recipe = read_recipe("rendered-w16")
+    phases = tuple(dataclasses.replace(p, steps=3, batch=2) for p in recipe.phases)
+    model = dataclasses.replace(recipe.model, width=8, residual_blocks=1, critic_width=8)
+    return dataclasses.replace(recipe, phases=phases, model=model)
+
+
+def test_resuming_anywhere_equals_never_having_stopped(
+    toy_recipe: Recipe, toy_faces: FaceSet, tmp_path: Path
+) -> None:
+    whole = load_checkpoint(train(toy_recipe, toy_faces, tmp_path / "whole", intervals=QUIET))
+    out = tmp_path / "pieces"
+    train(toy_recipe, toy_faces, out, intervals=QUIET, stop_after=2)  # within the first phase
+    train(toy_recipe, toy_faces, out, intervals=QUIET, stop_after=3, resume=True)  # the second
+    train(toy_recipe, toy_faces, out, intervals=QUIET, stop_after=2, resume=True)  # the third
+    pieces = load_checkpoint(train(toy_recipe, toy_faces, out, intervals=QUIET, resume=True))
+    assert whole.training_state is not None and pieces.training_state is not None
+    for part in ("cascade", "critics", "average"):
+        for name, value in whole.training_state[part].items():
+            assert torch.equal(value, pieces.training_state[part][name]), f"{part}.{name}"
+    assert pieces.training_state["pictures_seen"] == 18
+
+
+def test_a_warm_up_brings_edits_nearer_to_the_truth(
+    toy_recipe: Recipe, toy_faces: FaceSet, tmp_path: Path
+) -> None:
+    warm_up = dataclasses.replace(toy_recipe.phases[1], steps=60, batch=4, learning_rate=2e-3)
+    recipe = dataclasses.replace(toy_recipe, phases=(warm_up,))
+    seen: list[float] = []
+    train(
+        recipe,
+        toy_faces,
+        tmp_path / "run",
+        intervals=QUIET,
+        on_progress=lambda p: seen.append(p.losses["final"]),
+    )
+    assert sum(seen[-10:]) < 0.5 * sum(seen[:10])
+
+
+def test_a_run_leaves_a_log_a_grid_and_weights(
+    toy_recipe: Recipe, toy_faces: FaceSet, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    reports: list[Progress] = []
+    train(toy_recipe, toy_faces, out, intervals=QUIET, on_progress=reports.append)
+    lines = [json.loads(line) for line in (out / "losses.jsonl").read_text().splitlines()]
+    assert [line["phase"] for line in lines] == ["au_head"] * 3 + ["warm_up"] * 3 + [
+        "adversarial"
+    ] * 3
+    assert {"wasserstein", "penalty", "au_fake", "content", "paired"} <= set(lines[-1])
+    assert (reports[-1].phase_number, reports[-1].step, reports[-1].steps) == (3, 3, 3)
+    grid = cv2.imread(str(out / "samples" / "3-adversarial-000003.png"))
+    assert grid.shape == (2 * 3 * 128, 5 * 128, 3)  # picture and attention of 3 people, 4 targets
+    assert (out / "weights.safetensors").stat().st_size < (out / "latest.pt").stat().st_size
+    assert load_checkpoint(out / "weights.safetensors").training["pictures_seen"] == 18
+
+
+def test_the_papers_phase_runs_unpaired(
+    toy_recipe: Recipe, toy_faces: FaceSet, tmp_path: Path
+) -> None:
+    (phase,) = read_recipe("paper").phases
+    phase = dataclasses.replace(phase, steps=1, epochs=0, critic_updates=2)
+    recipe = dataclasses.replace(toy_recipe, phases=(phase,), bf16=False, ema_decay=0.0)
+    train(recipe, toy_faces, tmp_path / "run", intervals=QUIET)
+    line = json.loads((tmp_path / "run" / "losses.jsonl").read_text())
+    assert "paired" not in line and line["content"] > 0
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_the_step_named(
+    toy_recipe: Recipe, toy_faces: FaceSet, tmp_path: Path
+) -> None:
+    toy_faces.au[:] = float("nan")
+    with pytest.raises(EfganError, match="phase au_head, step 0: the loss is nan"):
+        train(toy_recipe, toy_faces, tmp_path / "run", intervals=QUIET)
+
+
+def test_a_run_directory_is_neither_overwritten_nor_resumed_by_mistake(
+    toy_recipe: Recipe, toy_faces: FaceSet, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(EfganError, match="nothing to resume"):
+        train(toy_recipe, toy_faces, out, resume=True)
+    train(toy_recipe, toy_faces, out, intervals=QUIET, stop_after=1)
+    with pytest.raises(EfganError, match="exists: add --resume"):
+        train(toy_recipe, toy_faces, out)
+    other = dataclasses.replace(toy_recipe, seed=99)
+    with pytest.raises(EfganError, match="made by another recipe"):
+        train(other, toy_faces, out, resume=True)
