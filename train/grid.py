@@ -38,7 +38,13 @@ def write_grid(
             target = torch.from_numpy(au)[None].to(faces.device)
             edit = cascade(image, source, target)[-1]
             edits.append(to_bytes(edit.final)[0].cpu().numpy())
-            attention = cascade.stages[-1].attention(edit.initial)[0, 0].float().cpu().numpy()
+            attention = (
+                cascade.stage(len(cascade.stages))
+                .attention(edit.initial)[0, 0]
+                .float()
+                .cpu()
+                .numpy()
+            )
             level = np.round(255 * attention).astype(np.uint8)
             maps.append(np.repeat(level[:, :, None], 3, axis=2))
         lines += [np.hstack(edits), np.hstack(maps)]

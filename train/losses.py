@@ -42,7 +42,8 @@ def gradient_penalty(
     weight = torch.rand(weight_shape, generator=rng).to(real.device)
     mixed = (weight * real + (1 - weight) * fake).detach().requires_grad_()
     (slope,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
-    return ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
+    excess: Tensor = slope.flatten(1).norm(dim=1) - 1
+    return (excess**2).mean()
 
 
 def condition_loss(read_au: Tensor, wanted_au: Tensor, reduction: Reduction) -> Tensor:
@@ -73,7 +74,8 @@ def attention_loss(attentions: Iterable[Tensor], reduction: NormOrMean) -> Tenso
 
 def interpolation_loss(interpolated: Tensor, pseudo_target: Tensor) -> Tensor:
     """Equation 7, first term: the norm of the distance to linear interpolation, (B, K) over 5."""
-    return (interpolated - pseudo_target).norm(dim=1).mean()
+    distance: Tensor = (interpolated - pseudo_target).norm(dim=1)
+    return distance.mean()
 
 
 def paired_loss(edit: Tensor, truth: Tensor, chosen: Tensor | None = None) -> Tensor:

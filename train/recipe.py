@@ -123,7 +123,9 @@ T = TypeVar("T")
 def recipe_names() -> list[str]:
     """Names of the recipes that come with the package."""
     folder = resources.files("train") / "recipes"
-    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+    return sorted(
+        f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")
+    )
 
 
 def read_recipe(name_or_path: str) -> Recipe:

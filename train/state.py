@@ -53,8 +53,8 @@ class TrainingState:
         )
         cascade, critics = CascadeEFGAN(config).to(device), Discriminators(config).to(device)
         if recipe.channels_last:
-            cascade.to(memory_format=torch.channels_last)
-            critics.to(memory_format=torch.channels_last)
+            for network in (cascade, critics):
+                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = InferenceAverage(cascade, critics.final) if recipe.ema_decay else None
         rng = torch.Generator().manual_seed(recipe.seed)
         return cls(recipe, config, device, cascade, critics, average, rng)
@@ -129,9 +129,7 @@ class InferenceAverage(nn.Module):
     def __init__(self, cascade: CascadeEFGAN, au_reader: ImageDiscriminator) -> None:
         super().__init__()
         self.cascade: CascadeEFGAN = copy.deepcopy(cascade).eval().requires_grad_(False)
-        self.au_reader: ImageDiscriminator = (
-            copy.deepcopy(au_reader).eval().requires_grad_(False)
-        )
+        self.au_reader: ImageDiscriminator = copy.deepcopy(au_reader).eval().requires_grad_(False)
 
     @torch.no_grad()
     def follow(self, average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
@@ -140,8 +138,9 @@ class InferenceAverage(nn.Module):
         The decay is shortened in the first steps, so that the start is forgotten at once.
         """
         decay = min(decay, (1 + step) / (10 + step))
-        targets, sources = list(average.parameters()), list(network.parameters())
-        torch._foreach_lerp_(targets, [p.detach() for p in sources], 1 - decay)
+        targets: list[Tensor] = list(average.parameters())
+        sources: list[Tensor] = [p.detach() for p in network.parameters()]
+        torch._foreach_lerp_(targets, sources, 1 - decay)
         for target, source in zip(average.buffers(), network.buffers(), strict=True):
             target.copy_(source)
 

@@ -20,7 +20,7 @@ AU_OF = {
 
 
 def draw_face(person: int, expression: str) -> np.ndarray:
-    """A face of ellipses, RGB (128, 128, 3): the mouth follows AU12 and AU26, the skin the person."""
+    """A face of ellipses, RGB: the mouth follows AU12, AU14 and AU26, the skin the person."""
     au = AU_OF[expression]
     picture = np.full((128, 128, 3), (40 + 30 * person, 90, 120), np.uint8)
     cv2.ellipse(picture, (64, 64), (44, 56), 0, 0, 360, (225, 180 - 15 * person, 150), -1)

@@ -80,7 +80,7 @@ def test_folding_the_spectral_norm_leaves_the_network_as_it_was(
 
 def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
     class Payload:
-        def __reduce__(self) -> tuple:
+        def __reduce__(self) -> tuple[object, ...]:
             return (Path.touch, (tmp_path / "ran",))
 
     path = tmp_path / "evil.pt"

@@ -71,7 +71,11 @@ def test_a_run_leaves_a_log_a_grid_and_weights(
     assert {"wasserstein", "penalty", "au_fake", "content", "paired"} <= set(lines[-1])
     assert (reports[-1].phase_number, reports[-1].step, reports[-1].steps) == (3, 3, 3)
     grid = cv2.imread(str(out / "samples" / "3-adversarial-000003.png"))
-    assert grid.shape == (2 * 3 * 128, 5 * 128, 3)  # picture and attention of 3 people, 4 targets
+    assert grid is not None and grid.shape == (
+        2 * 3 * 128,
+        5 * 128,
+        3,
+    )  # picture and attention of 3 people, 4 targets
     assert (out / "weights.safetensors").stat().st_size < (out / "latest.pt").stat().st_size
     assert load_checkpoint(out / "weights.safetensors").training["pictures_seen"] == 18
 

@@ -152,7 +152,7 @@ def test_a_region_that_would_stick_out_is_moved_inside() -> None:
         ({"regions": {"nose": RegionBox(0, 0, 41, 48)}}, "divisible by 4"),
     ],
 )
-def test_a_config_that_makes_no_sense_is_refused(changes: dict, message: str) -> None:
+def test_a_config_that_makes_no_sense_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(EfganError, match=message):
         toy_config(**changes)
 

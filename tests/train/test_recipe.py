@@ -62,5 +62,5 @@ def test_a_slip_in_a_recipe_is_named(tmp_path: Path, text: str, message: str) ->
 
 
 def test_an_unknown_recipe_lists_those_there_are() -> None:
-    with pytest.raises(EfganError, match="no recipe 'papr'; there are .*paper"):
+    with pytest.raises(EfganError, match=r"no recipe 'papr'; there are .*paper"):
         read_recipe("papr")

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from efgan_rt.errors import EfganError
+from efgan_rt.images import Picture, read_picture, to_crop
 from train.data.labels import LabelTable
 from train.models.cascade import to_unit_range
 from train.models.config import REGION_SIZES, RegionBox
@@ -152,9 +152,7 @@ class FaceSet:
         for rows in columns:
             image = to_unit_range(self.pixels[rows])
             if change.flip:
-                image = torch.where(
-                    flip[:, None, None, None].to(self.device), image.flip(3), image
-                )
+                image = torch.where(flip[:, None, None, None].to(self.device), image.flip(3), image)
             if change.gain:
                 image = ((image + 1) * gain.to(self.device) - 1).clamp(-1, 1)
             if change.shift_px:
@@ -178,19 +176,10 @@ def _shifted(image: Tensor, shift: Tensor) -> Tensor:
     )
 
 
-def _read_crop(path: Path, crop_px: int) -> tuple[np.ndarray, float]:
+def _read_crop(path: Path, crop_px: int) -> tuple[Picture, float]:
     """A crop as RGB bytes (crop_px, crop_px, 3) and the scale from the file's pixels to it."""
-    try:
-        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-    except OSError as error:
-        raise EfganError(f"{path}: cannot be read: {error.strerror}") from error
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if picture is None:
-        raise EfganError(f"{path}: not a picture that can be decoded")
+    picture = read_picture(path)
     height, width = picture.shape[:2]
     if height != width:
         raise EfganError(f"{path}: {width} x {height} pixels, expected a square face crop")
-    if width != crop_px:
-        how = cv2.INTER_AREA if width > crop_px else cv2.INTER_CUBIC
-        picture = cv2.resize(picture, (crop_px, crop_px), interpolation=how)
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), crop_px / width
+    return to_crop(picture, crop_px), crop_px / width

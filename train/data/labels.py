@@ -89,9 +89,7 @@ def read_labels(path: Path, au_names: Sequence[str] = AU_NAMES) -> LabelTable:
         except (TypeError, ValueError):
             value = float("nan")
         if not np.isfinite(value):
-            raise EfganError(
-                f"{path}, row {line}: {column} is '{row[column]}', expected a number"
-            )
+            raise EfganError(f"{path}, row {line}: {column} is '{row[column]}', expected a number")
         return value
 
     au = np.array(

@@ -18,9 +18,7 @@ class Branch(nn.Module):
         )
         # The colour head (3 channels) and the attention head (1) read the same features, so one
         # convolution computes both.
-        self.heads = orthogonal(
-            nn.Conv2d(width, 4, 7, padding=3, bias=False), spectral_norm=False
-        )
+        self.heads = orthogonal(nn.Conv2d(width, 4, 7, padding=3, bias=False), spectral_norm=False)
 
     def forward(self, image: Tensor, au: Tensor) -> tuple[Tensor, Tensor]:
         """Edits `image` towards `au`.

@@ -1,5 +1,7 @@
 """The cascade: S EF-GANs with weights of their own and one Interpolator (paper, section 3.2)."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +18,10 @@ class CascadeEFGAN(nn.Module):
         self.config = config
         self.stages = nn.ModuleList(EFGAN(config) for _ in range(config.stages))
         self.interpolator = Interpolator(config.au_count, config.interpolator_width)
+
+    def stage(self, number: int) -> EFGAN:
+        """The EF-GAN of a stage; stages count from 1."""
+        return cast(EFGAN, self.stages[number - 1])
 
     def stage_au(self, source_au: Tensor, target_au: Tensor) -> list[Tensor]:
         """The action units that each stage aims at: S tensors (B, K), 0 to 5."""

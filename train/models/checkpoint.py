@@ -94,7 +94,7 @@ def plain_weights(module: nn.Module) -> dict[str, Tensor]:
     weights = {}
     for path, layer in module.named_modules():
         if parametrize.is_parametrized(layer):
-            for name in layer.parametrizations:  # type: ignore[union-attr]
+            for name in layer.parametrizations:
                 weights[f"{path}.{name}"] = getattr(layer, name).detach().clone()
     for name, value in module.state_dict().items():
         if ".parametrizations." not in name:

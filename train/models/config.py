@@ -66,7 +66,9 @@ class ModelConfig:
         """Holds the fields against each other."""
         unknown = set(self.regions) - set(REGION_SIZES)
         if unknown:
-            raise EfganError(f"regions: {sorted(unknown)} unknown, expected some of eyes nose mouth")
+            raise EfganError(
+                f"regions: {sorted(unknown)} unknown, expected some of eyes nose mouth"
+            )
         for name in ("width", "residual_blocks", "stages", "critic_width", "interpolator_width"):
             if getattr(self, name) < 1:
                 raise EfganError(f"{name}: found {getattr(self, name)}, expected at least 1")

@@ -5,6 +5,9 @@ three for patches, the action-unit head on the final picture's critic only. The 
 GANimation's (an assumption, as the figure with them is not in the text).
 """
 
+from itertools import pairwise
+from typing import cast
+
 from torch import Tensor, nn
 
 from train.models.config import ModelConfig
@@ -23,7 +26,7 @@ class ImageDiscriminator(nn.Module):
         super().__init__()
         channels = [3] + [width << i for i in range(bottlenecks + 1)]
         layers: list[nn.Module] = []
-        for c_in, c_out in zip(channels, channels[1:], strict=False):
+        for c_in, c_out in pairwise(channels):
             conv = nn.Conv2d(c_in, c_out, 4, stride=2, padding=1)
             layers += [orthogonal(conv, spectral_norm=spectral_norm), nn.LeakyReLU(LEAK)]
         self.trunk = nn.Sequential(*layers)
@@ -43,12 +46,14 @@ class ImageDiscriminator(nn.Module):
         Args:
             image: (B, 3, H, W) in [-1, 1], or a patch of it.
         """
-        return self.critic(self.trunk(image)).mean(dim=(1, 2, 3))
+        score: Tensor = self.critic(self.trunk(image))
+        return score.mean(dim=(1, 2, 3))
 
     def au(self, image: Tensor) -> Tensor:
         """Action units read off pictures, (B, K), divided by 5 (not clipped)."""
         assert self.au_head is not None, "only the final picture's critic reads action units"
-        return self.au_head(self.trunk(image)).flatten(1)
+        au: Tensor = self.au_head(self.trunk(image))
+        return au.flatten(1)
 
     def score_and_au(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Both heads with one pass of the trunk."""
@@ -72,7 +77,8 @@ class AUDiscriminator(nn.Module):
 
     def forward(self, au: Tensor) -> Tensor:
         """(B, K) divided by 5 -> (B,)."""
-        return self.body(au).flatten()
+        score: Tensor = self.body(au)
+        return score.flatten()
 
 
 class Discriminators(nn.Module):
@@ -106,3 +112,7 @@ class Discriminators(nn.Module):
         )
         self.interp = AUDiscriminator(config.au_count, config.interpolator_width)
 
+    def initial(self) -> dict[str, ImageDiscriminator]:
+        """The critics of the initial edits: `face` and each region's, by name."""
+        patches = {name: cast(ImageDiscriminator, self.patches[name]) for name in self.patches}
+        return {"face": self.face, **patches}

@@ -35,5 +35,5 @@ class Interpolator(nn.Module):
         """
         source, residual = source / MAX_INTENSITY, residual / MAX_INTENSITY
         linear = source + residual
-        correction = self.correction(torch.cat([source, residual], dim=1))  # B 2K -> B K
+        correction: Tensor = self.correction(torch.cat([source, residual], dim=1))  # B 2K -> B K
         return (linear + correction).clamp(0, 1) * MAX_INTENSITY

@@ -77,7 +77,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape kept."""
-        return x + self.body(x)
+        change: Tensor = self.body(x)
+        return x + change
 
 
 def encoder_decoder(
@@ -107,4 +108,3 @@ def encoder_decoder(
         up(4 * w, 2 * w),
         up(2 * w, w),
     )
-

@@ -20,7 +20,6 @@ from train.losses import (
     interpolation_loss,
     paired_loss,
 )
-from train.models.discriminators import ImageDiscriminator
 from train.models.efgan import StageEdit
 from train.models.transformer import crop
 from train.phases.base import adam, update
@@ -34,7 +33,7 @@ class AdversarialPhase:
 
     def __init__(self, state: TrainingState, phase: PhaseRecipe, faces: FaceSet) -> None:
         self.state, self.phase, self.faces = state, phase, faces
-        self.efgan = state.cascade.stages[0]
+        self.efgan = state.cascade.stage(1)
         state.optimizers = {
             "generator": adam(state.cascade.parameters(), phase),
             "critics": adam(state.critics.parameters(), phase),
@@ -83,7 +82,7 @@ class AdversarialPhase:
         with state.autocast():
             real_score, read_au = critics.final.score_and_au(real.image)
             scores = [critic_loss(real_score.float(), critics.final(fakes["final"]).float())]
-            for name, critic in self._initial_critics().items():
+            for name, critic in critics.initial().items():
                 scores.append(critic_loss(critic(reals[name]).float(), critic(fakes[name]).float()))
         # Scores of action-unit vectors are cheap enough to stay in FP32.
         real_au, fake_au = real.au / MAX_INTENSITY, interpolated.float() / MAX_INTENSITY
@@ -97,7 +96,7 @@ class AdversarialPhase:
         if penalise:
             penalties = [
                 gradient_penalty(critic, reals[name], fakes[name], state.rng)
-                for name, critic in {"final": critics.final, **self._initial_critics()}.items()
+                for name, critic in {"final": critics.final, **critics.initial()}.items()
             ]
             penalties.append(gradient_penalty(critics.interp, real_au, fake_au, state.rng))
             penalty = torch.stack(penalties).sum()
@@ -122,7 +121,7 @@ class AdversarialPhase:
             final_score, read_au = critics.final.score_and_au(edit.final)
             scores = [generator_adversarial_loss(final_score.float())]
             _, fakes = _critic_inputs(edit, real.image)
-            for name, critic in self._initial_critics().items():
+            for name, critic in critics.initial().items():
                 scores.append(generator_adversarial_loss(critic(fakes[name]).float()))
             recovered = self.efgan(edit.final, source.au).final if weights.content else None
         adversarial = torch.stack(scores).sum()
@@ -172,11 +171,6 @@ class AdversarialPhase:
         """Equation 4's weight, raised linearly from `condition_start` over half of the phase."""
         start = self.phase.loss.condition_start
         return self.phase.loss.condition * min(1.0, start + (1 - start) * 2 * done)
-
-    def _initial_critics(self) -> dict[str, ImageDiscriminator]:
-        """The critics of the initial edits, by the names of `_critic_inputs`."""
-        patches = self.state.critics.patches
-        return {"face": self.state.critics.face, **{name: patches[name] for name in patches}}
 
 
 def _critic_inputs(edit: StageEdit, real: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -32,7 +32,7 @@ class WarmUpPhase:
         image, truth = state.to_layout(pair.source.image), pair.target.image
         with state.autocast():
             # The true action units steer the generator here; the Interpolator learns beside it.
-            edit: StageEdit = state.cascade.stages[0](image, pair.target.au)
+            edit: StageEdit = state.cascade.stage(1)(image, pair.target.au)
             interpolated = state.cascade.interpolator(
                 pair.source.au, pair.target.au - pair.source.au
             )
