@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 
 
 class EngineError(Exception):
-    """An engine cannot be opened or run; the message says what was found, expected, and the remedy."""
+    """An engine cannot be opened or run; says what was found, what was expected, and the remedy."""
 
 
 @dataclass(frozen=True)

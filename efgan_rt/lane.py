@@ -1,0 +1,115 @@
+"""A lane: what one batch in flight owns, and the run from its pictures to the edited ones.
+
+Arrays go from network to network by reference, the image between two stages included, so a lane
+allocates nothing but a few views for a batch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from efgan_rt.action_units import FloatArray
+from efgan_rt.cascade_properties import AU_ESTIMATOR, INTERPOLATOR, stage_name
+from efgan_rt.errors import EfganError
+from engines.base import Array, Engine
+
+ByteArray = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Edited:
+    """What a batch has become. From a lane: its own arrays, overwritten by its next run."""
+
+    pixels: ByteArray
+    """uint8 (B, crop, crop, 3), RGB, of the last stage."""
+    source_au: FloatArray
+    """float32 (B, K): the estimate, or the very array that was given."""
+    stage_au: FloatArray
+    """float32 (S, B, K): what each stage aimed at."""
+    attention: ByteArray
+    """uint8 (B, crop, crop), 255 where the last stage edited most."""
+    seconds: Mapping[str, float]
+    """Wall-clock time of each network that was run."""
+
+
+class Lane:
+    """What one batch in flight owns: a request of every network. For one thread at a time."""
+
+    def __init__(self, engines: Mapping[str, Engine], stages: int, batch: int) -> None:
+        self._requests = {name: engine.request() for name, engine in engines.items()}
+        self._stages = stages
+        rising = np.arange(1, stages + 1, dtype=np.float32) / np.float32(stages)
+        self._progress = np.tile(rising, (batch, 1))
+
+    def estimate(self, pixels: ByteArray) -> FloatArray:
+        """The action units of a batch, uint8 (B, crop, crop, 3) -> float32 (B, K).
+
+        Ownership: the lane's own array, overwritten by its next `estimate` or `run`.
+        """
+        return self._requests[AU_ESTIMATOR].run({"pixels": pixels})["au"]
+
+    def run(
+        self,
+        pixels: ByteArray,
+        scale: FloatArray,
+        offset: FloatArray,
+        *,
+        source_au: FloatArray | None = None,
+        progress: FloatArray | None = None,
+    ) -> Edited:
+        """Edits one full batch; every array is C-contiguous and may be reused afterwards.
+
+        Args:
+            pixels: uint8 (B, crop, crop, 3), RGB.
+            scale: float32 (B, K); the target is clip(scale x source + offset, 0, 5).
+            offset: float32 (B, K).
+            source_au: float32 (B, K), 0 to 5; estimated from the pictures if None.
+            progress: float32 (B, S): how far each stage goes; k/S if None.
+
+        Returns:
+            The edited batch. Ownership: the lane's own arrays, overwritten by its next run.
+
+        Raises:
+            EfganError: an array of action units, scales or progress holds NaN or infinity.
+            EngineError: an array is of the wrong type or shape.
+        """
+        seconds: dict[str, float] = {}
+        progress = self._progress if progress is None else progress
+        for name, array in (("scale", scale), ("offset", offset), ("progress", progress)):
+            _check_finite(name, array)
+        if source_au is None:
+            source_au = self._timed(AU_ESTIMATOR, {"pixels": pixels}, seconds)["au"]
+        else:
+            _check_finite("source_au", source_au)
+        inputs = {
+            "source_au": source_au,
+            "target_scale": scale,
+            "target_offset": offset,
+            "progress": progress,
+        }
+        stage_au = self._timed(INTERPOLATOR, inputs, seconds)["stage_au"]
+        image: dict[str, Array] = {"pixels": pixels}
+        for number in range(1, self._stages + 1):
+            # Stage-major, so the slice is contiguous and bound without a copy, as is the image.
+            aim = {"au": stage_au[number - 1]}
+            outputs = self._timed(stage_name(number), image | aim, seconds)
+            image = {"image_in": outputs["image_out"]}
+        return Edited(outputs["pixels_out"], source_au, stage_au, outputs["attention"], seconds)
+
+    def _timed(
+        self, network: str, inputs: Mapping[str, Array], seconds: dict[str, float]
+    ) -> Mapping[str, Array]:
+        """Runs a network and notes the time it took."""
+        started = perf_counter()
+        outputs = self._requests[network].run(inputs)
+        seconds[network] = perf_counter() - started
+        return outputs
+
+
+def _check_finite(name: str, array: FloatArray) -> None:
+    if not np.isfinite(array).all():
+        rows = np.flatnonzero(~np.isfinite(array).all(axis=-1)).tolist()
+        raise EfganError(f"{name} holds NaN or infinity in rows {rows}, expected finite numbers")

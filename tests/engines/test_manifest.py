@@ -1,0 +1,178 @@
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engines.base import EngineError, TensorSpec
+from engines.manifest import (
+    Manifest,
+    NetworkEntry,
+    read_manifest,
+    read_verified,
+    verify_file,
+)
+
+CONTENT = b"what the file holds"
+REMEDY = "make the engines again with: efgan-rt build-engines CKPT.pt"
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    entry = NetworkEntry(
+        name="net",
+        file="net.onnx",
+        sha256=hashlib.sha256(CONTENT).hexdigest(),
+        bytes=len(CONTENT),
+        batch=(1, 8, 16),
+        inputs=(TensorSpec("pixels", "uint8", ("B", 128, 128, 3)),),
+        outputs=(TensorSpec("au", "float32", ("B", 17)), TensorSpec("x", "float16", (3, "B"))),
+        parity={"max_error": 1e-5, "psnr_db": 51.5},
+    )
+    return Manifest("0.1.0", "onnx", "fp32", "fp16", {"net": entry}, {"stages": 1, "who": ["me"]})
+
+
+@pytest.fixture
+def directory(tmp_path: Path, manifest: Manifest) -> Path:
+    (tmp_path / "net.onnx").write_bytes(CONTENT)
+    manifest.write(tmp_path)
+    return tmp_path
+
+
+def change(directory: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    """Edits the JSON in place."""
+    path = directory / "manifest.json"
+    document = json.loads(path.read_text())
+    edit(document)
+    path.write_text(json.dumps(document))
+
+
+def test_what_is_written_is_what_is_read(directory: Path, manifest: Manifest) -> None:
+    assert read_manifest(directory) == manifest
+
+
+def test_writing_leaves_only_the_manifest_behind(directory: Path) -> None:
+    assert sorted(path.name for path in directory.iterdir()) == ["manifest.json", "net.onnx"]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_manifest_that_could_not_be_read_is_not_written(
+    directory: Path, manifest: Manifest, bad: float
+) -> None:
+    broken = replace(manifest.networks["net"], parity={"max_error": bad})
+    with pytest.raises(EngineError, match="expected finite numbers only"):
+        replace(manifest, networks={"net": broken}).write(directory)
+    assert read_manifest(directory) == manifest
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EngineError) as caught:
+        read_manifest(tmp_path / "no")
+    assert str(caught.value) == f"{tmp_path}/no: there is no such engine directory; {REMEDY}"
+
+
+def test_a_directory_without_a_manifest_is_no_engine_directory(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"no manifest\.json, so this is no engine directory; "):
+        read_manifest(tmp_path)
+
+
+def test_a_truncated_manifest_is_called_invalid_json(directory: Path) -> None:
+    path = directory / "manifest.json"
+    path.write_text(path.read_text()[:-40])
+    with pytest.raises(EngineError) as caught:
+        read_manifest(directory)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: not valid JSON, cut short or edited (line ")
+    assert message.endswith(REMEDY)
+
+
+def test_bytes_that_are_no_text_are_refused(directory: Path) -> None:
+    (directory / "manifest.json").write_bytes(b"\xff\xfe{}")
+    with pytest.raises(EngineError, match="cannot be read"):
+        read_manifest(directory)
+
+
+def net(document: dict[str, Any]) -> dict[str, Any]:
+    """The network's fields."""
+    fields: dict[str, Any] = document["networks"]["net"]
+    return fields
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (lambda d: d.update(format="other 2"), "format 'other 2' found, 'efgan-rt engines 1' expe"),
+        (lambda d: d.pop("format"), "format None found, 'efgan-rt engines 1' expected"),
+        (lambda d: d.update(kind="plan"), "the manifest: kind is 'plan', expected onnx"),
+        (lambda d: d.update(precision="int8"), "precision is 'int8', expected fp32 or fp16"),
+        (lambda d: d.update(weights="bf16"), "weights is 'bf16', expected fp32 or fp16"),
+        (lambda d: d.pop("tool_version"), "the manifest has no 'tool_version', expected a text"),
+        (lambda d: d.update(properties=[]), "properties is [], expected an object"),
+        (lambda d: d.update(networks={}), "'networks' is empty"),
+        (lambda d: d.update(networks={"net": 3}), "network 'net' is not a JSON object"),
+        (
+            lambda d: net(d).update(file="../net.onnx"),
+            "file is '../net.onnx', expected a plain fil",
+        ),
+        (lambda d: net(d).update(file="a/net.onnx"), "without '/' or '..'"),
+        (lambda d: net(d).update(file="C:net.onnx"), "expected a plain file name"),
+        (lambda d: net(d).update(file="a..b"), "expected a plain file name"),
+        (lambda d: net(d).update(file=7), "network 'net': file is 7, expected a text"),
+        (lambda d: net(d).update(sha256="abc"), "sha256 is 'abc', expected 64 lower-case hexad"),
+        (lambda d: net(d).update(bytes=-1), "bytes is -1, expected a positive integer"),
+        (lambda d: net(d).update(bytes=True), "bytes is True, expected a positive integer"),
+        (lambda d: net(d).update(batch=[8, 4, 16]), "batch is [8, 4, 16], expected [smallest, bes"),
+        (lambda d: net(d).update(batch=[0, 4, 8]), "in rising order"),
+        (lambda d: net(d).update(batch=4), "batch is 4, expected three integers"),
+        (lambda d: net(d).update(parity={"x": "y"}), "parity x is 'y', expected a finite number"),
+        (lambda d: net(d).pop("outputs"), "network 'net' has no 'outputs', expected a list of te"),
+        (lambda d: net(d).update(inputs=[]), "at least one tensor, each with a name of its own"),
+        (lambda d: net(d)["inputs"].append(net(d)["inputs"][0]), "each with a name of its own"),
+        (lambda d: net(d)["inputs"][0].update(dtype="int64"), "dtype is 'int64', expected uint8 o"),
+        (
+            lambda d: net(d)["inputs"][0].update(shape=["N", 3]),
+            "expected positive integers and 'B'",
+        ),
+    ],
+)
+def test_each_fault_of_a_manifest_has_a_sentence_of_its_own(
+    directory: Path, edit: Callable[[dict[str, Any]], object], sentence: str
+) -> None:
+    change(directory, edit)
+    with pytest.raises(EngineError) as caught:
+        read_manifest(directory)
+    message = str(caught.value)
+    assert sentence in message
+    assert message.startswith(f"{directory}/manifest.json: ")
+    assert message.endswith(REMEDY)
+
+
+def test_a_network_that_is_missing_is_named_with_those_there_are(manifest: Manifest) -> None:
+    with pytest.raises(EngineError, match="has no network 'stage_9', it has net; make the engines"):
+        manifest.network("stage_9")
+
+
+def test_a_file_as_described_is_accepted(directory: Path, manifest: Manifest) -> None:
+    assert verify_file(directory, manifest.networks["net"]) == directory / "net.onnx"
+    assert read_verified(directory, manifest.networks["net"]) == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"What the file holds", r"sha256 [0-9a-f]{12}\.\.\. found, [0-9a-f]{12}\.\.\. expected; "),
+        (CONTENT[:-1], "18 bytes found, 19 expected; make the engines again"),
+        (None, "the file is missing, though the manifest names it; make the engines again"),
+    ],
+)
+def test_a_file_that_is_not_as_described_is_refused(
+    directory: Path, manifest: Manifest, content: bytes | None, sentence: str
+) -> None:
+    path = directory / "net.onnx"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(EngineError, match=sentence) as caught:
+        verify_file(directory, manifest.networks["net"])
+    assert str(caught.value).startswith(f"{path}: ")
