@@ -33,7 +33,7 @@ class _Residual(nn.Module):
 
 
 class ExpressionClassifier(nn.Module):
-    """Names the expression of a face crop: 0.5 M parameters at width 16."""
+    """Names the expression of a face crop: 0.3 M parameters at width 16."""
 
     def __init__(self, classes: int, width: int = 16) -> None:
         super().__init__()
@@ -46,45 +46,51 @@ class ExpressionClassifier(nn.Module):
             _Residual(4 * width, 8 * width),
             nn.AdaptiveAvgPool2d(4),
         )
-        self.head = nn.Sequential(
-            nn.Flatten(), nn.Dropout(0.3), nn.Linear(8 * width * 16, classes)
-        )
+        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(8 * width * 16, classes))
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, 128, 128) in [-1, 1] -> one logit for each expression (B, classes)."""
-        return self.head(self.body(image))
+        result: Tensor = self.head(self.body(image))
+        return result
 
 
 class IntensityReader(nn.Module):
-    """Reads action-unit intensities off a face crop: 0.6 M parameters at width 16."""
+    """Reads action-unit intensities off a face crop: 1.2 M parameters at width 16."""
 
     def __init__(self, au_count: int, width: int = 16) -> None:
         super().__init__()
 
-        def level(c_in: int, c_out: int) -> list[nn.Module]:
+        def conv(c_in: int, c_out: int) -> list[nn.Module]:
             return [
                 nn.Conv2d(c_in, c_out, 3, padding=1, bias=False),
                 nn.BatchNorm2d(c_out),
                 nn.ReLU(inplace=True),
-                nn.MaxPool2d(2),
             ]
 
+        w = width
         self.body = nn.Sequential(
-            nn.Conv2d(3, width, 6, stride=2, padding=2, bias=False),
-            nn.BatchNorm2d(width),
+            nn.Conv2d(3, w, 6, stride=2, padding=2, bias=False),
+            nn.BatchNorm2d(w),
             nn.ReLU(inplace=True),
-            *level(width, 2 * width),
-            *level(2 * width, 4 * width),
-            *level(4 * width, 6 * width),
+            *conv(w, 2 * w),
+            nn.MaxPool2d(2),
+            *conv(2 * w, 2 * w),
+            *conv(2 * w, 4 * w),
+            nn.MaxPool2d(2),
+            *conv(4 * w, 4 * w),
+            *conv(4 * w, 8 * w),
+            nn.MaxPool2d(2),
         )
         self.head = nn.Sequential(
             nn.Flatten(),
-            nn.Dropout(0.2),
-            nn.Linear(6 * width * 64, 6 * width),
+            nn.Dropout(0.1),
+            nn.Linear(8 * w * 64, 8 * w, bias=False),
+            nn.BatchNorm1d(8 * w),
             nn.ReLU(inplace=True),
-            nn.Linear(6 * width, au_count),
+            nn.Linear(8 * w, au_count),
         )
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, 128, 128) in [-1, 1] -> intensities (B, K) divided by 5, not clipped."""
-        return self.head(self.body(image))
+        result: Tensor = self.head(self.body(image))
+        return result

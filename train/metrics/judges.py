@@ -32,7 +32,7 @@ from train.metrics.judge_training import (
 from train.metrics.people import EXPRESSIONS, is_training
 from train.models.cascade import to_unit_range
 
-FORMAT: Final = "efgan-rt judge 1"
+FORMAT: Final = "efgan-rt judge 1"  # the number rises when the way of training changes
 BATCH: Final = 64  # pictures judged at once; bounds memory, changes no result
 
 
@@ -53,7 +53,8 @@ class Judges:
     def au(self, pixels: Bytes) -> FloatArray:
         """Intensities float32 (n, K), 0 to 5, of crops uint8 RGB (n, 128, 128, 3)."""
         intensities = _run(self.reader, pixels) * np.float32(MAX_INTENSITY)
-        return np.clip(intensities, 0, MAX_INTENSITY).astype(np.float32)
+        clipped: FloatArray = np.clip(intensities, 0, MAX_INTENSITY).astype(np.float32)
+        return clipped
 
 
 def load_or_train_judges(
@@ -166,7 +167,5 @@ def _load(network: nn.Module, path: Path, origin: dict[str, Any]) -> bool:
 def _save(network: nn.Module, path: Path, origin: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
-    torch.save(
-        {"format": FORMAT, "origin": origin, "weights": network.state_dict()}, temporary
-    )
+    torch.save({"format": FORMAT, "origin": origin, "weights": network.state_dict()}, temporary)
     temporary.replace(path)

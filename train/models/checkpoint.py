@@ -171,10 +171,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def _read_pt(path: Path) -> Mapping[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds; each means the file is not a plain one
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Exception as error:
+        # torch raises many kinds, all of which mean that the file is no plain checkpoint; its own
+        # text is left out because it goes on to recommend loading such a file unsafely.
         raise EfganError(
-            f"{path}: not a checkpoint of efgan-rt, or truncated ({reason[:120]})"
+            f"{path}: not a checkpoint of efgan-rt, or truncated ({type(error).__name__})"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__

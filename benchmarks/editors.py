@@ -1,0 +1,123 @@
+"""What makes the edits that are measured: engines as users run them, or a checkpoint in PyTorch.
+
+Both find the source's action units with the model's own estimator, as `efgan-rt batch` does, so
+that what is measured is what a user gets who has nothing but pictures.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from efgan_rt.action_units import MAX_INTENSITY, FloatArray
+from efgan_rt.cascade import CascadeEngines
+from train.models.cascade import to_bytes, to_unit_range
+from train.models.checkpoint import InferenceNetworks, load_checkpoint
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class Editor(Protocol):
+    """Edits crops towards absolute action units."""
+
+    @property
+    def backend(self) -> str:
+        """What runs the networks."""
+
+    @property
+    def precision(self) -> str:
+        """In which arithmetic."""
+
+    @property
+    def expressions(self) -> Mapping[str, FloatArray]:
+        """The model's expressions: name -> action units (K,), 0 to 5."""
+
+    @property
+    def origin(self) -> Mapping[str, Any]:
+        """Which weights these are and how they were trained, plain values."""
+
+    def edit(self, pixels: Bytes, target_au: FloatArray) -> Bytes:
+        """Edits uint8 RGB (n, 128, 128, 3) towards float32 (n, K), 0 to 5."""
+
+    def au(self, pixels: Bytes) -> FloatArray:
+        """The model's own reading of crops, float32 (n, K), 0 to 5."""
+
+
+class CheckpointEditor:
+    """A training's checkpoint, run in PyTorch: for looking before anything is exported."""
+
+    backend = "torch"
+    precision = "fp32"
+
+    def __init__(self, path: Path, batch: int = 16) -> None:
+        """Loads a `.pt` or `.safetensors`.
+
+        Raises:
+            EfganError: the file is no checkpoint of this project.
+        """
+        checkpoint = load_checkpoint(path)
+        self._networks: InferenceNetworks = checkpoint.build()
+        self._batch = batch
+        self.expressions: Mapping[str, FloatArray] = checkpoint.expressions
+        self.origin: Mapping[str, Any] = {"file": path.name, "training": checkpoint.training}
+
+    @torch.inference_mode()
+    def edit(self, pixels: Bytes, target_au: FloatArray) -> Bytes:
+        """See `Editor.edit`."""
+        parts = []
+        for i in range(0, len(pixels), self._batch):
+            image = to_unit_range(torch.from_numpy(pixels[i : i + self._batch]))
+            source = self._networks.au_reader.au(image).mul(MAX_INTENSITY).clamp(0, MAX_INTENSITY)
+            target = torch.from_numpy(target_au[i : i + self._batch])
+            parts.append(to_bytes(self._networks.cascade(image, source, target)[-1].final))
+        result: Bytes = torch.cat(parts).numpy()
+        return result
+
+    @torch.inference_mode()
+    def au(self, pixels: Bytes) -> FloatArray:
+        """See `Editor.au`."""
+        parts = [
+            self._networks.au_reader.au(
+                to_unit_range(torch.from_numpy(pixels[i : i + self._batch]))
+            )
+            for i in range(0, len(pixels), self._batch)
+        ]
+        result: FloatArray = torch.cat(parts).mul(MAX_INTENSITY).clamp(0, MAX_INTENSITY).numpy()
+        return result
+
+
+class EngineEditor:
+    """An engine directory, run as `efgan-rt batch` runs it."""
+
+    def __init__(
+        self, directory: Path, *, backend: str, precision: str | None, threads: int | None
+    ) -> None:
+        """Opens the engines.
+
+        Raises:
+            EngineError: the directory or the backend cannot be used.
+        """
+        self._engines = CascadeEngines.open(
+            directory, backend=backend, precision=precision, threads=threads
+        )
+        choice = self._engines.choice
+        self.backend = choice.backend
+        self.precision = choice.precision
+        self.expressions: Mapping[str, FloatArray] = self._engines.expressions
+        properties = self._engines.manifest.properties
+        self.origin: Mapping[str, Any] = {
+            "weights": self._engines.manifest.weights,
+            "checkpoint_sha256": properties.get("checkpoint_sha256"),
+            "training": properties.get("training"),
+        }
+
+    def edit(self, pixels: Bytes, target_au: FloatArray) -> Bytes:
+        """See `Editor.edit`."""
+        return self._engines.edit(pixels, np.zeros_like(target_au), target_au).pixels
+
+    def au(self, pixels: Bytes) -> FloatArray:
+        """See `Editor.au`."""
+        return self._engines.estimate(pixels)

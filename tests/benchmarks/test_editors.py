@@ -1,0 +1,51 @@
+"""A checkpoint in PyTorch and the engines made from it give the same edits to be measured."""
+
+import numpy as np
+import pytest
+
+from benchmarks.editors import CheckpointEditor, EngineEditor
+from benchmarks.quality_columns import edit_towards
+from efgan_rt.errors import EfganError
+from export.build import build_engines
+from export.calibration import bundled_faces
+from tests.toy import REGIONS, toy_checkpoint
+
+
+@pytest.fixture(scope="module")
+def editors(tmp_path_factory: pytest.TempPathFactory) -> tuple[CheckpointEditor, EngineEditor]:
+    folder = tmp_path_factory.mktemp("editors")
+    path = toy_checkpoint(folder / "toy.pt", stages=1, regions={"mouth": REGIONS["mouth"]})
+    build_engines(path, folder / "engines", faces=bundled_faces()[:2])
+    engines = EngineEditor(folder / "engines", backend="onnxruntime", precision=None, threads=1)
+    return CheckpointEditor(path, batch=2), engines
+
+
+def test_both_edit_alike(editors: tuple[CheckpointEditor, EngineEditor]) -> None:
+    faces, wanted = bundled_faces()[:3], ["happy", "angry", "neutral"]
+    in_torch, in_engines = (edit_towards(editor, faces, wanted) for editor in editors)
+    # FP32 in both, summed in another order: a value on the edge may round the other way.
+    assert np.abs(in_torch.astype(int) - in_engines).max() <= 1
+    assert (in_torch != faces).any()
+
+
+def test_both_read_action_units_alike(editors: tuple[CheckpointEditor, EngineEditor]) -> None:
+    in_torch, in_engines = (editor.au(bundled_faces()[:3]) for editor in editors)
+    np.testing.assert_allclose(in_torch, in_engines, atol=5e-4)
+    assert in_torch.min() >= 0 and in_torch.max() <= 5
+
+
+def test_each_says_how_it_runs(editors: tuple[CheckpointEditor, EngineEditor]) -> None:
+    assert [(e.backend, e.precision) for e in editors] == [
+        ("torch", "fp32"),
+        ("onnxruntime", "fp32"),
+    ]
+    assert len(editors[1].origin["checkpoint_sha256"]) == 64
+
+
+def test_an_expression_that_the_model_lacks_is_named(
+    editors: tuple[CheckpointEditor, EngineEditor],
+) -> None:
+    with pytest.raises(
+        EfganError, match=r"^the model has no expression sad; it has angry happy neutral$"
+    ):
+        edit_towards(editors[0], bundled_faces()[:1], ["sad"])
