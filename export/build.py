@@ -1,0 +1,219 @@
+"""Checkpoint to engine directory: export, check, and only then show.
+
+Everything is written into a folder beside the destination and renamed when it is complete and
+within its bars, so a failed or interrupted build leaves nothing. An engine directory that is there
+already is replaced; any other file is never deleted.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import onnx
+import onnxscript
+import torch
+
+from efgan_rt import __version__
+from efgan_rt.cascade_properties import read_properties
+from efgan_rt.errors import EfganError
+from engines.manifest import Manifest, NetworkEntry
+from engines.runtimes import import_onnxruntime
+from export import parity
+from export.calibration import Pixels, checked_faces
+from export.directory import check_replaceable, put_in_place, staging_folder
+from export.networks import ExportedNetwork, exported_networks
+from export.to_half import (
+    check_precision,
+    fast_half_convolutions,
+    half_twin,
+    recorded_peaks,
+    store_convolutions_in_half,
+    with_rounded_weights,
+)
+from export.to_onnx import to_file_bytes, to_onnx
+from train.models.checkpoint import Checkpoint, InferenceNetworks, load_checkpoint
+
+PRECISIONS: Final = ("fp32", "fp16")
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form that networks are given: arithmetic, storage, and the batches they are meant for."""
+
+    precision: str
+    weights: str
+    batch: tuple[int, int, int]
+
+    def __post_init__(self) -> None:
+        for field, found in (("precision", self.precision), ("weights", self.weights)):
+            if found not in PRECISIONS:
+                raise EfganError(f"{field}: found '{found}', expected fp32 or fp16")
+        if self.computes_in_half and not self.stores_half:
+            raise EfganError(
+                "weights: found fp32 with precision fp16, whose graphs hold their weights in fp16; "
+                "leave weights out, or take precision fp32"
+            )
+        smallest, best, largest = self.batch
+        if not 1 <= smallest <= best <= largest:
+            raise EfganError(
+                f"batch: found {':'.join(map(str, self.batch))}, expected MIN:OPT:MAX in rising "
+                "order from 1"
+            )
+
+    @property
+    def computes_in_half(self) -> bool:
+        """True for float16 arithmetic in the convolutions."""
+        return self.precision == "fp16"
+
+    @property
+    def stores_half(self) -> bool:
+        """True for convolution weights stored as float16."""
+        return self.weights == "fp16"
+
+
+def build_engines(
+    checkpoint: Path,
+    out: Path,
+    *,
+    precision: str = "fp32",
+    batch: tuple[int, int, int] = (1, 8, 32),
+    weights: str | None = None,
+    progress: Progress | None = None,
+    faces: Pixels | None = None,
+) -> Manifest:
+    """Exports every network of a checkpoint and writes an engine directory.
+
+    Args:
+        checkpoint: a `.pt` or `.safetensors` of this project.
+        out: the directory to make; an engine directory there is replaced.
+        precision: arithmetic of the graphs, `fp32` or `fp16`.
+        batch: smallest, best and largest batch that the engines are meant for.
+        weights: how convolution weights are stored, `fp32` or `fp16`; None means like `precision`.
+        progress: called with a line after each network.
+        faces: uint8 (n, H, W, 3), RGB, on which parity is measured; None means the package's own.
+
+    Raises:
+        EfganError: an argument or the checkpoint is wrong, `out` holds something else, or a figure
+            misses its bar. Then nothing at `out` has changed.
+        EngineError: ONNX Runtime, with which the files are checked, is not installed.
+    """
+    form = Form(precision, weights or precision, batch)
+    check_replaceable(out)
+    import_onnxruntime()
+    loaded = load_checkpoint(checkpoint)
+    used_faces = checked_faces(faces, loaded.config.crop_px)
+    with staging_folder(out) as folder:
+        entries = _write_networks(loaded, folder, form, used_faces, progress or (lambda _: None))
+        properties = _properties(loaded, checkpoint, len(used_faces))
+        manifest = Manifest(__version__, "onnx", precision, form.weights, entries, properties)
+        manifest.write(folder)
+        read_properties(folder, manifest)
+        put_in_place(folder, out)
+    return manifest
+
+
+def _write_networks(
+    checkpoint: Checkpoint, folder: Path, form: Form, faces: Pixels, report: Progress
+) -> dict[str, NetworkEntry]:
+    """Exports, writes and measures network by network, in the order in which they run."""
+    config = checkpoint.config
+    started = time.perf_counter()
+    probe = parity.probe_for(faces, config.stages, config.au_count, checkpoint.expressions)
+    networks, runs, figures = _measured_in_torch(checkpoint.build(), form, probe)
+    report(f"reference: {len(faces)} faces in PyTorch, {time.perf_counter() - started:.1f} s")
+
+    bars = parity.FILE_BARS_FP16 if form.computes_in_half else parity.FILE_BARS_FP32
+    entries = {}
+    for name, network in networks.items():
+        started = time.perf_counter()
+        path = _write_network(network, folder, form)
+        from_file = parity.run_file(path, runs[name].inputs)
+        figures[name] |= parity.differences(from_file, runs[name].outputs)
+        parity.hold(name, figures[name], bars, parity.FILE_REMEDY)
+        entries[name] = _entry(network, path, form, figures[name])
+        seconds, megabytes = time.perf_counter() - started, entries[name].bytes / 1e6
+        shown = ", ".join(f"{figure} {value:.3g}" for figure, value in figures[name].items())
+        report(f"{name}: {seconds:.1f} s, {megabytes:.2f} MB, {shown}")
+    return entries
+
+
+def _measured_in_torch(
+    trained: InferenceNetworks, form: Form, probe: parity.Probe
+) -> tuple[Mapping[str, ExportedNetwork], Mapping[str, parity.Run], dict[str, parity.Figures]]:
+    """The networks in their form, what they give in PyTorch, and what the form costs."""
+    exact = exported_networks(trained)
+    with recorded_peaks({name: network.module for name, network in exact.items()}) as peaks:
+        exact_runs = parity.run_in_torch(exact, probe)
+    parity.refuse_non_finite(exact_runs, parity.CHECKPOINT_REMEDY)
+    figures: dict[str, parity.Figures] = {name: {"peak_activation": peaks[name]} for name in exact}
+    if not form.stores_half:
+        return exact, exact_runs, figures
+
+    if form.computes_in_half:
+        twin = half_twin(trained)
+        networks = exported_networks(twin, torch.float16)
+        with fast_half_convolutions(twin):
+            runs = parity.run_in_torch(networks, probe)
+    else:
+        networks = exported_networks(with_rounded_weights(trained))
+        runs = parity.run_in_torch(networks, probe)
+    for name in networks:
+        figures[name] |= parity.rounding_figures(runs[name], exact_runs[name])
+        if form.computes_in_half:  # stored halves alone are only reported: FP32 computes with them
+            parity.hold(name, figures[name], parity.HALF_BARS, parity.ROUNDING_REMEDY)
+    parity.refuse_non_finite(runs, parity.ROUNDING_REMEDY)
+    return networks, runs, figures
+
+
+def _write_network(network: ExportedNetwork, folder: Path, form: Form) -> Path:
+    model = to_onnx(network)
+    check_precision(model, half=form.computes_in_half)
+    if form.stores_half and not form.computes_in_half:
+        store_convolutions_in_half(model)
+    path = folder / f"{network.name}.onnx"
+    path.write_bytes(to_file_bytes(model))
+    return path
+
+
+def _entry(
+    network: ExportedNetwork, path: Path, form: Form, figures: parity.Figures
+) -> NetworkEntry:
+    return NetworkEntry(
+        name=network.name,
+        file=path.name,
+        sha256=_sha256(path),
+        bytes=path.stat().st_size,
+        batch=form.batch,
+        inputs=network.inputs,
+        outputs=network.outputs,
+        parity=figures,
+    )
+
+
+def _properties(checkpoint: Checkpoint, path: Path, face_count: int) -> dict[str, Any]:
+    """What an edit needs to know of the model, and what made these engines."""
+    config = checkpoint.config
+    return {
+        "stages": config.stages,
+        "crop_px": config.crop_px,
+        "au_names": list(config.au_names),
+        "expressions": {name: au.tolist() for name, au in checkpoint.expressions.items()},
+        "regions": {name: asdict(box) for name, box in config.regions.items()},
+        "alignment": checkpoint.alignment,
+        "checkpoint_sha256": _sha256(path),
+        "training": checkpoint.training,
+        "parity": {"faces": face_count},
+        "made_with": {
+            package.__name__: package.__version__
+            for package in (torch, onnx, onnxscript, import_onnxruntime())
+        },
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
