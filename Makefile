@@ -1,0 +1,46 @@
+# Everything happens in .venv, which these targets build and keep up to date by themselves:
+#   make demo    edits examples/faces with the engines that ship, into build/demo
+#   make test    runs the whole suite
+#   make check   ruff and mypy
+#   make bench   per-network and per-stage latency of the shipped engines
+#   make clean   removes what the targets built, .venv included
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check bench clean
+.DELETE_ON_ERROR:
+
+demo: .venv/.installed-cpu
+	$(BIN)/efgan-rt batch examples/faces build/demo \
+	    --expression happy --expression angry --expression surprised \
+	    --overwrite --contact-sheet build/demo/contact-sheet.png
+
+test: .venv/.installed-dev
+	$(BIN)/python -m pytest
+
+check: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.installed-cpu
+	$(BIN)/efgan-rt bench --pictures examples/faces
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What running needs: small, so that `make demo` downloads no PyTorch.
+.venv/.installed-cpu: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "error: $$($(PYTHON) --version) found, Python 3.11 or newer needed: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(INSTALL) --editable '.[cpu]'
+	touch $@
+
+# What training, exporting and testing need on top.
+.venv/.installed-dev: .venv/.installed-cpu
+	$(INSTALL) --editable '.[cpu,train,dev]'
+	touch $@

@@ -1,0 +1,120 @@
+"""What is printed where: progress and remarks on stderr, results on stdout.
+
+File names come from strangers: what could move a terminal's cursor or cannot be encoded is shown
+as an escape.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.table import Table
+
+
+def printable(text: str) -> str:
+    """The text with control characters and undecodable bytes as escapes, such as `\\x1b`."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def remark(text: str) -> None:
+    """Prints one line on stderr."""
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+def print_text(text: str) -> None:
+    """Prints one line of the result on stdout."""
+    print(printable(text))
+
+
+def print_json(document: Any) -> None:
+    """Prints a result for machines on stdout; only ASCII, so that no file name can spoil it."""
+    print(json.dumps(document, indent=1))
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Writes a result for machines.
+
+    Raises:
+        EfganError: the file cannot be written.
+    """
+    from efgan_rt.errors import EfganError
+
+    try:
+        path.write_text(json.dumps(document, indent=1) + "\n")
+    except OSError as error:
+        raise EfganError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def print_table(table: "Table") -> None:
+    """Prints a table on stdout, wide enough where there is no terminal to measure."""
+    from rich.console import Console
+
+    console = Console()
+    (console if console.is_terminal else Console(width=100)).print(table)
+
+
+def end_at_once(status: int) -> NoReturn:
+    """Ends the process without waiting for its threads."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def picture_progress() -> "Progress":
+    """A bar on stderr with count, rate and time left; only its end where stderr is a file."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Pictures a second over the last moments."""
+
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:.1f}/s" if speed else "", style="progress.data.speed")
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def training_progress() -> "Progress":
+    """A bar on stderr for each phase, with time left and the losses of the last step."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}", style="dim"),
+        console=Console(stderr=True),
+    )

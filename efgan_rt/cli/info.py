@@ -1,0 +1,74 @@
+"""`efgan-rt info`: what this machine can run and which engines are used."""
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def info() -> None:
+    """Tells what this machine can run, what is missing, and which engines are current."""
+    import platform
+
+    from efgan_rt import __version__
+    from efgan_rt.cli.console import print_table, print_text
+    from efgan_rt.errors import EfganError
+    from engines.base import EngineError
+    from engines.processor import this_processor
+
+    processor = this_processor()
+    print_text(f"efgan-rt   {__version__}")
+    print_text(f"python     {platform.python_version()} ({sys.executable})")
+    bf16 = f"bf16 by {processor.bf16}" if processor.bf16 else "no fast bf16"
+    print_text(f"processor  {processor.name}, {processor.cores} cores, {bf16}")
+    print_table(_packages())
+    try:
+        _print_engines()
+    except (EfganError, EngineError) as error:
+        print_text(f"engines    {error}")
+
+
+def _packages() -> "Table":
+    """The optional packages: what each is for, its version or the line that installs it."""
+    from importlib.util import find_spec
+
+    from rich.table import Table
+
+    from efgan_rt.extras import EXTRAS, install_line
+
+    purposes = {"cpu": "run engines on the processor", "train": "train and build engines"}
+    table = Table(title="Optional packages", title_justify="left")
+    for heading in ("extra", "for", "package", "found"):
+        table.add_column(heading)
+    for extra, packages in EXTRAS.items():
+        for package in packages:
+            found = _version(package) if find_spec(package) else f"missing: {install_line(extra)}"
+            table.add_row(extra, purposes[extra], package, found.replace("[", r"\["))
+    return table
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, packages_distributions, version
+
+    try:
+        return version(packages_distributions().get(package, [package])[0])
+    except PackageNotFoundError:
+        return "present"
+
+
+def _print_engines() -> None:
+    from efgan_rt.cascade_properties import read_properties
+    from efgan_rt.cli.console import print_text
+    from efgan_rt.engine_sets import current_set, find_set, shipped_set
+    from engines.manifest import read_manifest
+
+    print_text(f"current    {current_set() or 'none built: efgan-rt build-engines CKPT.pt'}")
+    print_text(f"shipped    {shipped_set() or 'none in this copy'}")
+    used = find_set(None)
+    manifest = read_manifest(used.directory)
+    print_text(f"used       {used.directory} ({used.reason})")
+    print_text(f"           {manifest.precision} graphs, {', '.join(manifest.networks)}")
+    properties = read_properties(used.directory, manifest)
+    print_text(f"expressions   {', '.join(properties.expressions)}")
+    print_text(f"action units  {' '.join(properties.au_names)}")

@@ -1,0 +1,87 @@
+"""Choices and panels that more than one command has; imports nothing but typer."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ENGINES_PANEL = "Engines"
+FILES_PANEL = "Files"
+EDIT_PANEL = "The edit"
+RUN_PANEL = "The run"
+
+
+class Backend(StrEnum):
+    """What runs the networks."""
+
+    AUTO = "auto"
+    OPENVINO = "openvino"
+    ONNXRUNTIME = "onnxruntime"
+
+
+class Arithmetic(StrEnum):
+    """What the networks compute in, where the backend leaves a choice."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
+EnginesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--engines",
+        metavar="DIR",
+        rich_help_panel=ENGINES_PANEL,
+        help="Engine directory (default: the one built last, else the shipped one).",
+        show_default=False,
+    ),
+]
+PrecisionOption = Annotated[
+    Arithmetic | None,
+    typer.Option(
+        "--precision",
+        rich_help_panel=ENGINES_PANEL,
+        help="Arithmetic of the networks; bf16 is OpenVINO's only (default: the backend's choice).",
+        show_default=False,
+    ),
+]
+BatchSizeOption = Annotated[
+    int,
+    typer.Option(
+        "--batch-size",
+        metavar="N",
+        min=1,
+        rich_help_panel=ENGINES_PANEL,
+        help="Pictures that go through the networks together.",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=1,
+        rich_help_panel=ENGINES_PANEL,
+        help="Threads inside the networks (default: one for each core).",
+        show_default=False,
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        rich_help_panel=RUN_PANEL,
+        help="Threads that decode, and as many that encode (default: one for each core, up to 8).",
+        show_default=False,
+    ),
+]
+
+
+def default_workers() -> int:
+    """Decoding threads where `--workers` is not given."""
+    import os
+
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, 8)

@@ -1,0 +1,126 @@
+"""A batch run: decoding, the networks and encoding side by side, in bounded memory.
+
+    jobs -> decoders -> slot of the ring -> lane (the networks, once a target) -> encoders -> files
+
+Always a full batch of the engine's fixed size, the tail padded, so that a picture comes out the
+same whatever its neighbours. Failures are values; the first Ctrl-C and `fail_fast` finish what is
+in flight and stop there, a second Ctrl-C drops it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from time import perf_counter
+from typing import Final
+
+from efgan_rt.expressions import Target
+from efgan_rt.images import CROP_PX
+from efgan_rt.pipeline.channel import Channel
+from efgan_rt.pipeline.crew import Crew
+from efgan_rt.pipeline.files import PictureJob
+from efgan_rt.pipeline.outcome import Failure, Outcome, Tally
+from efgan_rt.pipeline.slots import Slot, SlotRing
+from efgan_rt.pipeline.workers import (
+    BatchEditor,
+    BatchOptions,
+    JobSource,
+    decode_pictures,
+    edit_batches,
+    encode_pictures,
+)
+from efgan_rt.reporting.latency import LatencyRecorder
+
+# Besides the one in each lane: one being filled, one waiting for a lane, one being written.
+SPARE_SLOTS: Final = 3
+PROGRESS_INTERVAL_S: Final = 0.1
+# What an abandoned run's threads get to leave the decoders and engines that they are in.
+GRACE_S: Final = 2.0
+
+
+def _ignore(*_: object) -> None:
+    """Tells nobody."""
+
+
+def run_batch(
+    jobs: Iterator[PictureJob],
+    editors: Sequence[BatchEditor],
+    targets: Sequence[Target],
+    *,
+    batch: int,
+    crop_px: int = CROP_PX,
+    options: BatchOptions | None = None,
+    recorder: LatencyRecorder | None = None,
+    on_failure: Callable[[Failure], None] = _ignore,
+    on_progress: Callable[[int, int], None] = _ignore,
+) -> Outcome:
+    """Edits pictures and writes the results.
+
+    Args:
+        jobs: the pictures, each with one output a target.
+        editors: one for each lane, at least one; each is used by a thread of its own.
+        targets: what to make of every picture.
+        batch: the editors' fixed batch.
+        crop_px: the side of the networks' crops.
+        options: how files are treated.
+        recorder: takes each batch's time by stage.
+        on_failure: told of each failure, from a worker's thread, one at a time.
+        on_progress: told about ten times a second how many pictures are done and how many failed.
+
+    Raises:
+        EfganError: the disk is full or read-only, or the jobs cannot be listed.
+        EngineError: an engine failed.
+        Exception: a worker met a bug; its own exception, with its traceback.
+    """
+    options = options or BatchOptions()
+    started = perf_counter()
+    source = JobSource(jobs)
+    rows: Channel[tuple[Slot, int]] = Channel()
+    ring = SlotRing(
+        len(editors) + SPARE_SLOTS,
+        batch=batch,
+        targets=len(targets),
+        crop_px=crop_px,
+        recorder=recorder or LatencyRecorder(),
+    )
+
+    def tell(failure: Failure) -> None:
+        if options.fail_fast:
+            source.stop()
+        on_failure(failure)
+
+    def abort() -> None:
+        source.stop()
+        ring.abort()
+        rows.abort()
+
+    tally = Tally(tell)
+    crew = Crew(abort)
+    decode = partial(decode_pictures, source, ring, tally, crop_px, options.max_pixels)
+    encode = partial(encode_pictures, rows, ring, tally, options)
+    edit = [partial(edit_batches, editor, targets, ring, rows) for editor in editors]
+    try:
+        crew.start("encode", [encode] * options.workers, then=_ignore)
+        crew.start("lane", edit, then=rows.close)
+        crew.start("decode", [decode] * options.workers, then=ring.flush)
+        interrupted = _wait(crew, source, lambda: on_progress(tally.pictures, tally.failed))
+    finally:
+        abort()  # of no effect on threads that have ended
+        ended = crew.join(GRACE_S)
+    return tally.outcome(
+        interrupted=interrupted, abandoned=not ended, seconds=perf_counter() - started
+    )
+
+
+def _wait(crew: Crew, source: JobSource, report: Callable[[], None]) -> bool:
+    """Waits for the crew's end; True if the user interrupted it."""
+    interrupts = 0
+    while True:
+        try:
+            if crew.wait(PROGRESS_INTERVAL_S):
+                report()
+                return interrupts > 0
+            report()
+        except KeyboardInterrupt:
+            interrupts += 1
+            source.stop()
+            if interrupts > 1:
+                return True

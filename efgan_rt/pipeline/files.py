@@ -1,0 +1,163 @@
+"""Which pictures a run reads and where each edit goes; all that can be refused is refused here.
+
+The output tree mirrors the input tree. With several targets each has its folder on top; the
+extension is the input's unless a format is chosen. The walk is sorted and made twice, once to check
+and once to work, so that memory holds one folder's names and never the whole tree's.
+
+Hidden files and folders are left out: they are thumbnails, resource forks and our own temporary
+files. Links to folders are followed unless they lead back to a folder that they lie in.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from efgan_rt.errors import EfganError
+from efgan_rt.images import READABLE_EXTENSIONS
+
+
+@dataclass(frozen=True)
+class PictureJob:
+    """One picture to read and the files to write from it, one a target."""
+
+    source: Path
+    outputs: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run reads and writes.
+
+    Attributes:
+        source: a folder of pictures, or one picture.
+        output: the folder above all outputs.
+        folders: for each target, the folder between `output` and the mirrored tree; "" for none.
+        extension: of every output, such as ".png"; None keeps each input's own.
+    """
+
+    source: Path
+    output: Path
+    folders: tuple[str, ...]
+    extension: str | None = None
+
+    def jobs(self) -> Iterator[PictureJob]:
+        """Every picture in the source, sorted by folder and name.
+
+        Raises:
+            EfganError: a folder cannot be listed.
+        """
+        for _, names in self._folders():
+            yield from map(self._job, names)
+
+    def check(self, *, overwrite: bool) -> "PlanCount":
+        """Counts the pictures, and refuses what would lose a file.
+
+        Raises:
+            EfganError: the source is missing or holds no picture, two pictures would be written to
+                one file, an output would replace an input, or an output is there already and
+                `overwrite` is not set.
+        """
+        if not self.source.exists():
+            raise EfganError(f"{self.source}: no such file or folder; expected pictures to edit")
+        if self._resolved_output == self._resolved_source:
+            raise EfganError(
+                f"{self.output}: the output folder is the input folder; choose another one"
+            )
+        pictures = skipped = 0
+        existing: list[Path] = []
+        existing_count = 0
+        for folder_skipped, paths in self._folders():
+            skipped += folder_skipped
+            pictures += len(paths)
+            jobs = [self._job(path) for path in paths]
+            self._refuse_collisions(jobs)
+            for output in (output for job in jobs for output in job.outputs):
+                self._refuse_inputs(output)
+                if not overwrite and os.path.lexists(output):
+                    existing_count += 1
+                    existing = [*existing, output][:3]
+        if not pictures:
+            known = " ".join(READABLE_EXTENSIONS)
+            raise EfganError(f"{self.source}: no picture found; expected files ending in {known}")
+        if existing:
+            names = ", ".join(map(str, existing)) + (", ..." if existing_count > 3 else "")
+            raise EfganError(
+                f"{existing_count:,} of the outputs are there already: {names}; "
+                "choose another output folder, or replace them with --overwrite"
+            )
+        return PlanCount(pictures, skipped)
+
+    @property
+    def _resolved_source(self) -> Path:
+        return self.source.resolve()
+
+    @property
+    def _resolved_output(self) -> Path:
+        return self.output.resolve()
+
+    def _folders(self) -> Iterator[tuple[int, list[Path]]]:
+        if self.source.is_dir():
+            return _walk(self.source, self._resolved_output, ())
+        return iter([(0, [self.source])])
+
+    def _job(self, picture: Path) -> PictureJob:
+        root = self.source if self.source.is_dir() else self.source.parent
+        relative = picture.relative_to(root)
+        if self.extension is not None:
+            relative = relative.with_suffix(self.extension)
+        return PictureJob(picture, tuple(self.output / each / relative for each in self.folders))
+
+    def _refuse_collisions(self, jobs: Sequence[PictureJob]) -> None:
+        """Two pictures collide only within a folder, because the tree is mirrored."""
+        taken: dict[Path, Path] = {}
+        for job in jobs:
+            other = taken.setdefault(job.outputs[0], job.source)
+            if other is not job.source:
+                raise EfganError(
+                    f"{other} and {job.source} would both be written to {job.outputs[0]}; "
+                    "rename one, or leave --format out"
+                )
+
+    def _refuse_inputs(self, output: Path) -> None:
+        """An output lands among the inputs only where the input folder lies in the output's."""
+        root = self._resolved_source
+        if not root.is_relative_to(self._resolved_output):
+            return
+        landed = self._resolved_output / output.relative_to(self.output)
+        if landed.is_relative_to(root) and landed.exists():
+            raise EfganError(f"{output}: is an input as well; choose another output folder")
+
+
+@dataclass(frozen=True)
+class PlanCount:
+    """How much there is to do: pictures, and files that are none by their extension."""
+
+    pictures: int
+    skipped: int
+
+
+def _walk(
+    folder: Path, excluded: Path, ancestors: tuple[tuple[int, int], ...]
+) -> Iterator[tuple[int, list[Path]]]:
+    """For each folder of a tree: how many files are no pictures, and the pictures, sorted."""
+    try:
+        status = folder.stat()
+        identity = (status.st_dev, status.st_ino)
+        if identity in ancestors:
+            return
+        with os.scandir(folder) as entries:
+            listed = sorted((e for e in entries if not e.name.startswith(".")), key=_name)
+    except OSError as error:
+        raise EfganError(f"{folder}: the folder cannot be listed: {error.strerror}") from error
+    folders = [folder / entry.name for entry in listed if entry.is_dir()]
+    others = [entry.name for entry in listed if not entry.is_dir()]
+    pictures = [name for name in others if name.lower().endswith(READABLE_EXTENSIONS)]
+    yield len(others) - len(pictures), [folder / name for name in pictures]
+    for each in folders:
+        if each.resolve() != excluded:
+            yield from _walk(each, excluded, (*ancestors, identity))
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name

@@ -1,0 +1,212 @@
+"""How fast the engines are on this machine, and how much of that a batch run gets.
+
+Three things are measured, one after the other, in one process: the engines alone (pictures already
+in memory, one lane), a run from directory to directory through the whole pipeline, and the engines
+alone again, so that a machine that grows slower in between shows on both sides of the ratio. What
+limits a run is the engines where the ratio is near 1; below that it is decoding and encoding, which
+share the processor with them.
+"""
+
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import cycle, islice
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from efgan_rt import __version__
+from efgan_rt.errors import EfganError
+from efgan_rt.expressions import Target
+from efgan_rt.images import CROP_PX, Picture, encode_picture, read_picture, to_crop
+from efgan_rt.pipeline.batch import run_batch
+from efgan_rt.pipeline.files import Plan
+from efgan_rt.pipeline.workers import BatchEditor, BatchOptions
+from efgan_rt.reporting.latency import LatencyRecorder, StageLatency
+from engines.processor import this_processor
+
+WHOLE_BATCH: Final = "whole batch"
+WARM_UP_RUNS: Final = 3
+GENERATED_PICTURES: Final = 32
+PACKAGES: Final = ("numpy", "opencv-python-headless", "openvino", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class EnginesResult:
+    """The engines alone: latency of a batch by network, and pictures a second."""
+
+    networks: list[StageLatency]
+    images_per_s: float
+
+
+@dataclass(frozen=True)
+class PipelineResult:
+    """Directory to directory: latency of a batch by stage, and pictures a second."""
+
+    stages: list[StageLatency]
+    images_per_s: float
+    pictures: int
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """One backend's figures.
+
+    Attributes:
+        ratio: pictures a second of the pipeline over those of the engines alone.
+    """
+
+    backend: str
+    precision: str
+    reason: str
+    batch: int
+    engines: EnginesResult
+    pipeline: PipelineResult
+    ratio: float
+
+
+def measure(
+    editor: BatchEditor,
+    target: Target,
+    pictures: Path,
+    *,
+    batch: int,
+    crop_px: int = CROP_PX,
+    seconds: float,
+    options: BatchOptions | None = None,
+) -> tuple[EnginesResult, PipelineResult]:
+    """Measures the engines alone and the whole pipeline, each for about `seconds`.
+
+    Args:
+        editor: one lane of the engines.
+        target: what to make of every picture.
+        pictures: a folder with at least one picture; they are used over and over.
+        batch: the editor's fixed batch.
+        crop_px: side of the crops.
+        seconds: time for each of the two.
+        options: of the pipeline.
+
+    Raises:
+        EfganError: a picture in the folder cannot be edited.
+    """
+    files = [job.source for job in Plan(pictures, pictures / "edited", ("",)).jobs()]
+    if not files:
+        raise EfganError(f"{pictures}: no picture found to measure with")
+    crops = [to_crop(read_picture(file), crop_px) for file in islice(cycle(files), batch)]
+    pixels = np.stack(crops)
+    recorder = LatencyRecorder()
+    for _ in range(WARM_UP_RUNS):
+        _run_once(editor, pixels, target)
+    before = _measure_engines(editor, pixels, target, seconds / 2, recorder)
+    count = max(4 * batch, round(seconds / before) * batch)
+    pipeline = _measure_pipeline(editor, target, files, count, batch, crop_px, options)
+    after = _measure_engines(editor, pixels, target, seconds / 2, recorder)
+    seconds_per_batch = (before + after) / 2
+    return EnginesResult(recorder.summary(), batch / seconds_per_batch), pipeline
+
+
+def _run_once(editor: BatchEditor, pixels: Picture, target: Target) -> dict[str, float]:
+    scale, offset = (np.tile(each, (len(pixels), 1)) for each in (target.scale, target.offset))
+    return dict(editor.run(pixels, scale, offset).seconds)
+
+
+def _measure_engines(
+    editor: BatchEditor,
+    pixels: Picture,
+    target: Target,
+    seconds: float,
+    recorder: LatencyRecorder,
+) -> float:
+    """Runs batches back to back; gives the mean seconds of one."""
+    started = now = perf_counter()
+    runs = 0
+    while now - started < seconds or not runs:
+        networks = _run_once(editor, pixels, target)
+        finished = perf_counter()
+        for network, duration in networks.items():
+            recorder.add(network, duration)
+        recorder.add(WHOLE_BATCH, finished - now)
+        now = finished
+        runs += 1
+    return (now - started) / runs
+
+
+def _measure_pipeline(
+    editor: BatchEditor,
+    target: Target,
+    files: Sequence[Path],
+    count: int,
+    batch: int,
+    crop_px: int,
+    options: BatchOptions | None,
+) -> PipelineResult:
+    """Edits `count` links to the files, in folders of at most 1,000, into a temporary folder."""
+    recorder = LatencyRecorder()
+    with tempfile.TemporaryDirectory(prefix="efgan-bench-") as folder:
+        source, output = Path(folder, "in"), Path(folder, "out")
+        for number, file in enumerate(islice(cycle(files), count)):
+            link = source / f"{number // 1000:04}" / f"{number:07}{file.suffix}"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(file.absolute())
+        outcome = run_batch(
+            Plan(source, output, ("",)).jobs(),
+            [editor],
+            [target],
+            batch=batch,
+            crop_px=crop_px,
+            options=options,
+            recorder=recorder,
+        )
+    if outcome.failed:
+        raise EfganError(f"a picture to measure with failed: {outcome.failures[0].reason}")
+    return PipelineResult(recorder.summary(), outcome.written / outcome.seconds, outcome.pictures)
+
+
+@contextmanager
+def generated_pictures() -> Iterator[Path]:
+    """A temporary folder of 32 JPEG files that cost about what a face crop costs to decode.
+
+    Blurred noise: no face, which the networks' speed does not depend on.
+    """
+    random = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory(prefix="efgan-bench-") as folder:
+        for number in range(GENERATED_PICTURES):
+            noise = random.integers(0, 256, (CROP_PX, CROP_PX, 3)).astype(np.float32)
+            smooth = cv2.GaussianBlur(noise, (0, 0), 6)
+            picture = cv2.normalize(smooth, smooth, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+            Path(folder, f"{number:02}.jpg").write_bytes(encode_picture(".jpg", picture))
+        yield Path(folder)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    processor = this_processor()
+    return {
+        "processor": processor.name,
+        "cores": processor.cores,
+        "bf16": processor.bf16,
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "efgan_rt": __version__,
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+    }
+
+
+def bench_document(results: Sequence[BenchResult], **about: Any) -> dict[str, Any]:
+    """All figures as plain values, with the machine and what `about` adds."""
+    return {"machine": machine(), **about, "results": [asdict(result) for result in results]}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,110 @@
+"""One picture that shows a run: a row a person, a column the input and each expression."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from efgan_rt.errors import EfganError
+from efgan_rt.images import READABLE_EXTENSIONS, Picture, read_picture, to_crop, write_picture
+
+MAX_ROWS: Final = 48
+MAX_LABEL: Final = 16  # characters of a row's label
+GAP_PX: Final = 4
+HEADING_PX: Final = 26
+FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
+FONT_SCALE: Final = 0.45
+BACKGROUND: Final = 255
+MISSING: Final = 224
+INK: Final = (40, 40, 40)
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """The files of one row, from left to right."""
+
+    label: str
+    pictures: tuple[Path, ...]
+
+
+def check_contact_sheet(path: Path, *, overwrite: bool) -> None:
+    """Refuses, before any work, a sheet that could not be written or would replace a file.
+
+    Raises:
+        EfganError: the extension names no format, or the file is there and `overwrite` is not set.
+    """
+    if path.suffix.lower() not in READABLE_EXTENSIONS:
+        known = " ".join(READABLE_EXTENSIONS)
+        raise EfganError(f"{path}: the contact sheet's name must end in one of {known}")
+    if not overwrite and path.exists():
+        raise EfganError(f"{path}: is there already; replace it with --overwrite")
+
+
+def write_contact_sheet(
+    path: Path, columns: Sequence[str], rows: Iterable[SheetRow], *, cell_px: int = 128
+) -> int:
+    """Writes a contact sheet of the first 48 rows; a file that cannot be read leaves a grey cell.
+
+    Args:
+        path: the sheet, in the format of its extension; its folder is made.
+        columns: headings, one for each picture of a row.
+        rows: at least one.
+        cell_px: side of a cell.
+
+    Returns:
+        How many rows it shows.
+
+    Raises:
+        EfganError: the sheet cannot be written.
+    """
+    shown = list(islice(rows, MAX_ROWS))
+    labels = [_printable(row.label)[:MAX_LABEL] for row in shown]
+    margin_px = max(_text_size(label)[0] for label in labels) + 3 * GAP_PX
+    step_px = cell_px + GAP_PX
+    sheet = np.full(
+        (HEADING_PX + len(shown) * step_px, margin_px + len(columns) * step_px, 3),
+        BACKGROUND,
+        np.uint8,
+    )
+    for column, heading in enumerate(columns):
+        text = _printable(heading)
+        left = margin_px + column * step_px + (cell_px - _text_size(text)[0]) // 2
+        _write_text(sheet, text, left, HEADING_PX // 2)
+    for number, row in enumerate(shown):
+        top = HEADING_PX + number * step_px
+        _write_text(sheet, labels[number], GAP_PX, top + cell_px // 2)
+        for column, picture in enumerate(row.pictures):
+            left = margin_px + column * step_px
+            sheet[top : top + cell_px, left : left + cell_px] = _cell(picture, cell_px)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EfganError(f"{path.parent}: cannot be made a folder: {error.strerror}") from error
+    write_picture(path, sheet)
+    return len(shown)
+
+
+def _cell(path: Path, cell_px: int) -> Picture:
+    try:
+        return to_crop(read_picture(path), cell_px)
+    except EfganError:
+        return np.full((cell_px, cell_px, 3), MISSING, np.uint8)
+
+
+def _printable(text: str) -> str:
+    """OpenCV's fonts have ASCII only."""
+    return text.encode("ascii", "replace").decode()
+
+
+def _text_size(text: str) -> tuple[int, int]:
+    (width, height), _ = cv2.getTextSize(text, FONT, FONT_SCALE, 1)
+    return width, height
+
+
+def _write_text(sheet: Picture, text: str, left_px: int, middle_px: int) -> None:
+    origin = (left_px, middle_px + _text_size(text)[1] // 2)
+    cv2.putText(sheet, text, origin, FONT, FONT_SCALE, INK, 1, cv2.LINE_AA)

@@ -1,0 +1,68 @@
+"""The result of a batch run, as lines for people and as one JSON object for machines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from efgan_rt.pipeline.outcome import Outcome
+from efgan_rt.reporting.latency import StageLatency
+
+
+def summary_lines(outcome: Outcome, *, planned: int, skipped: int) -> list[str]:
+    """What was done, what failed, and what was left alone.
+
+    Args:
+        outcome: of the run.
+        planned: pictures found before it.
+        skipped: files in the input that are no pictures by their extension.
+    """
+    rate = outcome.written / outcome.seconds if outcome.seconds else 0.0
+    done = outcome.pictures - outcome.failed
+    lines = [
+        f"{done:,} of {planned:,} pictures edited: {outcome.written:,} files "
+        f"in {outcome.seconds:.1f} s, {rate:.1f} a second"
+    ]
+    if outcome.failed:
+        lines.append(f"{outcome.failed:,} failed; each is named above")
+    if skipped:
+        lines.append(f"{skipped:,} other files were left alone")
+    if outcome.interrupted:
+        lines.append(f"interrupted: {max(planned - outcome.pictures, 0):,} pictures were not begun")
+    elif outcome.pictures < planned:
+        lines.append(f"stopped early: {planned - outcome.pictures:,} pictures were not begun")
+    return lines
+
+
+def summary_document(
+    outcome: Outcome,
+    latencies: Sequence[StageLatency],
+    *,
+    planned: int,
+    skipped: int,
+    engines: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The same as plain values; only the first failures are named, all are counted.
+
+    Args:
+        outcome: of the run.
+        latencies: by stage, per batch.
+        planned: pictures found before it.
+        skipped: files in the input that are no pictures by their extension.
+        engines: what ran: directory, backend, precision, batch.
+    """
+    return {
+        "planned": planned,
+        "skipped": skipped,
+        "pictures": outcome.pictures,
+        "written": outcome.written,
+        "failed": outcome.failed,
+        "failures": [
+            {"picture": str(failure.source), "reason": failure.reason}
+            for failure in outcome.failures
+        ],
+        "interrupted": outcome.interrupted,
+        "seconds": round(outcome.seconds, 3),
+        "files_per_s": round(outcome.written / outcome.seconds, 2) if outcome.seconds else 0.0,
+        "engines": dict(engines),
+        "latency": [asdict(latency) for latency in latencies],
+    }
