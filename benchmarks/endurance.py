@@ -24,7 +24,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
-from benchmarks.machine import machine_facts  # noqa: E402
+from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from tests.broken_pictures import write_broken_pictures  # noqa: E402
 
 EXAMPLES = REPOSITORY / "examples" / "faces"

@@ -28,13 +28,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
 from benchmarks.editors import CheckpointEditor, Editor, EngineEditor  # noqa: E402
-from benchmarks.machine import machine_facts  # noqa: E402
 from benchmarks.picture_set import find_picture_set  # noqa: E402
 from benchmarks.quality_columns import Column, example_faces, measure_all  # noqa: E402
 from benchmarks.quality_sheets import write_sheets  # noqa: E402
 from benchmarks.quality_table import judge_table, quality_table  # noqa: E402
 from efgan_rt.engine_sets import find_set, shipped_set  # noqa: E402
 from efgan_rt.errors import EfganError  # noqa: E402
+from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
 from train.data.faces import FaceSet  # noqa: E402
 from train.data.labels import read_labels  # noqa: E402

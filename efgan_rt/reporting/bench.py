@@ -7,13 +7,10 @@ limits a run is the engines where the ratio is near 1; below that it is decoding
 share the processor with them.
 """
 
-import os
-import platform
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from itertools import cycle, islice
 from pathlib import Path
 from time import perf_counter
@@ -22,7 +19,6 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from efgan_rt import __version__
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
 from efgan_rt.images import CROP_PX, Picture, encode_picture, read_picture, to_crop
@@ -30,12 +26,11 @@ from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.workers import BatchEditor, BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder, StageLatency
-from engines.processor import this_processor
+from efgan_rt.reporting.machine import machine_facts
 
 WHOLE_BATCH: Final = "whole batch"
 WARM_UP_RUNS: Final = 3
 GENERATED_PICTURES: Final = 32
-PACKAGES: Final = ("numpy", "opencv-python-headless", "openvino", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -185,28 +180,6 @@ def generated_pictures() -> Iterator[Path]:
         yield Path(folder)
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    processor = this_processor()
-    return {
-        "processor": processor.name,
-        "cores": processor.cores,
-        "bf16": processor.bf16,
-        "load_average": [round(load, 2) for load in os.getloadavg()],
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "efgan_rt": __version__,
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
-    }
-
-
 def bench_document(results: Sequence[BenchResult], **about: Any) -> dict[str, Any]:
     """All figures as plain values, with the machine and what `about` adds."""
-    return {"machine": machine(), **about, "results": [asdict(result) for result in results]}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    return {"machine": machine_facts(), **about, "results": [asdict(result) for result in results]}

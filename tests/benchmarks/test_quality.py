@@ -125,7 +125,7 @@ def test_the_figures_stand_between_doing_nothing_and_the_truth(figures: dict[str
 def test_the_figures_say_what_was_measured_on_what(figures: dict[str, Any]) -> None:
     assert figures["people"] == {"n": 1, "first": "id200", "last": "id200"}
     assert figures["judges"]["classifier"]["seed"] > 0
-    assert figures["machine"]["cpu"]
+    assert figures["machine"]["processor"]
     edited = figures["columns"][1]
     assert (edited["backend"], edited["precision"]) == ("torch", "fp32")
     assert edited["origin"] == {"file": "toy.pt", "training": {"step": 7}}

@@ -1,0 +1,51 @@
+"""What a measurement was taken on: processor, memory, system and library versions.
+
+Every published figure carries these. Nothing heavy is imported to find them out.
+"""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from efgan_rt import __version__
+from engines.processor import this_processor
+
+PACKAGES: Final = ("numpy", "opencv-python-headless", "openvino", "onnxruntime", "torch", "onnx")
+
+
+def machine_facts() -> dict[str, Any]:
+    """Plain values for a result file.
+
+    Returns:
+        `processor` (model name), `cores` (that this process may use), `bf16` (the instructions it
+        has for it, or None), `memory_gib`, `load_average` at this moment, `system`, `python`,
+        `efgan_rt`, and `packages`: the versions of those that are installed.
+    """
+    processor = this_processor()
+    return {
+        "processor": processor.name,
+        "cores": processor.cores,
+        "bf16": processor.bf16,
+        "memory_gib": _memory_gib(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "efgan_rt": __version__,
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+    }
+
+
+def _memory_gib() -> float | None:
+    try:
+        pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return None
+    return round(pages * page_bytes / 2**30, 1)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
