@@ -58,6 +58,7 @@ class LossRecipe:
     gradient_penalty: float = 10.0
     paired: float = 0.0  # ours: distance to the same person's real picture
     paired_eyes_mouth: float = 0.0  # ours: the same again over the eye and mouth patches
+    paired_detail: float = 0.0  # ours: the same over differences between neighbouring pixels
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,13 @@ def test_equation_7_is_the_norm_of_the_distance() -> None:
     assert losses.interpolation_loss(distance, torch.zeros(2, 2)).item() == pytest.approx(2.5)
 
 
+def test_the_detail_loss_sees_edges_and_not_brightness() -> None:
+    truth = torch.zeros(1, 1, 4, 4)
+    truth[..., 2:] = 1  # one edge of height 1, crossed in 4 of 12 differences
+    assert losses.detail_loss(truth + 0.5, truth).item() == 0
+    assert losses.detail_loss(torch.zeros_like(truth), truth).item() == pytest.approx(1 / 3)
+
+
 def test_the_paired_loss_counts_only_the_samples_with_a_truth() -> None:
     edit, truth = torch.zeros(2, 3, 2, 2), torch.ones(2, 3, 2, 2)
     truth[1] = 9

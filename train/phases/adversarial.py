@@ -15,6 +15,7 @@ from train.losses import (
     condition_loss,
     content_loss,
     critic_loss,
+    detail_loss,
     generator_adversarial_loss,
     gradient_penalty,
     interpolation_loss,
@@ -34,6 +35,7 @@ class AdversarialPhase:
     def __init__(self, state: TrainingState, phase: PhaseRecipe, faces: FaceSet) -> None:
         self.state, self.phase, self.faces = state, phase, faces
         self.efgan = state.cascade.stage(1)
+        self._penalty = 0.0  # the last one, for the log
         state.optimizers = {
             "generator": adam(state.cascade.parameters(), phase),
             "critics": adam(state.critics.parameters(), phase),
@@ -107,8 +109,13 @@ class AdversarialPhase:
             state.average.follow(
                 state.average.au_reader, critics.final, state.recipe.ema_decay, state.step
             )
-        logged = {"wasserstein": -wasserstein.item(), "au_real": condition.item()}
-        return logged | ({"penalty": penalty.item()} if penalise else {})
+        if penalise:
+            self._penalty = penalty.item()
+        return {
+            "wasserstein": -wasserstein.item(),
+            "au_real": condition.item(),
+            "penalty": self._penalty,
+        }
 
     def _update_generator(self, learning_rate: float, done: float) -> dict[str, float]:
         state, critics, weights = self.state, self.state.critics, self.phase.loss
@@ -157,7 +164,13 @@ class AdversarialPhase:
                 edit.final, real.image, whole_way
             )
             focus = eyes_mouth_loss(edit, real.image, whole_way)
-            loss = loss + weights.paired * paired + weights.paired_eyes_mouth * focus
+            detail = detail_loss(edit.final, real.image, whole_way)
+            loss = (
+                loss
+                + weights.paired * paired
+                + weights.paired_eyes_mouth * focus
+                + weights.paired_detail * detail
+            )
             logged["paired"] = paired.item()
         update(state.optimizers["generator"], loss, learning_rate)
         critics.requires_grad_(True)

@@ -8,7 +8,7 @@ import torch
 
 from efgan_rt.action_units import MAX_INTENSITY
 from train.data.faces import FaceSet
-from train.losses import attention_loss, interpolation_loss, paired_loss
+from train.losses import attention_loss, detail_loss, interpolation_loss, paired_loss
 from train.models.efgan import StageEdit
 from train.models.transformer import crop
 from train.phases.base import adam, update
@@ -37,7 +37,7 @@ class WarmUpPhase:
                 pair.source.au, pair.target.au - pair.source.au
             )
         paired = initial_loss(edit, truth) + paired_loss(edit.final, truth)
-        focus = eyes_mouth_loss(edit, truth)
+        focus, detail = eyes_mouth_loss(edit, truth), detail_loss(edit.final, truth)
         attention = attention_loss(
             [edit.initial.face_attention, *edit.initial.patch_attentions.values()],
             weights.attention_reduction,
@@ -48,6 +48,7 @@ class WarmUpPhase:
         loss = (
             weights.paired * paired
             + weights.paired_eyes_mouth * focus
+            + weights.paired_detail * detail
             + weights.attention * attention
             + weights.interpolation * interpolation
         )
