@@ -3,13 +3,14 @@
 #   make test    runs the whole suite
 #   make check   ruff and mypy
 #   make bench   per-network and per-stage latency of the shipped engines
+#   make ship CKPT=runs/x/weights.safetensors   puts a training's result into the package
 #   make clean   removes what the targets built, .venv included
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench ship clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed-cpu
@@ -27,6 +28,12 @@ check: .venv/.installed-dev
 
 bench: .venv/.installed-cpu
 	$(BIN)/efgan-rt bench --pictures examples/faces
+
+ship: .venv/.installed-dev
+	rm -rf build/shipped
+	$(BIN)/efgan-rt build-engines $(CKPT) --weights fp16 --out build/shipped
+	cp build/shipped/*.onnx build/shipped/manifest.json efgan_rt/shipped/
+	cp $(CKPT) efgan_rt/shipped/efgan.safetensors
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,6 +1,7 @@
 """What the second floor's tests share: pictures, toy engines, and the command line itself."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -70,6 +71,14 @@ def toy_engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory.mkdir()
     write_toy_engines(directory)
     return directory
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hears_ctrl_c() -> Iterator[None]:
+    """A shell starts its background jobs deaf to Ctrl-C, and what they start inherits that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

@@ -207,8 +207,6 @@ def test_an_interrupted_run_has_status_130_and_leaves_whole_files_only(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        # A shell starts its background jobs deaf to Ctrl-C, and what they start inherits that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not (tmp_path / "out" / "0000.png").exists():
         assert run.poll() is None

@@ -19,9 +19,10 @@ QUIET = Intervals(log=1, samples=1000, checkpoint=1000)
 
 @pytest.fixture(scope="module")
 def toy_recipe() -> Recipe:
-    """The shipped recipe's phases, shrunk: 8 channels, 3 steps each, batches of 2."""
+    """The shipped recipe, shrunk: a phase of each kind, 8 channels, 3 steps, batches of 2."""
     recipe = read_recipe("rendered-w16")
-    phases = tuple(dataclasses.replace(p, steps=3, batch=2) for p in recipe.phases)
+    by_kind = {phase.kind: phase for phase in recipe.phases}
+    phases = tuple(dataclasses.replace(p, steps=3, batch=2) for p in by_kind.values())
     model = dataclasses.replace(recipe.model, width=8, residual_blocks=1, critic_width=8)
     return dataclasses.replace(recipe, phases=phases, model=model)
 

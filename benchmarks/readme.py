@@ -1,0 +1,141 @@
+"""Writes the README's tables from the files under benchmarks/results/.
+
+    python benchmarks/readme.py           rewrites the tables
+    python benchmarks/readme.py --check   says which are stale, with exit status 1
+
+A table stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->`; nothing else is touched, so
+that no figure in the README was typed by hand.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+RESULTS = REPOSITORY / "benchmarks" / "results"
+Document = dict[str, Any]
+
+
+def quality(document: Document) -> str:
+    """The edits of unseen people, a column a way of editing."""
+    columns = {column["name"]: column for column in document["columns"]}
+    shown = [columns[name] for name in columns if name != "truth"]
+    rows: list[tuple[str, Callable[[Document], str]]] = [
+        ("PSNR against the true picture, dB", lambda c: f"{c['psnr_db']:.2f}"),
+        ("above the unedited picture, dB", lambda c: f"{c['gain_db']:+.2f}"),
+        (
+            "edits that a classifier names as wanted (G)",
+            lambda c: f"{c['accuracy']['overall']:.1%}",
+        ),
+        ("the same, of the 36 faces above", _examples),
+        ("AU12 of neutral made happy, by the judge", lambda c: _rise(c["au12_by_judge"])),
+        ("the same, by the set's `au_estimator`", lambda c: _rise(c["au12_by_estimator"])),
+        ("still pixels: share", lambda c: f"{c['background']['share']:.2%}"),
+        ("still pixels: mean change, levels", lambda c: f"{c['background']['mean_change']:.2f}"),
+        (
+            "still pixels, seen through the noise: share",
+            lambda c: f"{c['background_denoised']['share']:.1%}",
+        ),
+        (
+            "still pixels, seen through the noise: change",
+            lambda c: f"{c['background_denoised']['mean_change']:.2f}",
+        ),
+        ("sharpness of the eyes, truth = 1", lambda c: f"{c['sharpness']['eyes']:.2f}"),
+        ("sharpness of the mouth, truth = 1", lambda c: f"{c['sharpness']['mouth']:.2f}"),
+    ]
+    head = ["", *(column["name"] for column in shown)]
+    body = [[label, *(show(column) for column in shown)] for label, show in rows]
+    n = f"{shown[0]['edits']} edits of {shown[0]['people']} people"
+    return f"{_table(head, body)}\n\n{n}; {_machine(document)}."
+
+
+def backends(document: Document) -> str:
+    """Pictures a second and latency, a row a backend."""
+    head = ["backend", "precision", "batch", "a batch, p50 / p90 / p99 ms", "engines alone, /s"]
+    head += ["directory to directory, /s", "ratio"]
+    body = []
+    for way in document["ways"]:
+        whole = way["latency_of_a_batch"]["whole batch"]
+        body.append(
+            [
+                way["backend"],
+                way["precision"],
+                str(way["batch"]),
+                " / ".join(f"{whole[figure]:.1f}" for figure in ("p50_ms", "p90_ms", "p99_ms")),
+                f"{way['engines_images_per_s']:.1f}",
+                f"{way['pipeline_images_per_s']:.1f}",
+                f"{way['ratio']:.2f}",
+            ]
+        )
+    rounds = document["ways"][0]["rounds"]
+    return f"{_table(head, body)}\n\nMedians of {rounds} rounds; {_machine(document)}."
+
+
+def endurance(document: Document) -> str:
+    """The long run with broken pictures in it."""
+    return (
+        f"{document['pictures']:,} pictures and {document['broken']} broken ones in one run: "
+        f"{document['outputs']:,} outputs, {document['named_failures']} failures named, exit "
+        f"status {document['exit_status']}; {document['resident_mb_at_a_tenth']:.0f} MB resident "
+        f"after a tenth of them, {document['growth_mb']:+.1f} MB at the peak after that."
+    )
+
+
+TABLES: dict[str, Callable[[Document], str]] = {
+    "quality": quality,
+    "backends": backends,
+    "endurance": endurance,
+}
+
+
+def rewritten(text: str) -> str:
+    """The README with every table as the results give it."""
+    for name, render in TABLES.items():
+        document = json.loads((RESULTS / f"{name}.json").read_text())
+        block = f"<!-- begin: {name} -->\n{render(document)}\n<!-- end: {name} -->"
+        pattern = rf"<!-- begin: {name} -->.*?<!-- end: {name} -->"
+        text, count = re.subn(pattern, block.replace("\\", r"\\"), text, flags=re.DOTALL)
+        assert count == 1, f"README.md has {count} places for the table '{name}', expected 1"
+    return text
+
+
+def main() -> int:
+    """Rewrites or checks."""
+    path = REPOSITORY / "README.md"
+    before = path.read_text()
+    after = rewritten(before)
+    if "--check" in sys.argv[1:]:
+        if before != after:
+            print("README.md: tables are stale; run python benchmarks/readme.py", file=sys.stderr)
+        return int(before != after)
+    path.write_text(after)
+    return 0
+
+
+def _examples(column: Document) -> str:
+    right, shown = column["examples_named_right"], column["examples_shown"]
+    return "" if right is None else f"{right} of {shown}"
+
+
+def _rise(rise: Document) -> str:
+    return f"{rise['before']:.2f} → {rise['after']:.2f}"
+
+
+def _machine(document: Document) -> str:
+    machine = document["machine"]
+    packages = machine["packages"]
+    versions = ", ".join(f"{name} {packages[name]}" for name in ("openvino", "onnxruntime"))
+    bf16 = f" with {machine['bf16']}" if machine["bf16"] else ""
+    return f"{machine['processor']}{bf16}, {machine['cores']} cores, {versions}"
+
+
+def _table(head: list[str], body: list[list[str]]) -> str:
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
