@@ -11,12 +11,21 @@ def train(
         str, typer.Argument(metavar="RECIPE", help="A recipe's name, or a TOML file.")
     ],
     pictures: Annotated[
-        Path, typer.Option(metavar="DIR", help="The folder that holds the pictures.")
-    ],
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder that holds the pictures.", show_default=False),
+    ] = None,
     labels: Annotated[
-        Path, typer.Option(metavar="FILE.csv", help="Their action units, one row a picture.")
-    ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The run: checkpoints, losses, grids.")],
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv", help="Their action units, one row a picture.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="The run: checkpoints, losses, grids.", show_default=False
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the run's latest checkpoint.")
     ] = False,
@@ -33,7 +42,7 @@ def train(
 
     - `efgan-rt train rendered-w16 --pictures crops --labels labels.csv --out runs/first`
     """
-    from efgan_rt.cli.console import print_json, print_text, training_progress
+    from efgan_rt.cli.console import print_json, print_text, remark, training_progress
     from efgan_rt.extras import needs_extra
 
     with needs_extra("train"):
@@ -45,6 +54,10 @@ def train(
     if dry_run:
         print_json(understood.to_dict())
         return
+    if pictures is None or labels is None or out is None:
+        raise typer.BadParameter(
+            "say what to train on and where the run goes", param_hint="--pictures --labels --out"
+        )
     faces = load_faces(pictures, labels, understood.data, device)
     with training_progress() as bars:
         phases = {}  # phase number -> its bar
@@ -58,4 +71,6 @@ def train(
             bars.update(phases[number], completed=progress.step, losses=losses)
 
         latest = run_recipe(understood, faces, out, resume=resume, device=device, on_progress=show)
-    print_text(str(latest))
+    weights = latest.with_name("weights.safetensors")
+    remark(f"compile them with: efgan-rt build-engines {weights}")
+    print_text(str(weights))

@@ -145,12 +145,16 @@ def test_a_recipe_that_does_not_exist_is_told(cli: Cli, tmp_path: Path) -> None:
     assert result.err.startswith("error: no recipe 'no-such-recipe'")
 
 
-def test_a_dry_training_prints_the_recipe_and_reads_no_picture(cli: Cli, tmp_path: Path) -> None:
-    places = ("--pictures", tmp_path, "--labels", tmp_path / "l.csv", "--out", tmp_path / "run")
-    result = cli("train", "paper", *places, "--dry-run")
+def test_a_dry_training_prints_the_recipe_and_reads_no_picture(cli: Cli) -> None:
+    result = cli("train", "paper", "--dry-run")
     assert result.status == 0
     assert json.loads(result.out)["name"] == "paper"
-    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_is_not_told_where_to_go_is_wrong_usage(cli: Cli) -> None:
+    result = cli("train", "paper")
+    assert result.status == 2
+    assert "say what to train on" in result.err
 
 
 TOY_RECIPE = """
@@ -179,8 +183,9 @@ def test_a_training_leaves_a_checkpoint_and_shows_its_phases(cli: Cli, tmp_path:
         *("--labels", people / "labels.csv", "--out", tmp_path / "run"),
     )
     assert result.status == 0, result.err
-    assert result.out == f"{tmp_path}/run/latest.pt\n"
-    assert (tmp_path / "run" / "latest.pt").is_file()
+    assert result.out == f"{tmp_path}/run/weights.safetensors\n"
+    assert (tmp_path / "run" / "weights.safetensors").is_file()
+    assert "compile them with: efgan-rt build-engines" in result.err
     assert "1/2 au_head" in result.err
     assert "2/2 warm_up" in result.err
 

@@ -77,3 +77,12 @@ def test_an_empty_and_a_missing_table_say_so(tmp_path: Path) -> None:
         read_labels(write_table(tmp_path / "t.csv", COLUMNS, [], ","))
     with pytest.raises(EfganError, match="cannot be read"):
         read_labels(tmp_path / "none.csv")
+
+
+def test_the_rendered_sets_own_table_is_read(synth_dir: Path) -> None:
+    table = read_labels(synth_dir / "labels.csv")
+    assert len(table) == 7680 and len(set(table.identities)) == 240
+    prototypes = table.where(lambda who: who < "id200").prototypes()
+    assert len(prototypes) == 8
+    assert prototypes["happy"][AU_NAMES.index("AU12")] > 4
+    assert prototypes["neutral"].max() < 0.1
