@@ -1,5 +1,6 @@
 """`efgan-rt batch`: edits a directory of pictures."""
 
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 
     from efgan_rt.cascade import CascadeEngines
     from efgan_rt.expressions import Target
-    from efgan_rt.pipeline.files import Plan
+    from efgan_rt.pipeline.files import Plan, PlanCount
+    from efgan_rt.pipeline.journal import Journal
     from efgan_rt.pipeline.outcome import Outcome
+    from efgan_rt.pipeline.resume import Inspector
     from efgan_rt.pipeline.workers import BatchOptions
     from efgan_rt.reporting.latency import LatencyRecorder
+    from efgan_rt.reporting.run_report import RunReport
 
 SOME_FAILED = 3
 INTERRUPTED = 130
@@ -91,7 +95,11 @@ def batch(
     ] = 95,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", rich_help_panel=FILES_PANEL, help="Replace existing outputs."),
+        typer.Option(
+            "--overwrite",
+            rich_help_panel=FILES_PANEL,
+            help="Replace outputs that no earlier run has made, or that were changed since.",
+        ),
     ] = False,
     max_pixels: Annotated[
         int,
@@ -115,6 +123,15 @@ def batch(
     batch_size: BatchSizeOption = 8,
     threads: ThreadsOption = None,
     workers: WorkersOption = None,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="S",
+            min=0.01,
+            rich_help_panel=RUN_PANEL,
+            help="Give up what hangs: a picture, or a batch in the networks, for so many seconds.",
+        ),
+    ] = 300.0,
     fail_fast: Annotated[
         bool,
         typer.Option("--fail-fast", rich_help_panel=RUN_PANEL, help="Stop at the first failure."),
@@ -122,9 +139,19 @@ def batch(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", rich_help_panel=RUN_PANEL, help="Check everything, list it, write nothing."
+            "--dry-run",
+            rich_help_panel=RUN_PANEL,
+            help="Check everything, list what would be made, write nothing.",
         ),
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN.json",
+            rich_help_panel=RUN_PANEL,
+            help="Also write what became of each picture, one row each.",
+        ),
+    ] = None,
     json_: Annotated[
         bool,
         typer.Option("--json", rich_help_panel=RUN_PANEL, help="The result as JSON on stdout."),
@@ -156,16 +183,26 @@ def batch(
     from efgan_rt.cascade_properties import read_properties
     from efgan_rt.cli.console import end_at_once, print_json, print_table, print_text, remark
     from efgan_rt.engine_sets import find_set
+    from efgan_rt.errors import EfganError
     from efgan_rt.expressions import target_for
     from efgan_rt.pipeline.files import Plan
+    from efgan_rt.pipeline.fingerprint import engines_fingerprint, recipe_hash
+    from efgan_rt.pipeline.journal import Journal
+    from efgan_rt.pipeline.resume import Inspector
+    from efgan_rt.pipeline.watchdog import HangError
     from efgan_rt.pipeline.workers import BatchOptions
     from efgan_rt.reporting.contact_sheet import check_contact_sheet
     from efgan_rt.reporting.latency import LatencyRecorder, latency_table
+    from efgan_rt.reporting.run_report import RunReport, check_report
     from efgan_rt.reporting.summary import summary_document, summary_lines
+    from engines.base import EngineError
     from engines.manifest import read_manifest
+    from engines.open import choose_backend
 
     engine_set = find_set(engines)
-    properties = read_properties(engine_set.directory, read_manifest(engine_set.directory))
+    manifest = read_manifest(engine_set.directory)
+    properties = read_properties(engine_set.directory, manifest)
+    choice = choose_backend(backend, manifest, precision)
     names: list[str | None] = [*expressions] or [None]
     targets = [
         target_for(
@@ -173,58 +210,101 @@ def batch(
         )
         for name in names
     ]
+    fingerprint = engines_fingerprint(
+        engine_set.directory, backend=choice.backend, precision=choice.precision
+    )
+    recipes = [recipe_hash(target, fingerprint, {"quality": quality}) for target in targets]
     folders = tuple(expressions) if len(expressions) > 1 else ("",)
     plan = Plan(in_dir, out_dir, folders, f".{format_}" if format_ else None)
-    count = plan.check(overwrite=overwrite)
     if contact_sheet is not None:
         check_contact_sheet(contact_sheet, overwrite=overwrite)
-    remark(f"engines: {engine_set.directory} ({engine_set.reason})")
-    if dry_run:
-        for job in plan.jobs():
-            for output in job.outputs:
-                print_text(f"{job.source} -> {output}")
-        remark(f"{count.pictures:,} pictures, {count.skipped:,} other files; nothing was written")
-        return
-
-    cascade = CascadeEngines.open(
-        engine_set.directory,
-        backend=backend,
-        precision=precision,
-        batch=batch_size,
-        threads=threads,
-    )
-    remark(f"backend: {cascade.choice.reason}")
-    options = BatchOptions(workers or default_workers(), quality, overwrite, fail_fast, max_pixels)
-    recorder = LatencyRecorder()
-    outcome = _run(plan, count.pictures, cascade, targets, options, recorder)
-    latencies = recorder.summary()
-    if contact_sheet is not None:
-        _write_sheet(contact_sheet, plan, expressions or ["edited"])
-    if json_:
+    if report is not None:
+        check_report(report, overwrite=overwrite)
+    with ExitStack() as opened:
+        journal = None
+        if Journal.exists(out_dir):
+            journal = opened.enter_context(Journal(out_dir, only_read=dry_run))
+        count = plan.check(
+            overwrite=overwrite, is_ours=journal.is_ours if journal else lambda _: False
+        )
+        remark(f"engines: {engine_set.directory} ({engine_set.reason})")
+        if dry_run:
+            _list_work(plan, Inspector(journal, recipes), count)
+            return
+        cascade = CascadeEngines.open(
+            engine_set.directory,
+            backend=backend,
+            precision=precision,
+            batch=batch_size,
+            threads=threads,
+        )
+        remark(f"backend: {cascade.choice.reason}")
+        # Only now, so that a command that cannot run leaves no folder behind.
+        journal = journal or opened.enter_context(Journal(out_dir))
+        options = BatchOptions(
+            workers or default_workers(), quality, overwrite, fail_fast, max_pixels, timeout
+        )
+        recorder = LatencyRecorder()
         used = {
             "directory": str(engine_set.directory),
             "backend": cascade.choice.backend,
             "precision": cascade.choice.precision,
             "batch": cascade.batch,
         }
-        print_json(
-            summary_document(
-                outcome, latencies, planned=count.pictures, skipped=count.skipped, engines=used
+        rows = RunReport(report, {"input": str(in_dir), "output": str(out_dir)}) if report else None
+        try:
+            outcome = _run(
+                plan, count.pictures, cascade, targets, options, recorder, journal, recipes, rows
             )
+        except (EfganError, EngineError) as error:
+            if rows:
+                rows.finish({"stopped": str(error)})
+            if isinstance(error, HangError):
+                remark(f"error: {error}")
+                end_at_once(1)
+            raise
+        latencies = recorder.summary()
+        document = summary_document(
+            outcome, latencies, planned=count.pictures, skipped=count.skipped, engines=used
         )
-    else:
-        for line in summary_lines(outcome, planned=count.pictures, skipped=count.skipped):
-            print_text(line)
-        if latencies:
-            edits = f" x {len(targets)} edits" if len(targets) > 1 else ""
-            title = f"Latency of a batch of {cascade.batch} pictures{edits}"
-            print_table(latency_table(latencies, title))
-    if outcome.abandoned:
-        end_at_once(INTERRUPTED)
-    if outcome.interrupted:
-        raise typer.Exit(INTERRUPTED)
-    if outcome.failed:
-        raise typer.Exit(SOME_FAILED)
+        if rows:
+            rows.finish(document)
+        if contact_sheet is not None:
+            _write_sheet(contact_sheet, plan, expressions or ["edited"])
+        if json_:
+            print_json(document)
+        else:
+            for line in summary_lines(outcome, planned=count.pictures, skipped=count.skipped):
+                print_text(line)
+            if latencies:
+                edits = f" x {len(targets)} edits" if len(targets) > 1 else ""
+                title = f"Latency of a batch of {cascade.batch} pictures{edits}"
+                print_table(latency_table(latencies, title))
+        status = INTERRUPTED if outcome.interrupted else SOME_FAILED if outcome.failed else 0
+        if outcome.abandoned:
+            end_at_once(status)
+    if status:
+        raise typer.Exit(status)
+
+
+def _list_work(plan: "Plan", inspector: "Inspector", count: "PlanCount") -> None:
+    """What a run would do, one line an output."""
+    from collections import Counter
+
+    from efgan_rt.cli.console import print_text, remark
+    from efgan_rt.pipeline.resume import Need
+
+    needs: Counter[Need] = Counter()
+    for job in plan.jobs():
+        work = inspector.inspect(job)
+        needs.update(work.needs)
+        for need, output in zip(work.needs, job.outputs, strict=True):
+            print_text(f"{need}: {job.source} -> {output}")
+    outputs = ", ".join(f"{needs[need]:,} {need}" for need in Need if needs[need])
+    remark(
+        f"{count.pictures:,} pictures, {count.skipped:,} other files; outputs: {outputs}; "
+        "nothing was written"
+    )
 
 
 def _run(
@@ -234,11 +314,14 @@ def _run(
     targets: "Sequence[Target]",
     options: "BatchOptions",
     recorder: "LatencyRecorder",
+    journal: "Journal",
+    recipes: "Sequence[bytes]",
+    report: "RunReport | None",
 ) -> "Outcome":
     """Runs the pipeline under a progress bar; failures are named as they happen."""
     from efgan_rt.cli.console import picture_progress, printable
     from efgan_rt.pipeline.batch import run_batch
-    from efgan_rt.pipeline.outcome import Failure
+    from efgan_rt.pipeline.outcome import Failure, PictureResult
 
     with picture_progress() as progress:
         bar = progress.add_task("editing", total=pictures)
@@ -247,15 +330,22 @@ def _run(
             text = printable(f"failed: {failure.reason}")
             progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+        def note(result: PictureResult) -> None:
+            if report:
+                report.add(result)
+
         return run_batch(
             plan.jobs(),
             [cascade.lane()],
             targets,
             batch=cascade.batch,
+            journal=journal,
+            recipes=recipes,
             crop_px=cascade.crop_px,
             options=options,
             recorder=recorder,
             on_failure=name,
+            on_picture=note,
             on_progress=lambda done, _: progress.update(bar, completed=done),
         )
 

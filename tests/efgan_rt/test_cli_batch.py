@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from efgan_rt.images import read_picture
+from efgan_rt.pipeline.journal import FOLDER
 
 Cli = Callable[..., Any]
 
@@ -28,7 +30,8 @@ def batch(cli: Cli, faces: Path, tmp_path: Path, toy_engines: Path) -> Cli:
 
 
 def pictures_in(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    found = (p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
+    return sorted(str(p) for p in found if p.parts[0] != FOLDER)
 
 
 def test_one_expression_mirrors_the_input_tree(batch: Cli, faces: Path, tmp_path: Path) -> None:
@@ -71,7 +74,7 @@ def test_failures_are_named_and_the_status_is_3(batch: Cli, faces: Path, tmp_pat
     assert result.status == 3
     assert f"failed: {faces}/a/empty.png: the file is empty; expected a picture" in result.err
     assert "11 of 12 pictures edited" in result.out
-    assert "1 failed; each is named above" in result.out
+    assert "1 failed; each is named above:\n  1 x the file is empty\n" in result.out
     assert len(pictures_in(tmp_path / "out")) == 11
 
 
@@ -112,8 +115,8 @@ def test_a_dry_run_lists_everything_and_writes_nothing(
     result = batch("-e", "happy", "-e", "blink", "--format", "webp", "--dry-run")
     assert result.status == 0
     assert len(result.out.splitlines()) == 22
-    assert f"{faces}/b/x.png -> {tmp_path}/out/blink/b/x.webp" in result.out
-    assert "11 pictures, 0 other files; nothing was written" in result.err
+    assert f"to make: {faces}/b/x.png -> {tmp_path}/out/blink/b/x.webp" in result.out
+    assert "11 pictures, 0 other files; outputs: 22 to make; nothing was written" in result.err
     assert not (tmp_path / "out").exists()
 
 
@@ -159,11 +162,15 @@ def test_what_the_user_can_mend_is_one_line_and_status_1(
     assert not (tmp_path / "out").exists()
 
 
-def test_existing_outputs_stop_the_run_with_status_1(batch: Cli, tmp_path: Path) -> None:
-    assert batch("-e", "happy").status == 0
+def test_foreign_outputs_stop_the_run_with_status_1(
+    batch: Cli, faces: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(faces, tmp_path / "out")
     result = batch("-e", "happy")
     assert result.status == 1
-    assert result.err.startswith("error: 11 of the outputs are there already: ")
+    assert result.err.startswith("error: 11 of the outputs are there already, and not as an ")
+    assert (tmp_path / "out" / "00.png").read_bytes() == (faces / "00.png").read_bytes()
+    assert not (tmp_path / "out" / FOLDER).exists()
 
 
 @pytest.mark.parametrize(
