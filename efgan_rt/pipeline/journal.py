@@ -9,8 +9,8 @@ are written before they get their names. An output is recorded in two steps arou
 
 So at any moment every file under a final name has its record, and after a crash each intent is
 either completed or dropped (`_recover`). A commit reaches the operating system but is not forced to
-the disk: that outlives the process, and where the machine itself has gone down during a run, files
-are hashed instead of trusted by their times.
+the disk: that outlives the process, and where the machine itself has gone down during a run, every
+output is hashed before the next one (`_verify`).
 """
 
 import os
@@ -90,10 +90,10 @@ class Journal:
                     self._path, isolation_level=None, check_same_thread=False
                 )
                 self._prepare()
-                self._trusts_times = self._went_down_cleanly()
                 if not only_read:
                     self._recover()
                     self._remove_parts()
+                    self._verify()
         except BaseException:
             self._held.close()
             raise
@@ -118,7 +118,7 @@ class Journal:
                 self._delete_withdrawn()
                 self._recover()
                 self._remove_parts()
-                self._database.execute("DELETE FROM facts WHERE name = 'running'")
+                self._database.execute("DELETE FROM facts")
             self._database.close()
         except sqlite3.Error:
             pass  # a full disk, say: the intents stay, and the next run settles them
@@ -140,10 +140,9 @@ class Journal:
         if not stat.S_ISREG(found.st_mode):
             return None
         records = self._records(self.key(path))
-        if self._trusts_times:
-            for record in records:
-                if record.has_stamp_of(found):
-                    return record
+        for record in records:
+            if record.has_stamp_of(found):
+                return record
         if not any(record.size == found.st_size for record in records):
             return None
         try:
@@ -158,19 +157,11 @@ class Journal:
         return None
 
     def is_ours(self, path: Path) -> bool:
-        """Whether what is under an output's name may be made again without asking.
-
-        A file that a power cut has left empty under the name of an output is ours as well: there is
-        nothing in it to lose.
-        """
+        """Whether what is under an output's name may be made again without asking."""
         try:
-            found = path.lstat()
+            return self.find(path, path.lstat()) is not None
         except OSError:
             return False
-        if self.find(path, found) is not None:
-            return True
-        is_empty = stat.S_ISREG(found.st_mode) and not found.st_size
-        return is_empty and bool(self._records(self.key(path)))
 
     def intend(self, records: Sequence[tuple[Record, str]]) -> None:
         """Records, in one commit, outputs about to be renamed, and settles the group before them.
@@ -215,9 +206,8 @@ class Journal:
             return
         with self._lock, self._faults_named():
             for table in ("outputs", "intents"):
-                self._database.execute(
-                    f"UPDATE {table} SET {column} = ? WHERE path = ?", (value, key)
-                )
+                change = f"UPDATE {table} SET {column} = ? WHERE path = ?"
+                self._database.execute(change, (value, key))
 
     def _prepare(self) -> None:
         # The lock has made us alone, so SQLite needs no memory shared with others for its
@@ -238,14 +228,42 @@ class Journal:
                 self._database.execute("CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT)")
                 self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
-    def _went_down_cleanly(self) -> bool:
-        """False if the machine, and not just the run, went down while the last run was at work."""
+    def _verify(self) -> None:
+        """Finds what a power cut has spoilt, if the machine went down while the last run was on.
+
+        A file whose blocks never reached the disk is empty, or has the size and time on record and
+        other bytes. It gets a record as what it is, so that it is ours, and without a recipe, so
+        that it is made again.
+        """
         boot = BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
-        running = self._database.execute("SELECT value FROM facts WHERE name = 'running'")
-        before = running.fetchone()
-        if not self._only_read:
-            self._database.execute("INSERT OR REPLACE INTO facts VALUES ('running', ?)", (boot,))
-        return before is None or before[0] == boot
+        before = self._database.execute("SELECT value FROM facts").fetchone()
+        if before is not None and before[0] != boot:
+            reading = self._database.execute(f"SELECT {COLUMNS} FROM outputs")
+            with self._transaction():
+                for row in reading:
+                    self._note_damage(Record(*row))
+        self._database.execute("INSERT OR REPLACE INTO facts VALUES ('running', ?)", (boot,))
+
+    def _note_damage(self, record: Record) -> None:
+        path = self.output / os.fsdecode(record.path)
+        try:
+            found = path.lstat()
+            if not self._may_be_it(record, found):
+                return
+            present = content_hash(path)
+        except OSError:
+            return
+        if present != record.sha256:
+            self._database.execute(
+                "UPDATE outputs SET sha256 = ?, size = ?, mtime_ns = ?, recipe = x'' "
+                "WHERE path = ?",
+                (present, found.st_size, found.st_mtime_ns, record.path),
+            )
+
+    @staticmethod
+    def _may_be_it(record: Record, found: os.stat_result) -> bool:
+        is_empty = stat.S_ISREG(found.st_mode) and not found.st_size
+        return is_empty or record.has_stamp_of(found)
 
     def _recover(self) -> None:
         """Completes or drops each intent, by what is under the final and the temporary name."""
@@ -260,7 +278,7 @@ class Journal:
     def _is_placed(self, record: Record) -> bool:
         path = self.output / os.fsdecode(record.path)
         try:
-            return record.has_stamp_of(path.lstat()) and content_hash(path) == record.sha256
+            return self._may_be_it(record, path.lstat())
         except OSError:
             return False
 

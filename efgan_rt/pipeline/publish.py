@@ -27,8 +27,6 @@ from efgan_rt.pipeline.resume import FileTimes
 DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 # Where a file system knows no hard links.
 LINKLESS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
-# Pictures that may wait for the renaming thread before the others wait for it too.
-MAX_WAITING: Final = 64
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ class Publisher:
         self._waiting.append(picture)
         # Whoever finds the lock taken may leave: its holder looks once more after letting go.
         while self._waiting:
-            if not self._at_work.acquire(blocking=len(self._waiting) > MAX_WAITING):
+            if not self._at_work.acquire(blocking=False):
                 return
             try:
                 self._publish_waiting()

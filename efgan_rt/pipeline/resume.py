@@ -78,11 +78,11 @@ class Inspector:
                 ours.append(None)
                 continue
             record = self.journal.find(path, found)
-            may_replace = record is not None or self.journal.is_ours(path)
-            ours.append(FileTimes(found.st_size, found.st_mtime_ns) if may_replace else None)
             if record is None:
-                needs.append(Need.AGAIN if may_replace else Need.REPLACE)
+                needs.append(Need.REPLACE)
+                ours.append(None)
                 continue
+            ours.append(FileTimes(found.st_size, found.st_mtime_ns))
             if record.recipe == recipe and record.input_stamp != stamp and digest is None:
                 digest = _digest(job.source)
             needs.append(self._need(record, recipe, stamp, digest))

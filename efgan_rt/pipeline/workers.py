@@ -8,7 +8,6 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
@@ -27,7 +26,7 @@ from efgan_rt.images import (
     read_picture,
     to_crop,
 )
-from efgan_rt.pipeline.channel import AbortError, Channel
+from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.outcome import Failure, PictureResult, Status, Tally, status_of
 from efgan_rt.pipeline.publish import Publisher, Staged, StagedPicture, is_disk_error
@@ -139,28 +138,31 @@ def decode_pictures(shop: Workshop, replace: Callable[[], None]) -> None:
         replace: starts another thread in this one's place, once this one has been given up.
     """
     while (job := shop.source.take()) is not None:
+        _decode(shop, job, replace)
 
-        def give_up(reason: str, hung: PictureJob = job) -> None:
-            shop.tally.fail(hung.source, reason)
-            replace()
 
-        started = perf_counter()
-        try:
-            with shop.watchdog.over(f"{job.source}: decoding", give_up):
-                work = shop.inspector.inspect(job)
-                if not work.is_done:
-                    picture = read_picture(job.source, max_pixels=shop.options.max_pixels)
-                    crop = to_crop(picture, shop.crop_px)
-                    digest = confirmed_digest(job.source, work)
-        except (GivenUpError, AbortError):
-            raise
-        except Exception as error:
-            shop.tally.fail(job.source, _reason(job.source, error))
-            continue
-        if work.is_done:
-            done = PictureResult(job.source, Status.ALREADY, job.outputs)
-            shop.tally.finish_picture(done, written=0)
-            continue
+def _decode(shop: Workshop, job: PictureJob, replace: Callable[[], None]) -> None:
+    def give_up(reason: str) -> None:
+        shop.tally.fail(job.source, reason)
+        replace()
+
+    started = perf_counter()
+    try:
+        with shop.watchdog.over(f"{job.source}: decoding", give_up):
+            work = shop.inspector.inspect(job)
+            if not work.is_done:
+                picture = read_picture(job.source, max_pixels=shop.options.max_pixels)
+                crop = to_crop(picture, shop.crop_px)
+                digest = confirmed_digest(job.source, work)
+    except GivenUpError:
+        raise
+    except Exception as error:
+        shop.tally.fail(job.source, _reason(job.source, error))
+        return
+    if work.is_done:
+        done = PictureResult(job.source, Status.ALREADY, job.outputs)
+        shop.tally.finish_picture(done, written=0)
+    else:
         shop.ring.place(Item(job, picture, work, digest), crop, perf_counter() - started)
 
 
@@ -199,27 +201,32 @@ def encode_pictures(shop: Workshop, replace: Callable[[], None]) -> None:
         EfganError: the disk is full or read-only.
     """
     while (task := shop.rows.take()) is not None:
-        slot, row = task
-        item = slot.items[row]
-        slot.note_wait(WAIT_ENCODER)
+        _encode(shop, *task, replace)
 
-        def free_row(slot: Slot = slot) -> None:
-            if slot.finish_row():
-                shop.ring.give_back(slot)
 
-        def give_up(reason: str, hung: Item = item, free: Callable[[], None] = free_row) -> None:
-            shop.tally.fail(hung.job.source, reason)
-            free()
-            replace()
+def _encode(shop: Workshop, slot: Slot, row: int, replace: Callable[[], None]) -> None:
+    item = slot.items[row]
+    slot.note_wait(WAIT_ENCODER)
 
-        started = perf_counter()
-        with shop.watchdog.over(f"{item.job.source}: encoding", give_up):
-            staged, failures = _stage_row(shop, item, slot.pixels[row], slot.edited[:, row])
-        with shop.watchdog.over(f"{item.job.source}: recording and renaming its outputs"):
-            finish = partial(_finish_picture, shop.tally, item, failures)
-            shop.publisher.publish(StagedPicture(item.job.source, staged, finish))
-        slot.add_seconds(ENCODE, perf_counter() - started)
+    def free_row() -> None:
+        if slot.finish_row():
+            shop.ring.give_back(slot)
+
+    def give_up(reason: str) -> None:
+        shop.tally.fail(item.job.source, reason)
         free_row()
+        replace()
+
+    def finish(not_renamed: list[Failure]) -> None:
+        _finish_picture(shop.tally, item, [*failures, *not_renamed])
+        free_row()  # not before, so that the ring bounds what is not yet published, too
+
+    started = perf_counter()
+    with shop.watchdog.over(f"{item.job.source}: encoding", give_up):
+        staged, failures = _stage_row(shop, item, slot.pixels[row], slot.edited[:, row])
+    slot.add_seconds(ENCODE, perf_counter() - started)
+    with shop.watchdog.over(f"{item.job.source}: recording and renaming its outputs"):
+        shop.publisher.publish(StagedPicture(item.job.source, staged, finish))
 
 
 def _stage_row(
@@ -250,11 +257,8 @@ def _stage_row(
     return tuple(staged), failures
 
 
-def _finish_picture(
-    tally: Tally, item: Item, earlier: list[Failure], not_renamed: list[Failure]
-) -> None:
+def _finish_picture(tally: Tally, item: Item, failures: list[Failure]) -> None:
     """Counts a picture whose outputs have been published."""
-    failures = [*earlier, *not_renamed]
     needs = item.work.needs
     again = any(need in (Need.AGAIN, Need.REPLACE) for need in needs)
     # Which of several outputs failed is in the reasons; only a whole picture lists its outputs.
