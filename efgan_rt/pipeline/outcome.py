@@ -1,5 +1,6 @@
 """What became of each picture: counts, and the failures as values with their reasons."""
 
+import os
 import re
 import threading
 from collections import Counter
@@ -34,10 +35,12 @@ class Failure:
     @property
     def kind(self) -> str:
         """The reason without what is this picture's own: its names, figures and the remedy."""
-        text = self.reason.removeprefix(f"{self.source}: ").split(";")[0]
-        text = re.sub(r"(^|\s)/\S*", r"\1...", text)  # an output's path
-        text = re.sub(r"'[^']*'|\"[^\"]*\"", "'...'", text)
-        return re.sub(r"\d[\d,.]*", "N", text).removeprefix("...: ")
+        text = self.reason.removeprefix(f"{self.source}: ")
+        path, _, rest = text.partition(": ")
+        if rest and os.sep in path:  # about an output
+            text = rest
+        text = re.sub(r"'[^']*'|\"[^\"]*\"", "'...'", text.split(";")[0])
+        return re.sub(r"\d[\d,.]*", "N", text)
 
 
 @dataclass(frozen=True)

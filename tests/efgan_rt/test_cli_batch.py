@@ -1,5 +1,6 @@
 """`efgan-rt batch` from its options to its exit status."""
 
+import errno
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import pytest
 
 from efgan_rt.images import read_picture
 from efgan_rt.pipeline.journal import FOLDER
+from efgan_rt.pipeline.publish import Publisher, not_written
 
 Cli = Callable[..., Any]
 
@@ -171,6 +173,98 @@ def test_foreign_outputs_stop_the_run_with_status_1(
     assert result.err.startswith("error: 11 of the outputs are there already, and not as an ")
     assert (tmp_path / "out" / "00.png").read_bytes() == (faces / "00.png").read_bytes()
     assert not (tmp_path / "out" / FOLDER).exists()
+
+
+def test_the_same_command_again_finds_everything_done(batch: Cli) -> None:
+    assert batch("-e", "happy").status == 0
+    result = batch("-e", "happy")
+    assert result.status == 0
+    assert "0 of 11 pictures edited: 0 files" in result.out
+    assert "11 were already done" in result.out
+    assert "outputs: 11 already done; nothing was written" in batch("-e", "happy", "--dry-run").err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["-e", "blink"], ["-e", "happy", "--intensity", "0.5"], ["-e", "happy", "--quality", "80"]],
+)
+def test_another_edit_is_made_in_place_of_the_earlier_one(batch: Cli, options: list[str]) -> None:
+    batch("-e", "happy")
+    result = batch(*options)
+    assert result.status == 0
+    assert "11 of them made again, for something had changed" in result.out
+    assert "11 were already done" in batch(*options).out
+
+
+def test_another_precision_or_backend_makes_everything_again(
+    batch: Cli, cli: Cli, faces: Path, tmp_path: Path, toy_engines: Path
+) -> None:
+    batch("-e", "happy")
+    where = (faces, tmp_path / "out", "--engines", toy_engines, "-e", "happy", "--dry-run")
+    result = cli("batch", *where, "--backend", "openvino", "--precision", "fp32")
+    assert "outputs: 11 to make again; nothing was written" in result.err
+
+
+def test_a_report_tells_of_every_picture(batch: Cli, faces: Path, tmp_path: Path) -> None:
+    (faces / "empty.png").touch()
+    (faces / "notes.txt").touch()
+    batch("-e", "happy")
+    (tmp_path / "out" / "00.png").unlink()
+    report = tmp_path / "run.json"
+    for _ in range(2):
+        assert batch("-e", "happy", "--report", report).status == 3
+        document = json.loads(report.read_text())
+        rows = {Path(row["picture"]).name: row for row in document["pictures"]}
+        assert len(document["pictures"]) == 12
+        assert rows["empty.png"] == {
+            "picture": f"{faces}/empty.png",
+            "status": "failed",
+            "outputs": [],
+            "reasons": [f"{faces}/empty.png: the file is empty; expected a picture"],
+        }
+        assert rows["01.png"]["status"] == "already done"
+        assert rows["00.png"]["outputs"] == [f"{tmp_path}/out/00.png"]
+    assert rows["00.png"]["status"] == "already done"
+    summary = document["summary"]
+    assert (summary["skipped"], summary["already_done"], summary["failed"]) == (1, 11, 1)
+    assert summary["reasons"] == {"the file is empty": 1}
+
+
+def test_a_run_that_stops_says_so_in_its_report(
+    batch: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object, path: Path, *__: object, **___: object) -> None:
+        cause = OSError(errno.ENOSPC, "No space left on device")
+        raise not_written(path, cause) from cause
+
+    monkeypatch.setattr(Publisher, "stage", full)
+    report = tmp_path / "run.json"
+    result = batch("-e", "happy", "--report", report)
+    assert result.status == 1
+    assert "cannot be written: No space left on device; mend that and run the same" in result.err
+    assert "No space left" in json.loads(report.read_text())["summary"]["stopped"]
+
+
+def test_networks_that_hang_end_the_process_with_status_1(
+    faces: Path, tmp_path: Path, toy_engines: Path
+) -> None:
+    script = (
+        "import sys, threading\n"
+        "from efgan_rt.lane import Lane\n"
+        "from efgan_rt.cli.app import main\n"
+        "Lane.run = lambda *_, **__: threading.Event().wait()\n"
+        f"sys.argv = ['efgan-rt', 'batch', {str(faces)!r}, {str(tmp_path / 'out')!r}, '-e',"
+        f" 'happy', '--engines', {str(toy_engines)!r}, '--backend', 'onnxruntime',"
+        " '--timeout', '0.2']\n"
+        "main()\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 1
+    assert "error: the networks: a batch with " in result.stderr
+    assert "has not come to an end in 0.2 s; --timeout allows more" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(
