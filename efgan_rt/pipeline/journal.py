@@ -119,10 +119,10 @@ class Journal:
                 self._recover()
                 self._remove_parts()
                 self._database.execute("DELETE FROM facts")
-            self._database.close()
-        except sqlite3.Error:
+        except (sqlite3.Error, EfganError, OSError):
             pass  # a full disk, say: the intents stay, and the next run settles them
         finally:
+            self._database.close()
             self._held.close()
             self._lock.release()
 
@@ -215,6 +215,8 @@ class Journal:
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
+        # Every copying of the log into the database waits for the disk; 16 MB of log at most.
+        self._database.execute("PRAGMA wal_autocheckpoint = 4000")
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         if version not in (0, SCHEMA_VERSION):
             raise EfganError(
