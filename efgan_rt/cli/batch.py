@@ -1,9 +1,8 @@
 """`efgan-rt batch`: edits a directory of pictures."""
 
-from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -20,22 +19,6 @@ from efgan_rt.cli.options import (
     WorkersOption,
     default_workers,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from efgan_rt.cascade import CascadeEngines
-    from efgan_rt.expressions import Target
-    from efgan_rt.pipeline.files import Plan, PlanCount
-    from efgan_rt.pipeline.journal import Journal
-    from efgan_rt.pipeline.outcome import Outcome
-    from efgan_rt.pipeline.resume import Inspector
-    from efgan_rt.pipeline.workers import BatchOptions
-    from efgan_rt.reporting.latency import LatencyRecorder
-    from efgan_rt.reporting.run_report import RunReport
-
-SOME_FAILED = 3
-INTERRUPTED = 130
 
 
 class Format(StrEnum):
@@ -179,181 +162,30 @@ def batch(
     if len(set(expressions)) < len(expressions):
         raise typer.BadParameter("an expression is given twice", param_hint="--expression")
 
-    from efgan_rt.cascade import CascadeEngines
-    from efgan_rt.cascade_properties import read_properties
-    from efgan_rt.cli.console import end_at_once, print_json, print_table, print_text, remark
-    from efgan_rt.engine_sets import find_set
-    from efgan_rt.errors import EfganError
-    from efgan_rt.expressions import target_for
-    from efgan_rt.pipeline.files import Plan
-    from efgan_rt.pipeline.fingerprint import engines_fingerprint, recipe_hash
-    from efgan_rt.pipeline.journal import Journal
-    from efgan_rt.pipeline.resume import Inspector
-    from efgan_rt.pipeline.watchdog import HangError
+    from efgan_rt.cli.batch_run import BatchRequest, run
     from efgan_rt.pipeline.workers import BatchOptions
-    from efgan_rt.reporting.contact_sheet import check_contact_sheet
-    from efgan_rt.reporting.latency import LatencyRecorder, latency_table
-    from efgan_rt.reporting.run_report import RunReport, check_report
-    from efgan_rt.reporting.summary import summary_document, summary_lines
-    from engines.base import EngineError
-    from engines.manifest import read_manifest
-    from engines.open import choose_backend
 
-    engine_set = find_set(engines)
-    manifest = read_manifest(engine_set.directory)
-    properties = read_properties(engine_set.directory, manifest)
-    choice = choose_backend(backend, manifest, precision)
-    names: list[str | None] = [*expressions] or [None]
-    targets = [
-        target_for(
-            properties.expressions, properties.au_names, expression=name, intensity=intensity, au=au
-        )
-        for name in names
-    ]
-    fingerprint = engines_fingerprint(
-        engine_set.directory, backend=choice.backend, precision=choice.precision
-    )
-    recipes = [recipe_hash(target, fingerprint, {"quality": quality}) for target in targets]
-    folders = tuple(expressions) if len(expressions) > 1 else ("",)
-    plan = Plan(in_dir, out_dir, folders, f".{format_}" if format_ else None)
-    if contact_sheet is not None:
-        check_contact_sheet(contact_sheet, overwrite=overwrite)
-    if report is not None:
-        check_report(report, overwrite=overwrite)
-    with ExitStack() as opened:
-        journal = None
-        if Journal.exists(out_dir):
-            journal = opened.enter_context(Journal(out_dir, only_read=dry_run))
-        count = plan.check(
-            overwrite=overwrite, is_ours=journal.is_ours if journal else lambda _: False
-        )
-        remark(f"engines: {engine_set.directory} ({engine_set.reason})")
-        if dry_run:
-            _list_work(plan, Inspector(journal, recipes), count)
-            return
-        cascade = CascadeEngines.open(
-            engine_set.directory,
+    status = run(
+        BatchRequest(
+            in_dir=in_dir,
+            out_dir=out_dir,
+            expressions=tuple(expressions),
+            intensity=intensity,
+            au=au,
+            extension=f".{format_}" if format_ else None,
+            options=BatchOptions(
+                workers or default_workers(), quality, overwrite, fail_fast, max_pixels, timeout
+            ),
+            contact_sheet=contact_sheet,
+            report=report,
+            engines=engines,
             backend=backend,
             precision=precision,
-            batch=batch_size,
+            batch_size=batch_size,
             threads=threads,
+            dry_run=dry_run,
+            json=json_,
         )
-        remark(f"backend: {cascade.choice.reason}")
-        # Only now, so that a command that cannot run leaves no folder behind.
-        journal = journal or opened.enter_context(Journal(out_dir))
-        options = BatchOptions(
-            workers or default_workers(), quality, overwrite, fail_fast, max_pixels, timeout
-        )
-        recorder = LatencyRecorder()
-        used = {
-            "directory": str(engine_set.directory),
-            "backend": cascade.choice.backend,
-            "precision": cascade.choice.precision,
-            "batch": cascade.batch,
-        }
-        rows = RunReport(report, {"input": str(in_dir), "output": str(out_dir)}) if report else None
-        try:
-            outcome = _run(
-                plan, count.pictures, cascade, targets, options, recorder, journal, recipes, rows
-            )
-        except (EfganError, EngineError) as error:
-            if rows:
-                rows.finish({"stopped": str(error)})
-            if isinstance(error, HangError):
-                remark(f"error: {error}")
-                end_at_once(1)
-            raise
-        latencies = recorder.summary()
-        document = summary_document(
-            outcome, latencies, planned=count.pictures, skipped=count.skipped, engines=used
-        )
-        if rows:
-            rows.finish(document)
-        if contact_sheet is not None:
-            _write_sheet(contact_sheet, plan, expressions or ["edited"])
-        if json_:
-            print_json(document)
-        else:
-            for line in summary_lines(outcome, planned=count.pictures, skipped=count.skipped):
-                print_text(line)
-            if latencies:
-                edits = f" x {len(targets)} edits" if len(targets) > 1 else ""
-                title = f"Latency of a batch of {cascade.batch} pictures{edits}"
-                print_table(latency_table(latencies, title))
-        status = INTERRUPTED if outcome.interrupted else SOME_FAILED if outcome.failed else 0
-        if outcome.abandoned:
-            end_at_once(status)
+    )
     if status:
         raise typer.Exit(status)
-
-
-def _list_work(plan: "Plan", inspector: "Inspector", count: "PlanCount") -> None:
-    """What a run would do, one line an output."""
-    from collections import Counter
-
-    from efgan_rt.cli.console import print_text, remark
-    from efgan_rt.pipeline.resume import Need
-
-    needs: Counter[Need] = Counter()
-    for job in plan.jobs():
-        work = inspector.inspect(job)
-        needs.update(work.needs)
-        for need, output in zip(work.needs, job.outputs, strict=True):
-            print_text(f"{need}: {job.source} -> {output}")
-    outputs = ", ".join(f"{needs[need]:,} {need}" for need in Need if needs[need])
-    remark(
-        f"{count.pictures:,} pictures, {count.skipped:,} other files; outputs: {outputs}; "
-        "nothing was written"
-    )
-
-
-def _run(
-    plan: "Plan",
-    pictures: int,
-    cascade: "CascadeEngines",
-    targets: "Sequence[Target]",
-    options: "BatchOptions",
-    recorder: "LatencyRecorder",
-    journal: "Journal",
-    recipes: "Sequence[bytes]",
-    report: "RunReport | None",
-) -> "Outcome":
-    """Runs the pipeline under a progress bar; failures are named as they happen."""
-    from efgan_rt.cli.console import picture_progress, printable
-    from efgan_rt.pipeline.batch import run_batch
-    from efgan_rt.pipeline.outcome import Failure, PictureResult
-
-    with picture_progress() as progress:
-        bar = progress.add_task("editing", total=pictures)
-
-        def name(failure: Failure) -> None:
-            text = printable(f"failed: {failure.reason}")
-            progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-        def note(result: PictureResult) -> None:
-            if report:
-                report.add(result)
-
-        return run_batch(
-            plan.jobs(),
-            [cascade.lane()],
-            targets,
-            batch=cascade.batch,
-            journal=journal,
-            recipes=recipes,
-            crop_px=cascade.crop_px,
-            options=options,
-            recorder=recorder,
-            on_failure=name,
-            on_picture=note,
-            on_progress=lambda done, _: progress.update(bar, completed=done),
-        )
-
-
-def _write_sheet(path: Path, plan: "Plan", edits: list[str]) -> None:
-    from efgan_rt.cli.console import remark
-    from efgan_rt.reporting.contact_sheet import SheetRow, write_contact_sheet
-
-    rows = (SheetRow(job.source.stem, (job.source, *job.outputs)) for job in plan.jobs())
-    shown = write_contact_sheet(path, ["input", *edits], rows)
-    remark(f"contact sheet: {path} ({shown} rows)")

@@ -17,6 +17,7 @@ from efgan_rt.expressions import Target
 from efgan_rt.images import CROP_PX
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.crew import Crew
+from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult, Tally
@@ -25,7 +26,6 @@ from efgan_rt.pipeline.resume import Inspector
 from efgan_rt.pipeline.slots import Slot, SlotRing
 from efgan_rt.pipeline.watchdog import Watchdog
 from efgan_rt.pipeline.workers import (
-    BatchEditor,
     BatchOptions,
     JobSource,
     Workshop,

@@ -8,9 +8,9 @@ are written before they get their names. An output is recorded in two steps arou
     outputs  <- the record, with the next group's commit
 
 So at any moment every file under a final name has its record, and after a crash each intent is
-either completed or dropped (`_recover`). A commit reaches the operating system but is not forced to
+either completed or dropped (`recovery`). A commit reaches the operating system but is not forced to
 the disk: that outlives the process, and where the machine itself has gone down during a run, every
-output is hashed before the next one (`_verify`).
+output is hashed before the next one.
 """
 
 import os
@@ -18,42 +18,24 @@ import shutil
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from pathlib import Path
 from typing import Final
 
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.fingerprint import content_hash
 from efgan_rt.pipeline.lock import take_lock
+from efgan_rt.pipeline.record import COLUMNS, TABLES, Record
+from efgan_rt.pipeline.recovery import complete_intents, note_damage, settle_intents
 
 FOLDER: Final = ".efgan-rt"
 DATABASE: Final = "journal.sqlite"
 SCHEMA_VERSION: Final = 1
-COLUMNS: Final = "path, sha256, size, mtime_ns, input_sha256, input_stamp, recipe"
-TABLE: Final = """(path BLOB PRIMARY KEY, sha256 BLOB, size INTEGER, mtime_ns INTEGER,
-    input_sha256 BLOB, input_stamp TEXT, recipe BLOB{}) WITHOUT ROWID"""
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 # A thread that hangs inside the journal must not keep the process from ending.
 CLOSE_TIMEOUT_S: Final = 2.0
-
-
-@dataclass(frozen=True)
-class Record:
-    """An output and what it was made from; `path` is relative to the output folder."""
-
-    path: bytes
-    sha256: bytes
-    size: int
-    mtime_ns: int
-    input_sha256: bytes
-    input_stamp: str
-    recipe: bytes
-
-    def has_stamp_of(self, found: os.stat_result) -> bool:
-        """Whether a file has the recorded size and modification time."""
-        return (self.size, self.mtime_ns) == (found.st_size, found.st_mtime_ns)
 
 
 class Journal:
@@ -91,9 +73,9 @@ class Journal:
                 )
                 self._prepare()
                 if not only_read:
-                    self._recover()
+                    complete_intents(self._database, output, self.parts)
                     self._remove_parts()
-                    self._verify()
+                    self._note_beginning()
         except BaseException:
             self._held.close()
             raise
@@ -116,7 +98,7 @@ class Journal:
         try:
             if not self._only_read:
                 self._delete_withdrawn()
-                self._recover()
+                complete_intents(self._database, self.output, self.parts)
                 self._remove_parts()
                 self._database.execute("DELETE FROM facts")
         except (sqlite3.Error, EfganError, OSError):
@@ -176,7 +158,7 @@ class Journal:
         with self._lock:
             with self._transaction():
                 self._delete_withdrawn()
-                self._settle()
+                settle_intents(self._database)
                 self._database.executemany(
                     f"INSERT OR REPLACE INTO intents ({COLUMNS}, part) VALUES (?,?,?,?,?,?,?,?)",
                     rows,
@@ -225,91 +207,22 @@ class Journal:
             )
         if version == 0:
             with self._transaction():
-                self._database.execute(f"CREATE TABLE outputs {TABLE.format('')}")
-                self._database.execute(f"CREATE TABLE intents {TABLE.format(', part TEXT')}")
-                self._database.execute("CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT)")
+                for statement in TABLES:
+                    self._database.execute(statement)
                 self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
-    def _verify(self) -> None:
-        """Finds what a power cut has spoilt, if the machine went down while the last run was on.
+    def _delete_withdrawn(self) -> None:
+        rows = [(key,) for key in self._withdrawn]
+        self._database.executemany("DELETE FROM intents WHERE path = ?", rows)
 
-        A file whose blocks never reached the disk is empty, or has the size and time on record and
-        other bytes. It gets a record as what it is, so that it is ours, and without a recipe, so
-        that it is made again.
-        """
+    def _note_beginning(self) -> None:
+        """Notes since which start of the machine a run is on; after a power cut it was another."""
         boot = BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
         before = self._database.execute("SELECT value FROM facts").fetchone()
-        if before is not None and before[0] != boot:
-            reading = self._database.execute(f"SELECT {COLUMNS} FROM outputs")
-            with self._transaction():
-                for row in reading:
-                    self._note_damage(Record(*row))
-        self._database.execute("INSERT OR REPLACE INTO facts VALUES ('running', ?)", (boot,))
-
-    def _note_damage(self, record: Record) -> None:
-        path = self.output / os.fsdecode(record.path)
-        try:
-            found = path.lstat()
-            if not self._may_be_it(record, found):
-                return
-            present = content_hash(path)
-        except OSError:
-            return
-        if present != record.sha256:
-            self._database.execute(
-                "UPDATE outputs SET sha256 = ?, size = ?, mtime_ns = ?, recipe = x'' "
-                "WHERE path = ?",
-                (present, found.st_size, found.st_mtime_ns, record.path),
-            )
-
-    @staticmethod
-    def _may_be_it(record: Record, found: os.stat_result) -> bool:
-        is_empty = stat.S_ISREG(found.st_mode) and not found.st_size
-        return is_empty or record.has_stamp_of(found)
-
-    def _recover(self) -> None:
-        """Completes or drops each intent, by what is under the final and the temporary name."""
-        intents = self._database.execute(f"SELECT {COLUMNS}, part FROM intents").fetchall()
-        for *row, part in intents:
-            record = Record(*row)
-            if not self._is_placed(record) and not self._place(record, self.parts / part):
-                self._database.execute("DELETE FROM intents WHERE path = ?", (record.path,))
         with self._transaction():
-            self._settle()
-
-    def _is_placed(self, record: Record) -> bool:
-        path = self.output / os.fsdecode(record.path)
-        try:
-            return self._may_be_it(record, path.lstat())
-        except OSError:
-            return False
-
-    def _place(self, record: Record, part: Path) -> bool:
-        """Gives a whole file its final name, unless something that is not ours has it."""
-        path = self.output / os.fsdecode(record.path)
-        try:
-            if content_hash(part) != record.sha256:
-                return False
-            if os.path.lexists(path):
-                ours = self._database.execute(
-                    "SELECT sha256 FROM outputs WHERE path = ?", (record.path,)
-                ).fetchone()
-                if ours is None or ours[0] != content_hash(path):
-                    return False
-            os.replace(part, path)
-        except OSError:
-            return False
-        return True
-
-    def _settle(self) -> None:
-        self._database.execute(
-            f"INSERT OR REPLACE INTO outputs ({COLUMNS}) SELECT {COLUMNS} FROM intents"
-        )
-        self._database.execute("DELETE FROM intents")
-
-    def _delete_withdrawn(self) -> None:
-        rows: Iterable[tuple[bytes]] = ((key,) for key in self._withdrawn)
-        self._database.executemany("DELETE FROM intents WHERE path = ?", rows)
+            if before is not None and before[0] != boot:
+                note_damage(self._database, self.output)
+            self._database.execute("INSERT OR REPLACE INTO facts VALUES ('running', ?)", (boot,))
 
     def _remove_parts(self) -> None:
         shutil.rmtree(self.parts, ignore_errors=True)

@@ -23,12 +23,12 @@ def take_lock(path: Path, folder: Path) -> IO[str]:
 
     Raises:
         EfganError: another run holds it; the message says which.
-        OSError: the file cannot be opened.
+        OSError: the file cannot be opened, or the file system has no locks.
     """
     file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+")  # noqa: SIM115
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         holder = file.read(200).strip() or "which has not signed yet"
         file.close()
         raise EfganError(

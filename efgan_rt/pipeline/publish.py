@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Final
 
 from efgan_rt.errors import EfganError
-from efgan_rt.pipeline.journal import Journal, Record
+from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure
+from efgan_rt.pipeline.record import Record
 from efgan_rt.pipeline.resume import FileTimes
 
 # With these no later picture can be written either.

@@ -8,7 +8,8 @@ from pathlib import Path
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.fingerprint import content_hash, input_stamp
-from efgan_rt.pipeline.journal import Journal, Record
+from efgan_rt.pipeline.journal import Journal
+from efgan_rt.pipeline.record import Record
 
 
 class Need(StrEnum):

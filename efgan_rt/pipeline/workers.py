@@ -6,11 +6,10 @@ on; a disk that is full or read-only, and an engine that fails, stop it.
 
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
 
 import numpy as np
 
@@ -27,53 +26,13 @@ from efgan_rt.images import (
     to_crop,
 )
 from efgan_rt.pipeline.channel import Channel
+from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.outcome import Failure, PictureResult, Status, Tally, status_of
 from efgan_rt.pipeline.publish import Publisher, Staged, StagedPicture, is_disk_error
 from efgan_rt.pipeline.resume import Inspector, Need, confirmed_digest
 from efgan_rt.pipeline.slots import ENCODE, WAIT_ENCODER, WAIT_LANE, Item, Slot, SlotRing
 from efgan_rt.pipeline.watchdog import DEFAULT_TIMEOUT_S, GivenUpError, Watchdog
-
-
-class EditedBatch(Protocol):
-    """What an editor gives back; the arrays are the editor's own, overwritten by its next run."""
-
-    @property
-    def pixels(self) -> Picture:
-        """The edited crops, uint8 (B, crop, crop, 3)."""
-        ...
-
-    @property
-    def source_au(self) -> FloatArray:
-        """The action units that the crops had, float32 (B, K)."""
-        ...
-
-    @property
-    def seconds(self) -> Mapping[str, float]:
-        """The time each network took."""
-        ...
-
-
-class BatchEditor(Protocol):
-    """Edits one batch at a time, for one thread: `efgan_rt.cascade.Lane` is one."""
-
-    def run(
-        self,
-        pixels: Picture,
-        scale: FloatArray,
-        offset: FloatArray,
-        *,
-        source_au: FloatArray | None = None,
-    ) -> EditedBatch:
-        """Edits every picture of a batch.
-
-        Args:
-            pixels: uint8 (B, crop, crop, 3).
-            scale: float32 (B, K), see `efgan_rt.expressions.Target`.
-            offset: float32 (B, K).
-            source_au: float32 (B, K), where it is known already from an earlier run.
-        """
-        ...
 
 
 @dataclass(frozen=True)

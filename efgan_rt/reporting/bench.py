@@ -27,9 +27,10 @@ from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
 from efgan_rt.images import CROP_PX, Picture, encode_picture, read_picture, to_crop
 from efgan_rt.pipeline.batch import run_batch
+from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.journal import Journal
-from efgan_rt.pipeline.workers import BatchEditor, BatchOptions
+from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder, StageLatency
 from engines.processor import this_processor
 
