@@ -24,6 +24,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
+from efgan_rt.pipeline.journal import FOLDER as JOURNAL_FOLDER  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from tests.broken_pictures import write_broken_pictures  # noqa: E402
 
@@ -80,7 +81,13 @@ def run(pictures: int, arguments: list[str]) -> Endurance:
             seconds = time.perf_counter() - started
             messages.seek(0)
             said = messages.read()
-        written = [path for path in outputs.rglob("*") if path.is_file()]
+        journal = outputs / JOURNAL_FOLDER
+        written = [
+            path
+            for path in outputs.rglob("*")
+            if path.is_file() and not path.is_relative_to(journal)
+        ]
+        left_over = list((journal / "parts").iterdir())
         named = sum(str(path) in said.replace("\n", "") for path in broken)
         settled = next(s for s in samples if s.outputs >= pictures / 10)
         return Endurance(
@@ -88,7 +95,7 @@ def run(pictures: int, arguments: list[str]) -> Endurance:
             broken=len(broken),
             outputs=sum(path.suffix == ".jpg" for path in written),
             named_failures=named,
-            partial_files=sum(path.suffix != ".jpg" for path in written),
+            partial_files=sum(path.suffix != ".jpg" for path in written) + len(left_over),
             exit_status=process.returncode,
             seconds=round(seconds, 1),
             resident_mb_at_a_tenth=settled.resident_mb,
@@ -106,7 +113,8 @@ def _watch(process: "subprocess.Popen[bytes]", outputs: Path, started: float) ->
             break
         resident = [line for line in status.splitlines() if line.startswith("VmRSS:")]
         if resident:
-            done = sum(1 for _ in outputs.iterdir()) if outputs.is_dir() else 0
+            names = outputs.iterdir() if outputs.is_dir() else iter(())
+            done = sum(path.name != JOURNAL_FOLDER for path in names)
             megabytes = round(int(resident[0].split()[1]) / 1024, 1)
             yield Sample(round(time.perf_counter() - started, 2), done, megabytes)
         time.sleep(SAMPLE_S)

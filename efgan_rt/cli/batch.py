@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,19 +19,6 @@ from efgan_rt.cli.options import (
     WorkersOption,
     default_workers,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from efgan_rt.cascade import CascadeEngines
-    from efgan_rt.expressions import Target
-    from efgan_rt.pipeline.files import Plan
-    from efgan_rt.pipeline.outcome import Outcome
-    from efgan_rt.pipeline.workers import BatchOptions
-    from efgan_rt.reporting.latency import LatencyRecorder
-
-SOME_FAILED = 3
-INTERRUPTED = 130
 
 
 class Format(StrEnum):
@@ -91,7 +78,11 @@ def batch(
     ] = 95,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", rich_help_panel=FILES_PANEL, help="Replace existing outputs."),
+        typer.Option(
+            "--overwrite",
+            rich_help_panel=FILES_PANEL,
+            help="Replace outputs that no earlier run has made, or that were changed since.",
+        ),
     ] = False,
     max_pixels: Annotated[
         int,
@@ -115,6 +106,15 @@ def batch(
     batch_size: BatchSizeOption = 8,
     threads: ThreadsOption = None,
     workers: WorkersOption = None,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="S",
+            min=0.01,
+            rich_help_panel=RUN_PANEL,
+            help="Give up what hangs: a picture, or a batch in the networks, for so many seconds.",
+        ),
+    ] = 300.0,
     fail_fast: Annotated[
         bool,
         typer.Option("--fail-fast", rich_help_panel=RUN_PANEL, help="Stop at the first failure."),
@@ -122,9 +122,19 @@ def batch(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", rich_help_panel=RUN_PANEL, help="Check everything, list it, write nothing."
+            "--dry-run",
+            rich_help_panel=RUN_PANEL,
+            help="Check everything, list what would be made, write nothing.",
         ),
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN.json",
+            rich_help_panel=RUN_PANEL,
+            help="Also write what became of each picture, one row each.",
+        ),
+    ] = None,
     json_: Annotated[
         bool,
         typer.Option("--json", rich_help_panel=RUN_PANEL, help="The result as JSON on stdout."),
@@ -152,118 +162,30 @@ def batch(
     if len(set(expressions)) < len(expressions):
         raise typer.BadParameter("an expression is given twice", param_hint="--expression")
 
-    from efgan_rt.cascade import CascadeEngines
-    from efgan_rt.cascade_properties import read_properties
-    from efgan_rt.cli.console import end_at_once, print_json, print_table, print_text, remark
-    from efgan_rt.engine_sets import find_set
-    from efgan_rt.expressions import target_for
-    from efgan_rt.pipeline.files import Plan
+    from efgan_rt.cli.batch_run import BatchRequest, run
     from efgan_rt.pipeline.workers import BatchOptions
-    from efgan_rt.reporting.contact_sheet import check_contact_sheet
-    from efgan_rt.reporting.latency import LatencyRecorder, latency_table
-    from efgan_rt.reporting.summary import summary_document, summary_lines
-    from engines.manifest import read_manifest
 
-    engine_set = find_set(engines)
-    properties = read_properties(engine_set.directory, read_manifest(engine_set.directory))
-    names: list[str | None] = [*expressions] or [None]
-    targets = [
-        target_for(
-            properties.expressions, properties.au_names, expression=name, intensity=intensity, au=au
+    status = run(
+        BatchRequest(
+            in_dir=in_dir,
+            out_dir=out_dir,
+            expressions=tuple(expressions),
+            intensity=intensity,
+            au=au,
+            extension=f".{format_}" if format_ else None,
+            options=BatchOptions(
+                workers or default_workers(), quality, overwrite, fail_fast, max_pixels, timeout
+            ),
+            contact_sheet=contact_sheet,
+            report=report,
+            engines=engines,
+            backend=backend,
+            precision=precision,
+            batch_size=batch_size,
+            threads=threads,
+            dry_run=dry_run,
+            json=json_,
         )
-        for name in names
-    ]
-    folders = tuple(expressions) if len(expressions) > 1 else ("",)
-    plan = Plan(in_dir, out_dir, folders, f".{format_}" if format_ else None)
-    count = plan.check(overwrite=overwrite)
-    if contact_sheet is not None:
-        check_contact_sheet(contact_sheet, overwrite=overwrite)
-    remark(f"engines: {engine_set.directory} ({engine_set.reason})")
-    if dry_run:
-        for job in plan.jobs():
-            for output in job.outputs:
-                print_text(f"{job.source} -> {output}")
-        remark(f"{count.pictures:,} pictures, {count.skipped:,} other files; nothing was written")
-        return
-
-    cascade = CascadeEngines.open(
-        engine_set.directory,
-        backend=backend,
-        precision=precision,
-        batch=batch_size,
-        threads=threads,
     )
-    remark(f"backend: {cascade.choice.reason}")
-    options = BatchOptions(workers or default_workers(), quality, overwrite, fail_fast, max_pixels)
-    recorder = LatencyRecorder()
-    outcome = _run(plan, count.pictures, cascade, targets, options, recorder)
-    latencies = recorder.summary()
-    if contact_sheet is not None:
-        _write_sheet(contact_sheet, plan, expressions or ["edited"])
-    if json_:
-        used = {
-            "directory": str(engine_set.directory),
-            "backend": cascade.choice.backend,
-            "precision": cascade.choice.precision,
-            "batch": cascade.batch,
-        }
-        print_json(
-            summary_document(
-                outcome, latencies, planned=count.pictures, skipped=count.skipped, engines=used
-            )
-        )
-    else:
-        for line in summary_lines(outcome, planned=count.pictures, skipped=count.skipped):
-            print_text(line)
-        if latencies:
-            edits = f" x {len(targets)} edits" if len(targets) > 1 else ""
-            title = f"Latency of a batch of {cascade.batch} pictures{edits}"
-            print_table(latency_table(latencies, title))
-    if outcome.abandoned:
-        end_at_once(INTERRUPTED)
-    if outcome.interrupted:
-        raise typer.Exit(INTERRUPTED)
-    if outcome.failed:
-        raise typer.Exit(SOME_FAILED)
-
-
-def _run(
-    plan: "Plan",
-    pictures: int,
-    cascade: "CascadeEngines",
-    targets: "Sequence[Target]",
-    options: "BatchOptions",
-    recorder: "LatencyRecorder",
-) -> "Outcome":
-    """Runs the pipeline under a progress bar; failures are named as they happen."""
-    from efgan_rt.cli.console import picture_progress, printable
-    from efgan_rt.pipeline.batch import run_batch
-    from efgan_rt.pipeline.outcome import Failure
-
-    with picture_progress() as progress:
-        bar = progress.add_task("editing", total=pictures)
-
-        def name(failure: Failure) -> None:
-            text = printable(f"failed: {failure.reason}")
-            progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-        return run_batch(
-            plan.jobs(),
-            [cascade.lane()],
-            targets,
-            batch=cascade.batch,
-            crop_px=cascade.crop_px,
-            options=options,
-            recorder=recorder,
-            on_failure=name,
-            on_progress=lambda done, _: progress.update(bar, completed=done),
-        )
-
-
-def _write_sheet(path: Path, plan: "Plan", edits: list[str]) -> None:
-    from efgan_rt.cli.console import remark
-    from efgan_rt.reporting.contact_sheet import SheetRow, write_contact_sheet
-
-    rows = (SheetRow(job.source.stem, (job.source, *job.outputs)) for job in plan.jobs())
-    shown = write_contact_sheet(path, ["input", *edits], rows)
-    remark(f"contact sheet: {path} ({shown} rows)")
+    if status:
+        raise typer.Exit(status)

@@ -1,10 +1,11 @@
 """A batch run: decoding, the networks and encoding side by side, in bounded memory.
 
-    jobs -> decoders -> slot of the ring -> lane (the networks, once a target) -> encoders -> files
+    jobs -> decoders -> slot of the ring -> lane (the networks, once a target) -> encoders
+         -> temporary files -> journal -> files
 
 Always a full batch of the engine's fixed size, the tail padded, so that a picture comes out the
-same whatever its neighbours. Failures are values; the first Ctrl-C and `fail_fast` finish what is
-in flight and stop there, a second Ctrl-C drops it.
+same whatever its neighbours. What the journal knows to be done is passed over. Failures are values;
+the first Ctrl-C and `fail_fast` finish what is in flight and stop there, a second Ctrl-C drops it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +17,18 @@ from efgan_rt.expressions import Target
 from efgan_rt.images import CROP_PX
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.crew import Crew
+from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.pipeline.files import PictureJob
-from efgan_rt.pipeline.outcome import Failure, Outcome, Tally
+from efgan_rt.pipeline.journal import Journal
+from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult, Tally
+from efgan_rt.pipeline.publish import Publisher
+from efgan_rt.pipeline.resume import Inspector
 from efgan_rt.pipeline.slots import Slot, SlotRing
+from efgan_rt.pipeline.watchdog import Watchdog
 from efgan_rt.pipeline.workers import (
-    BatchEditor,
     BatchOptions,
     JobSource,
+    Workshop,
     decode_pictures,
     edit_batches,
     encode_pictures,
@@ -46,10 +52,13 @@ def run_batch(
     targets: Sequence[Target],
     *,
     batch: int,
+    journal: Journal,
+    recipes: Sequence[bytes],
     crop_px: int = CROP_PX,
     options: BatchOptions | None = None,
     recorder: LatencyRecorder | None = None,
     on_failure: Callable[[Failure], None] = _ignore,
+    on_picture: Callable[[PictureResult], None] = _ignore,
     on_progress: Callable[[int, int], None] = _ignore,
 ) -> Outcome:
     """Edits pictures and writes the results.
@@ -59,16 +68,20 @@ def run_batch(
         editors: one for each lane, at least one; each is used by a thread of its own.
         targets: what to make of every picture.
         batch: the editors' fixed batch.
+        journal: of the folder above all outputs.
+        recipes: for each target, what its outputs depend on (`fingerprint.recipe_hash`).
         crop_px: the side of the networks' crops.
         options: how files are treated.
         recorder: takes each batch's time by stage.
         on_failure: told of each failure, from a worker's thread, one at a time.
+        on_picture: told of each picture that is dealt with, likewise.
         on_progress: told about ten times a second how many pictures are done and how many failed.
 
     Raises:
-        EfganError: the disk is full or read-only, or the jobs cannot be listed.
+        EfganError: the disk is full or read-only, the jobs cannot be listed, or the networks hang
+            (`HangError`).
         EngineError: an engine failed.
-        Exception: a worker met a bug; its own exception, with its traceback.
+        Exception: the run itself met a bug; its own exception, with its traceback.
     """
     options = options or BatchOptions()
     started = perf_counter()
@@ -92,21 +105,42 @@ def run_batch(
         ring.abort()
         rows.abort()
 
-    tally = Tally(tell)
+    shop = Workshop(
+        source,
+        ring,
+        rows,
+        Tally(tell, on_picture),
+        Inspector(journal, recipes),
+        Publisher(journal, overwrite=options.overwrite),
+        Watchdog(options.timeout_s),
+        options,
+        crop_px,
+    )
     crew = Crew(abort)
-    decode = partial(decode_pictures, source, ring, tally, crop_px, options.max_pixels)
-    encode = partial(encode_pictures, rows, ring, tally, options)
-    edit = [partial(edit_batches, editor, targets, ring, rows) for editor in editors]
+
+    def decode() -> None:
+        decode_pictures(shop, lambda: crew.replace("decode", decode))
+
+    def encode() -> None:
+        encode_pictures(shop, lambda: crew.replace("encode", encode))
+
+    def look_around() -> None:
+        shop.watchdog.check()
+        on_progress(shop.tally.pictures, shop.tally.failed)
+
+    edit = [partial(edit_batches, shop, editor, targets) for editor in editors]
     try:
         crew.start("encode", [encode] * options.workers, then=_ignore)
         crew.start("lane", edit, then=rows.close)
         crew.start("decode", [decode] * options.workers, then=ring.flush)
-        interrupted = _wait(crew, source, lambda: on_progress(tally.pictures, tally.failed))
+        interrupted = _wait(crew, source, look_around)
     finally:
         abort()  # of no effect on threads that have ended
         ended = crew.join(GRACE_S)
-    return tally.outcome(
-        interrupted=interrupted, abandoned=not ended, seconds=perf_counter() - started
+    return shop.tally.outcome(
+        interrupted=interrupted,
+        abandoned=not ended or bool(shop.watchdog.given_up),
+        seconds=perf_counter() - started,
     )
 
 

@@ -9,7 +9,7 @@ files. Links to folders are followed unless they lead back to a folder that they
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,13 +50,19 @@ class Plan:
         for _, names in self._folders():
             yield from map(self._job, names)
 
-    def check(self, *, overwrite: bool) -> "PlanCount":
+    def check(
+        self, *, overwrite: bool, is_ours: Callable[[Path], bool] = lambda _: False
+    ) -> "PlanCount":
         """Counts the pictures, and refuses what would lose a file.
+
+        Args:
+            overwrite: whether files that are not ours may be replaced.
+            is_ours: whether a file under an output's name is as an earlier run left it.
 
         Raises:
             EfganError: the source is missing or holds no picture, two pictures would be written to
-                one file, an output would replace an input, or an output is there already and
-                `overwrite` is not set.
+                one file, an output would replace an input, or a file that is not ours has an
+                output's name and `overwrite` is not set.
         """
         if not self.source.exists():
             raise EfganError(f"{self.source}: no such file or folder; expected pictures to edit")
@@ -74,7 +80,7 @@ class Plan:
             self._refuse_collisions(jobs)
             for output in (output for job in jobs for output in job.outputs):
                 self._refuse_inputs(output)
-                if not overwrite and os.path.lexists(output):
+                if not overwrite and os.path.lexists(output) and not is_ours(output):
                     existing_count += 1
                     existing = [*existing, output][:3]
         if not pictures:
@@ -83,7 +89,8 @@ class Plan:
         if existing:
             names = ", ".join(map(str, existing)) + (", ..." if existing_count > 3 else "")
             raise EfganError(
-                f"{existing_count:,} of the outputs are there already: {names}; "
+                f"{existing_count:,} of the outputs are there already, and not as an earlier run "
+                f"left them: {names}; "
                 "choose another output folder, or replace them with --overwrite"
             )
         return PlanCount(pictures, skipped)

@@ -1,13 +1,28 @@
 """What became of each picture: counts, and the failures as values with their reasons."""
 
+import os
+import re
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 # Failures are told one by one as they happen; a run keeps this many for its summary.
 KEPT_FAILURES: Final = 100
+KEPT_REASONS: Final = 50
+OTHER_REASONS: Final = "other reasons"
+
+
+class Status(StrEnum):
+    """What became of a picture."""
+
+    DONE = "done"
+    AGAIN = "made again"
+    ALREADY = "already done"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -17,16 +32,46 @@ class Failure:
     source: Path
     reason: str
 
+    @property
+    def kind(self) -> str:
+        """The reason without what is this picture's own: its names, figures and the remedy."""
+        text = self.reason.removeprefix(f"{self.source}: ")
+        path, _, rest = text.partition(": ")
+        if rest and os.sep in path:  # about an output
+            text = rest
+        text = re.sub(r"'[^']*'|\"[^\"]*\"", "'...'", text.split(";")[0])
+        return re.sub(r"\d[\d,.]*", "N", text)
+
+
+@dataclass(frozen=True)
+class PictureResult:
+    """One picture that is dealt with.
+
+    Attributes:
+        source: the picture.
+        status: of the picture as a whole.
+        outputs: the files that are now there and right, whether made now or before.
+        failures: why others are not.
+    """
+
+    source: Path
+    status: Status
+    outputs: tuple[Path, ...]
+    failures: tuple[Failure, ...] = ()
+
 
 @dataclass(frozen=True)
 class Outcome:
     """The end of a run.
 
     Attributes:
-        pictures: pictures dealt with, failed ones included.
+        pictures: pictures dealt with, failed ones and those already done included.
         written: files written.
+        again: pictures of which a file of an earlier run was made again.
+        already: pictures of which nothing was missing or changed.
         failed: pictures of which at least one output is missing.
         failures: the first `KEPT_FAILURES` of the failures.
+        reasons: how many pictures failed for which kind of reason, the most frequent first.
         interrupted: the user stopped the run.
         abandoned: threads of it are still at work, so the process must end without waiting for them
             (native code that is still running may crash an interpreter that shuts down).
@@ -35,11 +80,19 @@ class Outcome:
 
     pictures: int
     written: int
+    again: int
+    already: int
     failed: int
     failures: tuple[Failure, ...]
+    reasons: Mapping[str, int]
     interrupted: bool
     abandoned: bool
     seconds: float
+
+    @property
+    def done(self) -> int:
+        """Pictures made for the first time."""
+        return self.pictures - self.again - self.already - self.failed
 
 
 class Tally:
@@ -47,46 +100,72 @@ class Tally:
 
     Args:
         on_failure: told of every failure, from the thread that met it, one at a time.
+        on_picture: told of every picture that is dealt with, likewise.
     """
 
-    def __init__(self, on_failure: Callable[[Failure], None]) -> None:
+    def __init__(
+        self,
+        on_failure: Callable[[Failure], None],
+        on_picture: Callable[[PictureResult], None],
+    ) -> None:
         self._on_failure = on_failure
+        self._on_picture = on_picture
         self._lock = threading.Lock()
-        self._pictures = 0
         self._written = 0
-        self._failed = 0
+        self._statuses: Counter[Status] = Counter()
         self._failures: list[Failure] = []
+        self._reasons: Counter[str] = Counter()
 
     @property
     def pictures(self) -> int:
         """Pictures dealt with so far."""
-        return self._pictures
+        return self._statuses.total()
 
     @property
     def failed(self) -> int:
         """Pictures that failed so far."""
-        return self._failed
+        return self._statuses[Status.FAILED]
 
-    def finish_picture(self, written: int, failures: list[Failure]) -> None:
-        """Counts a picture that is done with, and tells of its failures."""
+    def fail(self, source: Path, reason: str) -> None:
+        """Counts a picture of which nothing could be made."""
+        self.finish_picture(
+            PictureResult(source, Status.FAILED, (), (Failure(source, reason),)), written=0
+        )
+
+    def finish_picture(self, result: PictureResult, *, written: int) -> None:
+        """Counts a picture that is done with, and tells of it and of its failures."""
         with self._lock:
-            self._pictures += 1
+            self._statuses[result.status] += 1
             self._written += written
-            self._failed += bool(failures)
-            for failure in failures:
+            for failure in result.failures:
                 if len(self._failures) < KEPT_FAILURES:
                     self._failures.append(failure)
                 self._on_failure(failure)
+            if result.failures:
+                kind = result.failures[0].kind
+                is_known = kind in self._reasons or len(self._reasons) < KEPT_REASONS
+                self._reasons[kind if is_known else OTHER_REASONS] += 1
+            self._on_picture(result)
 
     def outcome(self, *, interrupted: bool, abandoned: bool, seconds: float) -> Outcome:
         """The counts as they stand."""
         with self._lock:
             return Outcome(
-                self._pictures,
-                self._written,
-                self._failed,
-                tuple(self._failures),
-                interrupted,
-                abandoned,
-                seconds,
+                pictures=self._statuses.total(),
+                written=self._written,
+                again=self._statuses[Status.AGAIN],
+                already=self._statuses[Status.ALREADY],
+                failed=self._statuses[Status.FAILED],
+                failures=tuple(self._failures),
+                reasons=dict(self._reasons.most_common()),
+                interrupted=interrupted,
+                abandoned=abandoned,
+                seconds=seconds,
             )
+
+
+def status_of(failures: Sequence[Failure], *, again: bool) -> Status:
+    """The status of a picture of which something was made, or should have been."""
+    if failures:
+        return Status.FAILED
+    return Status.AGAIN if again else Status.DONE

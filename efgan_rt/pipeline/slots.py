@@ -19,6 +19,7 @@ import numpy as np
 from efgan_rt.images import Picture
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.files import PictureJob
+from efgan_rt.pipeline.resume import Need, Work
 from efgan_rt.reporting.latency import LatencyRecorder
 
 DECODE: Final = "decode"
@@ -34,6 +35,8 @@ class Item:
 
     job: PictureJob
     picture: Picture  # uint8 (H, W, 3)
+    work: Work
+    digest: bytes  # sha256 of the input
 
 
 class Slot:
@@ -75,6 +78,10 @@ class Slot:
         with self._lock:
             self._unfinished -= 1
             return self._unfinished == 0
+
+    def wants(self, target: int) -> bool:
+        """Whether any picture needs its output for a target."""
+        return any(item.work.needs[target] is not Need.DONE for item in self.items)
 
     def clear(self) -> None:
         """Lets go of the pictures and the times."""

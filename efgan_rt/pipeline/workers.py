@@ -1,17 +1,15 @@
 """What each kind of thread does: decode pictures, edit batches, encode the results.
 
-A picture that cannot be read or written becomes a `Failure` and the run goes on; a disk that is
-full or read-only, an engine that fails, and a bug stop it.
+A picture that cannot be read or written, for whatever reason, becomes a `Failure` and the run goes
+on; a disk that is full or read-only, and an engine that fails, stop it.
 """
 
-import errno
-import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Final, Protocol
 
 import numpy as np
 
@@ -22,59 +20,19 @@ from efgan_rt.images import (
     JPEG_QUALITY,
     MAX_PIXELS,
     Picture,
+    encode_picture,
     from_crop,
     read_picture,
     to_crop,
-    write_picture,
 )
 from efgan_rt.pipeline.channel import Channel
+from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.pipeline.files import PictureJob
-from efgan_rt.pipeline.outcome import Failure, Tally
+from efgan_rt.pipeline.outcome import Failure, PictureResult, Status, Tally, status_of
+from efgan_rt.pipeline.publish import Publisher, Staged, StagedPicture, is_disk_error
+from efgan_rt.pipeline.resume import Inspector, Need, confirmed_digest
 from efgan_rt.pipeline.slots import ENCODE, WAIT_ENCODER, WAIT_LANE, Item, Slot, SlotRing
-
-# With these no later picture can be written either.
-DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
-
-
-class EditedBatch(Protocol):
-    """What an editor gives back; the arrays are the editor's own, overwritten by its next run."""
-
-    @property
-    def pixels(self) -> Picture:
-        """The edited crops, uint8 (B, crop, crop, 3)."""
-        ...
-
-    @property
-    def source_au(self) -> FloatArray:
-        """The action units that the crops had, float32 (B, K)."""
-        ...
-
-    @property
-    def seconds(self) -> Mapping[str, float]:
-        """The time each network took."""
-        ...
-
-
-class BatchEditor(Protocol):
-    """Edits one batch at a time, for one thread: `efgan_rt.cascade.Lane` is one."""
-
-    def run(
-        self,
-        pixels: Picture,
-        scale: FloatArray,
-        offset: FloatArray,
-        *,
-        source_au: FloatArray | None = None,
-    ) -> EditedBatch:
-        """Edits every picture of a batch.
-
-        Args:
-            pixels: uint8 (B, crop, crop, 3).
-            scale: float32 (B, K), see `efgan_rt.expressions.Target`.
-            offset: float32 (B, K).
-            source_au: float32 (B, K), where it is known already from an earlier run.
-        """
-        ...
+from efgan_rt.pipeline.watchdog import DEFAULT_TIMEOUT_S, GivenUpError, Watchdog
 
 
 @dataclass(frozen=True)
@@ -84,9 +42,10 @@ class BatchOptions:
     Attributes:
         workers: decoding threads, and as many encoding threads.
         quality: of JPEG and WebP files, 1 to 100.
-        overwrite: whether an output that is there already is replaced.
+        overwrite: whether a file that is not ours is replaced.
         fail_fast: whether the first failure ends the run.
         max_pixels: the largest picture accepted.
+        timeout_s: what one picture, or one batch in the networks, may take.
     """
 
     workers: int = 2
@@ -94,6 +53,7 @@ class BatchOptions:
     overwrite: bool = False
     fail_fast: bool = False
     max_pixels: int = MAX_PIXELS
+    timeout_s: float = DEFAULT_TIMEOUT_S
 
 
 class JobSource:
@@ -114,36 +74,70 @@ class JobSource:
         self._stopped = True
 
 
-def decode_pictures(
-    source: JobSource, ring: SlotRing, tally: Tally, crop_px: int, max_pixels: int
-) -> None:
-    """Reads pictures and places them into slots until the source has none left."""
-    while (job := source.take()) is not None:
-        started = perf_counter()
-        try:
-            picture = read_picture(job.source, max_pixels=max_pixels)
-        except EfganError as error:
-            tally.finish_picture(0, [Failure(job.source, str(error))])
-            continue
-        crop = to_crop(picture, crop_px)
-        ring.place(Item(job, picture), crop, perf_counter() - started)
+@dataclass(frozen=True)
+class Workshop:
+    """What the threads of a run share; each of them is safe for any thread."""
+
+    source: JobSource
+    ring: SlotRing
+    rows: Channel[tuple[Slot, int]]
+    tally: Tally
+    inspector: Inspector
+    publisher: Publisher
+    watchdog: Watchdog
+    options: BatchOptions
+    crop_px: int
 
 
-def edit_batches(
-    editor: BatchEditor,
-    targets: Sequence[Target],
-    ring: SlotRing,
-    rows: Channel[tuple[Slot, int]],
-) -> None:
+def decode_pictures(shop: Workshop, replace: Callable[[], None]) -> None:
+    """Reads the pictures that need something, and places them into slots, until none is left.
+
+    Args:
+        shop: what the threads share.
+        replace: starts another thread in this one's place, once this one has been given up.
+    """
+    while (job := shop.source.take()) is not None:
+        _decode(shop, job, replace)
+
+
+def _decode(shop: Workshop, job: PictureJob, replace: Callable[[], None]) -> None:
+    def give_up(reason: str) -> None:
+        shop.tally.fail(job.source, reason)
+        replace()
+
+    started = perf_counter()
+    try:
+        with shop.watchdog.over(f"{job.source}: decoding", give_up):
+            work = shop.inspector.inspect(job)
+            if not work.is_done:
+                picture = read_picture(job.source, max_pixels=shop.options.max_pixels)
+                crop = to_crop(picture, shop.crop_px)
+                digest = confirmed_digest(job.source, work)
+    except GivenUpError:
+        raise
+    except Exception as error:
+        shop.tally.fail(job.source, _reason(job.source, error))
+        return
+    if work.is_done:
+        done = PictureResult(job.source, Status.ALREADY, job.outputs)
+        shop.tally.finish_picture(done, written=0)
+    else:
+        shop.ring.place(Item(job, picture, work, digest), crop, perf_counter() - started)
+
+
+def edit_batches(shop: Workshop, editor: BatchEditor, targets: Sequence[Target]) -> None:
     """Runs ready slots through the networks, once a target, and hands on their rows."""
-    while (slot := ring.ready.take()) is not None:
+    while (slot := shop.ring.ready.take()) is not None:
         slot.note_wait(WAIT_LANE)
         batch = len(slot.pixels)
         source_au: FloatArray | None = None
-        for target, edited in zip(targets, slot.edited, strict=True):
+        for number, (target, edited) in enumerate(zip(targets, slot.edited, strict=True)):
+            if not slot.wants(number):
+                continue
             scale = np.tile(target.scale, (batch, 1))
             offset = np.tile(target.offset, (batch, 1))
-            result = editor.run(slot.pixels, scale, offset, source_au=source_au)
+            with shop.watchdog.over(f"the networks: a batch with {slot.items[0].job.source}"):
+                result = editor.run(slot.pixels, scale, offset, source_au=source_au)
             edited[:] = result.pixels
             if source_au is None:
                 # What a face shows does not depend on the target: read once, then handed back.
@@ -152,52 +146,96 @@ def edit_batches(
                 slot.add_seconds(network, seconds)
         slot.hand_over()
         for row in range(len(slot.items)):
-            rows.put((slot, row))
+            shop.rows.put((slot, row))
 
 
-def encode_pictures(
-    rows: Channel[tuple[Slot, int]],
-    ring: SlotRing,
-    tally: Tally,
-    options: BatchOptions,
-) -> None:
-    """Writes the edits of each row, and frees a slot with its last row.
+def encode_pictures(shop: Workshop, replace: Callable[[], None]) -> None:
+    """Writes and publishes the edits of each row, and frees a slot with its last row.
+
+    Args:
+        shop: what the threads share.
+        replace: starts another thread in this one's place, once this one has been given up.
 
     Raises:
         EfganError: the disk is full or read-only.
     """
-    while (task := rows.take()) is not None:
-        slot, row = task
-        slot.note_wait(WAIT_ENCODER)
-        started = perf_counter()
-        failures = _write_row(slot, row, options)
-        slot.add_seconds(ENCODE, perf_counter() - started)
-        tally.finish_picture(len(slot.edited) - len(failures), failures)
+    while (task := shop.rows.take()) is not None:
+        _encode(shop, *task, replace)
+
+
+def _encode(shop: Workshop, slot: Slot, row: int, replace: Callable[[], None]) -> None:
+    item = slot.items[row]
+    slot.note_wait(WAIT_ENCODER)
+
+    def free_row() -> None:
         if slot.finish_row():
-            ring.give_back(slot)
+            shop.ring.give_back(slot)
+
+    def give_up(reason: str) -> None:
+        shop.tally.fail(item.job.source, reason)
+        free_row()
+        replace()
+
+    def finish(not_renamed: list[Failure]) -> None:
+        _finish_picture(shop.tally, item, [*failures, *not_renamed])
+        free_row()  # not before, so that the ring bounds what is not yet published, too
+
+    started = perf_counter()
+    with shop.watchdog.over(f"{item.job.source}: encoding", give_up):
+        staged, failures = _stage_row(shop, item, slot.pixels[row], slot.edited[:, row])
+    slot.add_seconds(ENCODE, perf_counter() - started)
+    with shop.watchdog.over(f"{item.job.source}: recording and renaming its outputs"):
+        shop.publisher.publish(StagedPicture(item.job.source, staged, finish))
 
 
-def _write_row(slot: Slot, row: int, options: BatchOptions) -> list[Failure]:
-    item, crop = slot.items[row], slot.pixels[row]
+def _stage_row(
+    shop: Workshop, item: Item, crop: Picture, edits: Picture
+) -> tuple[tuple[Staged, ...], list[Failure]]:
+    staged = []
     failures = []
-    for path, edited in zip(item.job.outputs, slot.edited[:, row], strict=True):
+    for number, path in enumerate(item.job.outputs):
+        if item.work.needs[number] is Need.DONE:
+            continue
         try:
-            _write(path, from_crop(item.picture, crop, edited), options)
-        except EfganError as error:
-            if isinstance(error.__cause__, OSError) and error.__cause__.errno in DISK_ERRORS:
+            edited = from_crop(item.picture, crop, edits[number])
+            data = encode_picture(path.suffix, edited, quality=shop.options.quality)
+            staged.append(
+                shop.publisher.stage(
+                    path,
+                    data,
+                    input_sha256=item.digest,
+                    input_stamp=item.work.stamp or "",
+                    recipe=shop.inspector.recipes[number],
+                    ours=item.work.ours[number],
+                )
+            )
+        except Exception as error:
+            if isinstance(error, EfganError) and is_disk_error(error):
                 raise
-            failures.append(Failure(item.job.source, str(error)))
-    return failures
+            failures.append(Failure(item.job.source, _reason(path, error)))
+    return tuple(staged), failures
 
 
-def _write(path: Path, picture: Picture, options: BatchOptions) -> None:
-    """Writes one output, unless a file has come to be there since the plan was checked."""
-    if not options.overwrite and os.path.lexists(path):
-        raise EfganError(
-            f"{path}: has come to be there during the run; replace it with --overwrite"
-        )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EfganError(f"{path.parent}: cannot be made a folder: {error.strerror}") from error
-    write_picture(path, picture, quality=options.quality)
+def _finish_picture(tally: Tally, item: Item, failures: list[Failure]) -> None:
+    """Counts a picture whose outputs have been published."""
+    needs = item.work.needs
+    again = any(need in (Need.AGAIN, Need.REPLACE) for need in needs)
+    # Which of several outputs failed is in the reasons; only a whole picture lists its outputs.
+    outputs = () if failures else item.job.outputs
+    status = status_of(failures, again=again)
+    written = sum(need is not Need.DONE for need in needs) - len(failures)
+    result = PictureResult(item.job.source, status, outputs, tuple(failures))
+    tally.finish_picture(result, written=written)
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Why a picture failed; what is no `EfganError` is a bug or a lack of memory, and says where.
+
+    Neither takes the run with it: the other pictures may well be without that fault.
+    """
+    if isinstance(error, EfganError):
+        return str(error)
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).name}, line {last.lineno}"
+    said = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return f"{path}: unexpected {said} ({where}); this is a bug in efgan-rt, please report it"

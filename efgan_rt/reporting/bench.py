@@ -23,8 +23,10 @@ from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
 from efgan_rt.images import CROP_PX, Picture, encode_picture, read_picture, to_crop
 from efgan_rt.pipeline.batch import run_batch
+from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.pipeline.files import Plan
-from efgan_rt.pipeline.workers import BatchEditor, BatchOptions
+from efgan_rt.pipeline.journal import Journal
+from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder, StageLatency
 from efgan_rt.reporting.machine import machine_facts
 
@@ -150,15 +152,18 @@ def _measure_pipeline(
             link = source / f"{number // 1000:04}" / f"{number:07}{file.suffix}"
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(file.absolute())
-        outcome = run_batch(
-            Plan(source, output, ("",)).jobs(),
-            [editor],
-            [target],
-            batch=batch,
-            crop_px=crop_px,
-            options=options,
-            recorder=recorder,
-        )
+        with Journal(output) as journal:
+            outcome = run_batch(
+                Plan(source, output, ("",)).jobs(),
+                [editor],
+                [target],
+                batch=batch,
+                journal=journal,
+                recipes=[b""],
+                crop_px=crop_px,
+                options=options,
+                recorder=recorder,
+            )
     if outcome.failed:
         raise EfganError(f"a picture to measure with failed: {outcome.failures[0].reason}")
     return PipelineResult(recorder.summary(), outcome.written / outcome.seconds, outcome.pictures)

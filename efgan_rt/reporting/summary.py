@@ -17,13 +17,17 @@ def summary_lines(outcome: Outcome, *, planned: int, skipped: int) -> list[str]:
         skipped: files in the input that are no pictures by their extension.
     """
     rate = outcome.written / outcome.seconds if outcome.seconds else 0.0
-    done = outcome.pictures - outcome.failed
     lines = [
-        f"{done:,} of {planned:,} pictures edited: {outcome.written:,} files "
-        f"in {outcome.seconds:.1f} s, {rate:.1f} a second"
+        f"{outcome.done + outcome.again:,} of {planned:,} pictures edited: "
+        f"{outcome.written:,} files in {outcome.seconds:.1f} s, {rate:.1f} a second"
     ]
+    if outcome.again:
+        lines.append(f"{outcome.again:,} of them made again, for something had changed")
+    if outcome.already:
+        lines.append(f"{outcome.already:,} were already done")
     if outcome.failed:
-        lines.append(f"{outcome.failed:,} failed; each is named above")
+        lines.append(f"{outcome.failed:,} failed; each is named above:")
+        lines += [f"  {count:,} x {reason}" for reason, count in outcome.reasons.items()]
     if skipped:
         lines.append(f"{skipped:,} other files were left alone")
     if outcome.interrupted:
@@ -55,11 +59,15 @@ def summary_document(
         "skipped": skipped,
         "pictures": outcome.pictures,
         "written": outcome.written,
+        "done": outcome.done,
+        "made_again": outcome.again,
+        "already_done": outcome.already,
         "failed": outcome.failed,
         "failures": [
             {"picture": str(failure.source), "reason": failure.reason}
             for failure in outcome.failures
         ],
+        "reasons": dict(outcome.reasons),
         "interrupted": outcome.interrupted,
         "seconds": round(outcome.seconds, 3),
         "files_per_s": round(outcome.written / outcome.seconds, 2) if outcome.seconds else 0.0,

@@ -1,7 +1,9 @@
 """`efgan-rt batch` from its options to its exit status."""
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,8 @@ from typing import Any
 import pytest
 
 from efgan_rt.images import read_picture
+from efgan_rt.pipeline.journal import FOLDER
+from efgan_rt.pipeline.publish import Publisher, not_written
 
 Cli = Callable[..., Any]
 
@@ -28,7 +32,8 @@ def batch(cli: Cli, faces: Path, tmp_path: Path, toy_engines: Path) -> Cli:
 
 
 def pictures_in(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    found = (p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
+    return sorted(str(p) for p in found if p.parts[0] != FOLDER)
 
 
 def test_one_expression_mirrors_the_input_tree(batch: Cli, faces: Path, tmp_path: Path) -> None:
@@ -71,7 +76,7 @@ def test_failures_are_named_and_the_status_is_3(batch: Cli, faces: Path, tmp_pat
     assert result.status == 3
     assert f"failed: {faces}/a/empty.png: the file is empty; expected a picture" in result.err
     assert "11 of 12 pictures edited" in result.out
-    assert "1 failed; each is named above" in result.out
+    assert "1 failed; each is named above:\n  1 x the file is empty\n" in result.out
     assert len(pictures_in(tmp_path / "out")) == 11
 
 
@@ -112,8 +117,8 @@ def test_a_dry_run_lists_everything_and_writes_nothing(
     result = batch("-e", "happy", "-e", "blink", "--format", "webp", "--dry-run")
     assert result.status == 0
     assert len(result.out.splitlines()) == 22
-    assert f"{faces}/b/x.png -> {tmp_path}/out/blink/b/x.webp" in result.out
-    assert "11 pictures, 0 other files; nothing was written" in result.err
+    assert f"to make: {faces}/b/x.png -> {tmp_path}/out/blink/b/x.webp" in result.out
+    assert "11 pictures, 0 other files; outputs: 22 to make; nothing was written" in result.err
     assert not (tmp_path / "out").exists()
 
 
@@ -159,11 +164,107 @@ def test_what_the_user_can_mend_is_one_line_and_status_1(
     assert not (tmp_path / "out").exists()
 
 
-def test_existing_outputs_stop_the_run_with_status_1(batch: Cli, tmp_path: Path) -> None:
-    assert batch("-e", "happy").status == 0
+def test_foreign_outputs_stop_the_run_with_status_1(
+    batch: Cli, faces: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(faces, tmp_path / "out")
     result = batch("-e", "happy")
     assert result.status == 1
-    assert result.err.startswith("error: 11 of the outputs are there already: ")
+    assert result.err.startswith("error: 11 of the outputs are there already, and not as an ")
+    assert (tmp_path / "out" / "00.png").read_bytes() == (faces / "00.png").read_bytes()
+    assert not (tmp_path / "out" / FOLDER).exists()
+
+
+def test_the_same_command_again_finds_everything_done(batch: Cli) -> None:
+    assert batch("-e", "happy").status == 0
+    result = batch("-e", "happy")
+    assert result.status == 0
+    assert "0 of 11 pictures edited: 0 files" in result.out
+    assert "11 were already done" in result.out
+    assert "outputs: 11 already done; nothing was written" in batch("-e", "happy", "--dry-run").err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["-e", "blink"], ["-e", "happy", "--intensity", "0.5"], ["-e", "happy", "--quality", "80"]],
+)
+def test_another_edit_is_made_in_place_of_the_earlier_one(batch: Cli, options: list[str]) -> None:
+    batch("-e", "happy")
+    result = batch(*options)
+    assert result.status == 0
+    assert "11 of them made again, for something had changed" in result.out
+    assert "11 were already done" in batch(*options).out
+
+
+def test_another_precision_or_backend_makes_everything_again(
+    batch: Cli, cli: Cli, faces: Path, tmp_path: Path, toy_engines: Path
+) -> None:
+    batch("-e", "happy")
+    where = (faces, tmp_path / "out", "--engines", toy_engines, "-e", "happy", "--dry-run")
+    result = cli("batch", *where, "--backend", "openvino", "--precision", "fp32")
+    assert "outputs: 11 to make again; nothing was written" in result.err
+
+
+def test_a_report_tells_of_every_picture(batch: Cli, faces: Path, tmp_path: Path) -> None:
+    (faces / "empty.png").touch()
+    (faces / "notes.txt").touch()
+    batch("-e", "happy")
+    (tmp_path / "out" / "00.png").unlink()
+    report = tmp_path / "run.json"
+    for _ in range(2):
+        assert batch("-e", "happy", "--report", report).status == 3
+        document = json.loads(report.read_text())
+        rows = {Path(row["picture"]).name: row for row in document["pictures"]}
+        assert len(document["pictures"]) == 12
+        assert rows["empty.png"] == {
+            "picture": f"{faces}/empty.png",
+            "status": "failed",
+            "outputs": [],
+            "reasons": [f"{faces}/empty.png: the file is empty; expected a picture"],
+        }
+        assert rows["01.png"]["status"] == "already done"
+        assert rows["00.png"]["outputs"] == [f"{tmp_path}/out/00.png"]
+    assert rows["00.png"]["status"] == "already done"
+    summary = document["summary"]
+    assert (summary["skipped"], summary["already_done"], summary["failed"]) == (1, 11, 1)
+    assert summary["reasons"] == {"the file is empty": 1}
+
+
+def test_a_run_that_stops_says_so_in_its_report(
+    batch: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object, path: Path, *__: object, **___: object) -> None:
+        cause = OSError(errno.ENOSPC, "No space left on device")
+        raise not_written(path, cause) from cause
+
+    monkeypatch.setattr(Publisher, "stage", full)
+    report = tmp_path / "run.json"
+    result = batch("-e", "happy", "--report", report)
+    assert result.status == 1
+    assert "cannot be written: No space left on device; mend that and run the same" in result.err
+    assert "No space left" in json.loads(report.read_text())["summary"]["stopped"]
+
+
+def test_networks_that_hang_end_the_process_with_status_1(
+    faces: Path, tmp_path: Path, toy_engines: Path
+) -> None:
+    script = (
+        "import sys, threading\n"
+        "from efgan_rt.lane import Lane\n"
+        "from efgan_rt.cli.app import main\n"
+        "Lane.run = lambda *_, **__: threading.Event().wait()\n"
+        f"sys.argv = ['efgan-rt', 'batch', {str(faces)!r}, {str(tmp_path / 'out')!r}, '-e',"
+        f" 'happy', '--engines', {str(toy_engines)!r}, '--backend', 'onnxruntime',"
+        " '--timeout', '0.2']\n"
+        "main()\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 1
+    assert "error: the networks: a batch with " in result.stderr
+    assert "has not come to an end in 0.2 s; --timeout allows more" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -187,7 +288,7 @@ def test_a_bug_shows_its_traceback(
     def broken(_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("efgan_rt.engine_sets.find_set", broken)
+    monkeypatch.setattr("efgan_rt.cli.batch_run.find_set", broken)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         cli("batch", "in", "out", "-e", "happy")
 

@@ -113,7 +113,8 @@ def test_existing_outputs_are_refused_by_name(tree: Path, tmp_path: Path) -> Non
     plan = Plan(tree, tmp_path / "out", ("happy", "angry"))
     touch(tmp_path / "out" / "angry" / "b.jpg")
     assert refusal(plan) == (
-        f"1 of the outputs are there already: {tmp_path}/out/angry/b.jpg; "
+        "1 of the outputs are there already, and not as an earlier run left them: "
+        f"{tmp_path}/out/angry/b.jpg; "
         "choose another output folder, or replace them with --overwrite"
     )
     assert plan.check(overwrite=True).pictures == 3
@@ -123,9 +124,19 @@ def test_many_existing_outputs_are_named_in_part(tree: Path, tmp_path: Path) -> 
     plan = Plan(tree, tmp_path / "out", ("happy", "angry"))
     touch(*(path for job in plan.jobs() for path in job.outputs))
     message = refusal(plan)
-    assert message.startswith("6 of the outputs are there already: ")
+    assert message.startswith("6 of the outputs are there already, and not as an earlier run left ")
     assert message.count(str(tmp_path)) == 3
     assert "/out/happy/b.jpg, ...; choose" in message
+
+
+def test_existing_outputs_of_our_own_are_no_reason_to_refuse(tree: Path, tmp_path: Path) -> None:
+    plan = Plan(tree, tmp_path / "out", ("",))
+    ours, foreign = tmp_path / "out" / "b.jpg", tmp_path / "out" / "a.PNG"
+    touch(ours)
+    assert plan.check(overwrite=False, is_ours=ours.__eq__).pictures == 3
+    touch(foreign)
+    with pytest.raises(EfganError, match=r"^1 of the outputs .*: /\S*/out/a.PNG; choose"):
+        plan.check(overwrite=False, is_ours=ours.__eq__)
 
 
 @pytest.mark.parametrize("folders", [("",), ("happy", "angry")])

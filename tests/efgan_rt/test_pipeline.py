@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,13 @@ import pytest
 from efgan_rt.action_units import AU_NAMES, FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
-from efgan_rt.images import Picture, read_picture, to_crop, write_picture
+from efgan_rt.images import Picture, from_crop, read_picture, to_crop, write_picture
 from efgan_rt.pipeline import batch, workers
 from efgan_rt.pipeline.batch import SPARE_SLOTS, run_batch
 from efgan_rt.pipeline.files import PictureJob, Plan
+from efgan_rt.pipeline.journal import FOLDER, Journal
 from efgan_rt.pipeline.outcome import KEPT_FAILURES, Failure, Outcome
+from efgan_rt.pipeline.publish import Publisher, not_written
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder
 
@@ -84,19 +87,41 @@ def run(
     on_failure: Callable[[Failure], None] = lambda _: None,
 ) -> Outcome:
     editors = [editor] if editor else [Inverter() for _ in range(lanes)]
-    return run_batch(
+    return run_jobs(
         Plan(source, output, targets).jobs(),
+        output,
         editors,
-        [offset_target(number) for number in range(len(targets))],
-        batch=BATCH,
+        targets=len(targets),
         options=options,
         recorder=recorder,
         on_failure=on_failure,
     )
 
 
+def run_jobs(
+    jobs: Iterator[PictureJob],
+    output: Path,
+    editors: list[Inverter],
+    *,
+    targets: int = 1,
+    recipe: str = "",
+    **settings: Any,
+) -> Outcome:
+    with Journal(output) as journal:
+        return run_batch(
+            jobs,
+            editors,
+            [offset_target(number) for number in range(targets)],
+            batch=BATCH,
+            journal=journal,
+            recipes=[f"{recipe}{number}".encode() for number in range(targets)],
+            **settings,
+        )
+
+
 def files_in(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    found = (p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
+    return sorted(str(p) for p in found if p.parts[0] != FOLDER)
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
@@ -197,7 +222,8 @@ def test_a_file_that_came_to_be_there_during_the_run_is_kept(faces: Path, tmp_pa
     outcome = run(faces, out)
     assert outcome.failed == 1
     assert outcome.failures[0].reason == (
-        f"{out}/03.png: has come to be there during the run; replace it with --overwrite"
+        f"{out}/03.png: has come to be there, or has changed, during the run; "
+        "replace it with --overwrite"
     )
     assert (out / "03.png").read_text() == "precious"
     assert run(faces, out, options=BatchOptions(overwrite=True)).failed == 0
@@ -207,13 +233,17 @@ def test_a_file_that_came_to_be_there_during_the_run_is_kept(faces: Path, tmp_pa
 def test_a_full_disk_stops_the_run_with_its_own_sentence(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, *_: object, **__: object) -> None:
+    def full(publisher: Publisher, path: Path, *_: object, **__: object) -> None:
         cause = OSError(errno.ENOSPC, "No space left on device")
-        raise EfganError(f"{path}: cannot be written: {cause.strerror}") from cause
+        raise not_written(path, cause) from cause
 
-    monkeypatch.setattr(workers, "write_picture", full)
-    with pytest.raises(EfganError, match="cannot be written: No space left on device"):
+    monkeypatch.setattr(Publisher, "stage", full)
+    with pytest.raises(EfganError) as caught:
         run(faces, tmp_path / "out")
+    assert str(caught.value).endswith(
+        ".png: cannot be written: No space left on device; "
+        "mend that and run the same command again: what is done stays done"
+    )
 
 
 def test_fail_fast_stops_at_the_first_failure(tmp_path: Path) -> None:
@@ -237,27 +267,57 @@ def test_a_bug_in_an_editor_ends_the_run_with_its_own_exception(
         run(faces, tmp_path / "out", editor=Inverter(break_at_the_second_batch))
 
 
-def test_a_bug_in_a_decoder_ends_the_run_with_its_own_exception(
+def test_a_bug_in_a_decoder_fails_its_picture_and_no_other(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object, **__: object) -> Picture:
-        raise ZeroDivisionError("a bug")
+    def broken(path: Path, *, max_pixels: int) -> Picture:
+        if path.name == "x.png":
+            raise ZeroDivisionError("a bug")
+        return read_picture(path, max_pixels=max_pixels)
 
     monkeypatch.setattr(workers, "read_picture", broken)
-    with pytest.raises(ZeroDivisionError, match="a bug"):
-        run(faces, tmp_path / "out")
+    outcome = run(faces, tmp_path / "out")
+    assert (outcome.written, outcome.failed) == (9, 2)
+    reasons = {failure.reason.split(" (")[0] for failure in outcome.failures}
+    assert reasons == {
+        f"{faces}/{folder}/x.png: unexpected ZeroDivisionError: a bug" for folder in "ab"
+    }
+    assert all(
+        failure.reason.endswith("); this is a bug in efgan-rt, please report it")
+        for failure in outcome.failures
+    )
 
 
-def test_a_bug_in_an_encoder_ends_the_run_though_decoders_wait_for_slots(
+def test_a_bug_in_an_encoder_fails_its_picture_and_no_other(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = threading.Lock()
+    calls = 0
+
+    def broken(picture: Picture, crop: Picture, edited: Picture) -> Picture:
+        nonlocal calls
+        with lock:
+            calls += 1
+            if calls == 5:
+                raise MemoryError
+        return from_crop(picture, crop, edited)
+
+    monkeypatch.setattr(workers, "from_crop", broken)
+    outcome = run(faces, tmp_path / "out")
+    assert (outcome.written, outcome.failed) == (10, 1)
+    assert ".png: unexpected MemoryError (" in outcome.failures[0].reason
+
+
+def test_a_bug_in_the_journal_ends_the_run_though_decoders_wait_for_slots(
     tmp_path: Path, faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> Picture:
+    def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
     jobs = [PictureJob(faces / "00.png", (tmp_path / f"{n}.png",)) for n in range(200)]
-    monkeypatch.setattr(workers, "from_crop", broken)
+    monkeypatch.setattr(Journal, "intend", broken)
     with pytest.raises(ZeroDivisionError, match="a bug"):
-        run_batch(iter(jobs), [Inverter()], [offset_target(0)], batch=BATCH)
+        run_jobs(iter(jobs), tmp_path, [Inverter()])
 
 
 def interrupt() -> None:
@@ -282,11 +342,10 @@ def test_an_interrupt_finishes_what_is_in_flight(faces: Path, tmp_path: Path) ->
             assert waiting.wait(10)
             interrupt()
 
-    outcome = run_batch(
+    outcome = run_jobs(
         jobs(),
+        tmp_path / "out",
         [Inverter(interrupt_the_third_batch)],
-        [offset_target(0)],
-        batch=BATCH,
         on_progress=lambda *_: waiting.set(),
     )
     assert outcome.interrupted
@@ -318,9 +377,7 @@ def test_a_second_interrupt_waits_for_nothing(
     jobs = Plan(faces, tmp_path / "out", ("",)).jobs()
     before = signal.signal(signal.SIGINT, on_signal)
     try:
-        outcome = run_batch(
-            jobs, [Inverter(hang)], [offset_target(0)], batch=BATCH, on_progress=on_progress
-        )
+        outcome = run_jobs(jobs, tmp_path / "out", [Inverter(hang)], on_progress=on_progress)
     finally:
         signal.signal(signal.SIGINT, before)
         released.set()
@@ -338,11 +395,10 @@ def test_pictures_in_flight_are_bounded_by_the_slots(faces: Path, tmp_path: Path
 
     def jobs() -> Iterator[PictureJob]:
         nonlocal pulled, highest
-        out.mkdir()
         for number in range(total):
             with changed:
                 pulled += 1
-                highest = max(highest, pulled - len(list(out.iterdir())))
+                highest = max(highest, pulled - len(files_in(out)))
                 changed.notify()
             yield PictureJob(faces / "00.png", (out / f"{number}.png",))
 
@@ -351,11 +407,10 @@ def test_pictures_in_flight_are_bounded_by_the_slots(faces: Path, tmp_path: Path
         with changed:
             assert changed.wait_for(lambda: pulled >= wanted, timeout=10)
 
-    outcome = run_batch(
+    outcome = run_jobs(
         jobs(),
+        out,
         [Inverter(wait_until_the_decoders_are_far_ahead)],
-        [offset_target(0)],
-        batch=BATCH,
         options=BatchOptions(workers=in_hand),
     )
     assert outcome.written == total

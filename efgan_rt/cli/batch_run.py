@@ -1,0 +1,252 @@
+"""What `efgan-rt batch` does once its options are read: check, list or edit, report.
+
+Everything that can be refused is refused before the output folder is touched. The journal is opened
+early where an earlier run has left one, for it says which files are ours; where there is none it is
+made last, so that a command that cannot run leaves no folder behind.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from efgan_rt.cascade import CascadeEngines
+from efgan_rt.cascade_properties import read_properties
+from efgan_rt.cli.console import (
+    end_at_once,
+    picture_progress,
+    print_json,
+    print_table,
+    print_text,
+    printable,
+    remark,
+)
+from efgan_rt.engine_sets import find_set
+from efgan_rt.errors import EfganError
+from efgan_rt.expressions import Target, target_for
+from efgan_rt.pipeline.batch import run_batch
+from efgan_rt.pipeline.files import Plan, PlanCount
+from efgan_rt.pipeline.fingerprint import engines_fingerprint, recipe_hash
+from efgan_rt.pipeline.journal import Journal
+from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult
+from efgan_rt.pipeline.resume import Inspector, Need
+from efgan_rt.pipeline.watchdog import HangError
+from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.reporting.contact_sheet import SheetRow, check_contact_sheet, write_contact_sheet
+from efgan_rt.reporting.latency import LatencyRecorder, latency_table
+from efgan_rt.reporting.run_report import RunReport, check_report
+from efgan_rt.reporting.summary import summary_document, summary_lines
+from engines.base import EngineError
+from engines.manifest import read_manifest
+from engines.open import choose_backend
+
+SOME_FAILED: Final = 3
+INTERRUPTED: Final = 130
+
+
+@dataclass(frozen=True)
+class BatchRequest:
+    """The options of `efgan-rt batch`, checked one by one."""
+
+    in_dir: Path
+    out_dir: Path
+    expressions: tuple[str, ...]
+    intensity: float
+    au: str | None
+    extension: str | None
+    options: BatchOptions
+    contact_sheet: Path | None
+    report: Path | None
+    engines: Path | None
+    backend: str
+    precision: str | None
+    batch_size: int
+    threads: int | None
+    dry_run: bool
+    json: bool
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """One a target, between the output folder and the mirrored tree."""
+        return self.expressions if len(self.expressions) > 1 else ("",)
+
+
+def run(request: BatchRequest) -> int:
+    """Does what was asked; the exit status.
+
+    Raises:
+        EfganError: the run cannot be done.
+        EngineError: the engines cannot be used.
+    """
+    engine_set = find_set(request.engines)
+    manifest = read_manifest(engine_set.directory)
+    properties = read_properties(engine_set.directory, manifest)
+    choice = choose_backend(request.backend, manifest, request.precision)
+    targets = [
+        target_for(
+            properties.expressions,
+            properties.au_names,
+            expression=name,
+            intensity=request.intensity,
+            au=request.au,
+        )
+        for name in request.expressions or (None,)
+    ]
+    fingerprint = engines_fingerprint(
+        engine_set.directory, backend=choice.backend, precision=choice.precision
+    )
+    # The format is in the output's name. Other options change nothing that is written.
+    written_with = {"quality": request.options.quality}
+    recipes = [recipe_hash(target, fingerprint, written_with) for target in targets]
+    plan = Plan(request.in_dir, request.out_dir, request.folders, request.extension)
+    overwrite = request.options.overwrite
+    if request.contact_sheet is not None:
+        check_contact_sheet(request.contact_sheet, overwrite=overwrite)
+    if request.report is not None:
+        check_report(request.report, overwrite=overwrite)
+    with ExitStack() as opened:
+        journal = None
+        if Journal.exists(request.out_dir):
+            journal = Journal(request.out_dir, only_read=request.dry_run)
+            opened.enter_context(journal)
+        count = plan.check(
+            overwrite=overwrite, is_ours=journal.is_ours if journal else lambda _: False
+        )
+        remark(f"engines: {engine_set.directory} ({engine_set.reason})")
+        if request.dry_run:
+            _list_work(plan, Inspector(journal, recipes), count)
+            return 0
+        cascade = CascadeEngines.open(
+            engine_set.directory,
+            backend=request.backend,
+            precision=request.precision,
+            batch=request.batch_size,
+            threads=request.threads,
+        )
+        remark(f"backend: {cascade.choice.reason}")
+        inspector = Inspector(journal or opened.enter_context(Journal(request.out_dir)), recipes)
+        used = {
+            "directory": str(engine_set.directory),
+            "backend": cascade.choice.backend,
+            "precision": cascade.choice.precision,
+            "batch": cascade.batch,
+        }
+        recorder = LatencyRecorder()
+        report = _open_report(request)
+        try:
+            outcome = _edit(request, plan, count, cascade, targets, inspector, recorder, report)
+        except (EfganError, EngineError) as error:
+            if report:
+                report.finish({"stopped": str(error)})
+            if isinstance(error, HangError):
+                remark(f"error: {error}")
+                end_at_once(1)
+            raise
+        document = _tell(request, outcome, count, used, recorder)
+        if report:
+            report.finish(document)
+        if request.contact_sheet is not None:
+            _write_sheet(request.contact_sheet, plan, request.expressions or ("edited",))
+        status = INTERRUPTED if outcome.interrupted else SOME_FAILED if outcome.failed else 0
+        if outcome.abandoned:
+            end_at_once(status)
+    return status
+
+
+def _list_work(plan: Plan, inspector: Inspector, count: PlanCount) -> None:
+    """What a run would do, one line an output."""
+    needs: Counter[Need] = Counter()
+    for job in plan.jobs():
+        work = inspector.inspect(job)
+        needs.update(work.needs)
+        for need, output in zip(work.needs, job.outputs, strict=True):
+            print_text(f"{need}: {job.source} -> {output}")
+    outputs = ", ".join(f"{needs[need]:,} {need}" for need in Need if needs[need])
+    remark(
+        f"{count.pictures:,} pictures, {count.skipped:,} other files; outputs: {outputs}; "
+        "nothing was written"
+    )
+
+
+def _open_report(request: BatchRequest) -> RunReport | None:
+    if request.report is None:
+        return None
+    about = {
+        "input": str(request.in_dir),
+        "output": str(request.out_dir),
+        "expressions": list(request.expressions),
+        "intensity": request.intensity,
+        "au": request.au,
+    }
+    return RunReport(request.report, about)
+
+
+def _edit(
+    request: BatchRequest,
+    plan: Plan,
+    count: PlanCount,
+    cascade: CascadeEngines,
+    targets: Sequence[Target],
+    inspector: Inspector,
+    recorder: LatencyRecorder,
+    report: RunReport | None,
+) -> Outcome:
+    """Runs the pipeline under a progress bar; failures are named as they happen."""
+    assert inspector.journal is not None
+    with picture_progress() as progress:
+        bar = progress.add_task("editing", total=count.pictures)
+
+        def name(failure: Failure) -> None:
+            text = printable(f"failed: {failure.reason}")
+            progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+        def note(result: PictureResult) -> None:
+            if report:
+                report.add(result)
+
+        return run_batch(
+            plan.jobs(),
+            [cascade.lane()],
+            targets,
+            batch=cascade.batch,
+            journal=inspector.journal,
+            recipes=inspector.recipes,
+            crop_px=cascade.crop_px,
+            options=request.options,
+            recorder=recorder,
+            on_failure=name,
+            on_picture=note,
+            on_progress=lambda done, _: progress.update(bar, completed=done),
+        )
+
+
+def _tell(
+    request: BatchRequest,
+    outcome: Outcome,
+    count: PlanCount,
+    used: Mapping[str, Any],
+    recorder: LatencyRecorder,
+) -> dict[str, Any]:
+    """Prints the result; gives it as plain values."""
+    latencies = recorder.summary()
+    document = summary_document(
+        outcome, latencies, planned=count.pictures, skipped=count.skipped, engines=used
+    )
+    if request.json:
+        print_json(document)
+        return document
+    for line in summary_lines(outcome, planned=count.pictures, skipped=count.skipped):
+        print_text(line)
+    if latencies:
+        edits = f" x {len(request.folders)} edits" if len(request.folders) > 1 else ""
+        title = f"Latency of a batch of {used['batch']} pictures{edits}"
+        print_table(latency_table(latencies, title))
+    return document
+
+
+def _write_sheet(path: Path, plan: Plan, edits: Sequence[str]) -> None:
+    rows = (SheetRow(job.source.stem, (job.source, *job.outputs)) for job in plan.jobs())
+    shown = write_contact_sheet(path, ["input", *edits], rows)
+    remark(f"contact sheet: {path} ({shown} rows)")

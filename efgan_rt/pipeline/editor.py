@@ -1,0 +1,48 @@
+"""What the pipeline asks of whatever edits its batches: `efgan_rt.lane.Lane` is one."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from efgan_rt.action_units import FloatArray
+from efgan_rt.images import Picture
+
+
+class EditedBatch(Protocol):
+    """What an editor gives back; the arrays are the editor's own, overwritten by its next run."""
+
+    @property
+    def pixels(self) -> Picture:
+        """The edited crops, uint8 (B, crop, crop, 3)."""
+        ...
+
+    @property
+    def source_au(self) -> FloatArray:
+        """The action units that the crops had, float32 (B, K)."""
+        ...
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """The time each network took."""
+        ...
+
+
+class BatchEditor(Protocol):
+    """Edits one batch at a time, for one thread: `efgan_rt.cascade.Lane` is one."""
+
+    def run(
+        self,
+        pixels: Picture,
+        scale: FloatArray,
+        offset: FloatArray,
+        *,
+        source_au: FloatArray | None = None,
+    ) -> EditedBatch:
+        """Edits every picture of a batch.
+
+        Args:
+            pixels: uint8 (B, crop, crop, 3).
+            scale: float32 (B, K), see `efgan_rt.expressions.Target`.
+            offset: float32 (B, K).
+            source_au: float32 (B, K), where it is known already from an earlier run.
+        """
+        ...

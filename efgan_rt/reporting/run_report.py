@@ -1,0 +1,105 @@
+"""`--report run.json`: one row a picture, written as the run goes on, in bounded memory.
+
+The document is one JSON object, with each picture on a line of its own:
+
+    {"format": "efgan-rt run 1", "about": {...}, "pictures": [
+    {"picture": ..., "status": ..., "outputs": [...], "reasons": [...]},
+    ...
+    ], "summary": {...}}
+
+It appears whole under its name when the run ends, however it ends. Only ASCII, so that no file name
+can spoil it; a byte that is no text is a lone surrogate, as Python has it.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, Final
+
+from efgan_rt.errors import EfganError
+from efgan_rt.pipeline.outcome import PictureResult
+
+FORMAT: Final = "efgan-rt run 1"
+START: Final = f'{{"format": "{FORMAT}"'
+
+
+def check_report(path: Path, *, overwrite: bool) -> None:
+    """Refuses, before any work, a report that would replace what is no report.
+
+    Raises:
+        EfganError: the name does not end in .json, or another file has it.
+    """
+    if path.suffix.lower() != ".json":
+        raise EfganError(f"{path}: the report's name must end in .json")
+    if overwrite or not os.path.lexists(path):
+        return
+    try:
+        with path.open(errors="replace") as file:
+            is_report = file.read(len(START)) == START
+    except OSError:
+        is_report = False
+    if not is_report:
+        raise EfganError(
+            f"{path}: is there already and is no report of a run; replace it with --overwrite"
+        )
+
+
+class RunReport:
+    """Writes a report; `add` for one thread at a time.
+
+    Args:
+        path: of the report, replaced if it is there; its folder is made.
+        about: plain values on the run as a whole.
+
+    Raises:
+        EfganError: it cannot be written.
+    """
+
+    def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
+        self._path = path
+        self._part = path.with_name(f".{path.name}.part")
+        self._separator = "\n"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: IO[str] = self._part.open("w", encoding="ascii")
+        except OSError as error:
+            raise self._fault(error) from error
+        self._write(f'{START}, "about": {json.dumps(about)}, "pictures": [')
+
+    def add(self, result: PictureResult) -> None:
+        """Writes a picture's row.
+
+        Raises:
+            EfganError: it cannot be written.
+        """
+        row = {
+            "picture": str(result.source),
+            "status": str(result.status),
+            "outputs": [str(path) for path in result.outputs],
+            "reasons": [failure.reason for failure in result.failures],
+        }
+        self._write(self._separator + json.dumps(row))
+        self._separator = ",\n"
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Writes the summary and gives the report its name.
+
+        Raises:
+            EfganError: it cannot be written.
+        """
+        self._write(f'\n], "summary": {json.dumps(summary)}}}\n')
+        try:
+            self._file.close()
+            os.replace(self._part, self._path)
+        except OSError as error:
+            raise self._fault(error) from error
+
+    def _write(self, text: str) -> None:
+        try:
+            self._file.write(text)
+        except OSError as error:
+            raise self._fault(error) from error
+
+    def _fault(self, error: OSError) -> EfganError:
+        return EfganError(f"{self._path}: the report cannot be written: {error.strerror}")
