@@ -10,12 +10,16 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from efgan_rt.tiff_tags import Directory, first_directory
+
 FORMATS = ("JPEG", "PNG", "WebP", "BMP", "TIFF")
 # Inside JPEG's entropy-coded data a marker is 0xFF and a code other than 0 (a stuffed byte), 0xFF
 # (fill) and the restart markers.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_SUBFILE = 256, 257, 254
+_TIFF_REDUCED_OR_MASK = 0b101  # of the subfile type: a preview or a mask of another page
+_MAX_TIFF_PAGES = 64
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,14 @@ class PictureHeader:
         width: pixels as stored, before any turn that EXIF asks for; 0 where the file ends too soon.
         height: the same.
         whole: False where the file ends before its picture does.
+        still: False where there is more than one picture: an animation, or several pages.
     """
 
     format: str
     width: int
     height: int
     whole: bool
+    still: bool = True
 
 
 def read_header(data: bytes) -> PictureHeader | None:
@@ -45,7 +51,8 @@ def read_header(data: bytes) -> PictureHeader | None:
         width, height, whole = parse(data)
     except struct.error:
         return PictureHeader(name, 0, 0, whole=False)
-    return PictureHeader(name, width, height, whole and width > 0 and height > 0)
+    whole = whole and width > 0 and height > 0
+    return PictureHeader(name, width, height, whole, whole and _STILL.get(name, _always)(data))
 
 
 def _recognise(data: bytes) -> tuple[str, Callable[[bytes], tuple[int, int, bool]]] | None:
@@ -121,13 +128,44 @@ def _bmp(data: bytes) -> tuple[int, int, bool]:
 
 def _tiff(data: bytes) -> tuple[int, int, bool]:
     """Reads the first directory; whether the strips are all there is left to the decoder."""
-    order = "<" if data.startswith(b"II") else ">"
-    (directory,) = struct.unpack_from(f"{order}I", data, 4)
-    (count,) = struct.unpack_from(f"{order}H", data, directory)
-    sizes = {_TIFF_WIDTH: 0, _TIFF_HEIGHT: 0}
-    for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-        tag, kind = struct.unpack_from(f"{order}HH", data, entry)
-        if tag in sizes:
-            value = "H" if kind == 3 else "I"  # SHORT or LONG
-            (sizes[tag],) = struct.unpack_from(order + value, data, entry + 8)
-    return sizes[_TIFF_WIDTH], sizes[_TIFF_HEIGHT], True
+    directory = first_directory(data)
+    if directory is None:
+        return 0, 0, False
+    return directory.number(_TIFF_WIDTH), directory.number(_TIFF_HEIGHT), True
+
+
+def _always(data: bytes) -> bool:
+    return True
+
+
+def _png_still(data: bytes) -> bool:
+    position = 8
+    while position + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        if kind in (b"acTL", b"IDAT"):  # an animation's mark comes before the pixels
+            return bool(kind == b"IDAT")
+        position += 12 + length
+    return True
+
+
+def _webp_still(data: bytes) -> bool:
+    return data[12:16] != b"VP8X" or not data[20] & 2
+
+
+def _tiff_still(data: bytes) -> bool:
+    """Whether every further page is a preview or a mask of the first."""
+    page: Directory | None = first_directory(data)
+    for _ in range(_MAX_TIFF_PAGES):
+        page = page.following() if page is not None else None
+        if page is None or not page.entries:
+            return True
+        if not page.number(_TIFF_SUBFILE) & _TIFF_REDUCED_OR_MASK:
+            return False
+    return False
+
+
+_STILL: dict[str, Callable[[bytes], bool]] = {
+    "PNG": _png_still,
+    "WebP": _webp_still,
+    "TIFF": _tiff_still,
+}

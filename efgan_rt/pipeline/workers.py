@@ -23,10 +23,11 @@ from efgan_rt.images import (
     MAX_PIXELS,
     Picture,
     from_crop,
-    read_picture,
+    read_original,
     to_crop,
-    write_picture,
+    write_original,
 )
+from efgan_rt.originals import Original
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.outcome import Failure, Tally
@@ -121,12 +122,12 @@ def decode_pictures(
     while (job := source.take()) is not None:
         started = perf_counter()
         try:
-            picture = read_picture(job.source, max_pixels=max_pixels)
+            original = read_original(job.source, max_pixels=max_pixels)
         except EfganError as error:
             tally.finish_picture(0, [Failure(job.source, str(error))])
             continue
-        crop = to_crop(picture, crop_px)
-        ring.place(Item(job, picture), crop, perf_counter() - started)
+        crop = to_crop(original.pixels, crop_px)
+        ring.place(Item(job, original), crop, perf_counter() - started)
 
 
 def edit_batches(
@@ -179,10 +180,12 @@ def encode_pictures(
 
 def _write_row(slot: Slot, row: int, options: BatchOptions) -> list[Failure]:
     item, crop = slot.items[row], slot.pixels[row]
+    original = item.original
     failures = []
     for path, edited in zip(item.job.outputs, slot.edited[:, row], strict=True):
         try:
-            _write(path, from_crop(item.picture, crop, edited), options)
+            pixels = from_crop(original.pixels, crop, edited)
+            _write(path, original.with_pixels(pixels), options)
         except EfganError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in DISK_ERRORS:
                 raise
@@ -190,7 +193,7 @@ def _write_row(slot: Slot, row: int, options: BatchOptions) -> list[Failure]:
     return failures
 
 
-def _write(path: Path, picture: Picture, options: BatchOptions) -> None:
+def _write(path: Path, original: Original, options: BatchOptions) -> None:
     """Writes one output, unless a file has come to be there since the plan was checked."""
     if not options.overwrite and os.path.lexists(path):
         raise EfganError(
@@ -200,4 +203,4 @@ def _write(path: Path, picture: Picture, options: BatchOptions) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EfganError(f"{path.parent}: cannot be made a folder: {error.strerror}") from error
-    write_picture(path, picture, quality=options.quality)
+    write_original(path, original, quality=options.quality)

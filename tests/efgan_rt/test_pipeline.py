@@ -211,7 +211,7 @@ def test_a_full_disk_stops_the_run_with_its_own_sentence(
         cause = OSError(errno.ENOSPC, "No space left on device")
         raise EfganError(f"{path}: cannot be written: {cause.strerror}") from cause
 
-    monkeypatch.setattr(workers, "write_picture", full)
+    monkeypatch.setattr(workers, "write_original", full)
     with pytest.raises(EfganError, match="cannot be written: No space left on device"):
         run(faces, tmp_path / "out")
 
@@ -243,7 +243,7 @@ def test_a_bug_in_a_decoder_ends_the_run_with_its_own_exception(
     def broken(*_: object, **__: object) -> Picture:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(workers, "read_picture", broken)
+    monkeypatch.setattr(workers, "read_original", broken)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         run(faces, tmp_path / "out")
 
