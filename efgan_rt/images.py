@@ -106,7 +106,7 @@ def decode_original(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) ->
             "pages; expected one, save each in a file of its own"
         )
     try:
-        return decode(data, header.format)
+        return decode(data, header)
     except UndecodableError as error:
         why = f" ({error})" if str(error) else ""
         raise EfganError(
@@ -122,7 +122,7 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise EfganError(f"{path}: not a regular file; expected a picture")
             return file.read()

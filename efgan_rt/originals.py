@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.metadata import NONE, Metadata, read_metadata, with_metadata, with_tiff_alpha
+from efgan_rt.picture_header import PictureHeader
 from efgan_rt.tiff_tags import EXTRA_SAMPLES, Directory, first_directory
 
 Picture = npt.NDArray[np.uint8]
@@ -33,6 +34,7 @@ FORMAT_OF: Final = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
+_JPEG_RGB: Final = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 _LOSSLESS_WEBP: Final = 101  # OpenCV's quality above 100
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # TIFF's ExtraSamples: colours multiplied by alpha, or not
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLES = 258, 262, 277
@@ -79,28 +81,32 @@ def eight_bits(pixels: Pixels) -> Picture:
     return cv2.convertScaleAbs(pixels, alpha=1 / 257)  # type: ignore[return-value]
 
 
-def decode(data: bytes, format_: str) -> Original:
+def decode(data: bytes, header: PictureHeader) -> Original:
     """Decodes a whole file, known to be a still picture of an acceptable size.
 
     Args:
         data: the file.
-        format_: as `efgan_rt.picture_header.FORMATS` names it.
+        header: what `efgan_rt.picture_header.read_header` says of it.
 
     Raises:
         UndecodableError: it is damaged, or of a kind that could not be edited and kept.
     """
+    format_ = header.format
+    # The one kind that says beforehand what it decodes to is spared a second pass over its pixels.
+    rgb = format_ == "JPEG" and not header.grey
+    how = _JPEG_RGB if rgb else cv2.IMREAD_UNCHANGED
     extra_samples = 0
     if format_ == "TIFF":
         data, extra_samples = _checked_tiff(data)
     try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), how)
     except cv2.error:
         decoded = None
     if decoded is None:
         raise UndecodableError
     if decoded.dtype not in (np.uint8, np.uint16):
         raise UndecodableError(f"its pixels are {decoded.dtype}; expected 8 or 16 bits")
-    pixels, alpha = _parted(decoded, data, format_)
+    pixels, alpha = (decoded, None) if rgb else _parted(decoded, data, format_)
     metadata = read_metadata(data, format_)
     # OpenCV turns TIFF files by itself, and of no TIFF is the orientation among the metadata.
     orientation = metadata.orientation
