@@ -18,7 +18,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.metadata import NONE, Metadata, read_metadata, with_metadata, with_tiff_alpha
+from efgan_rt.metadata.files import read_metadata, with_metadata
+from efgan_rt.metadata.record import NONE, Metadata
+from efgan_rt.metadata.tiff import with_alpha
 from efgan_rt.picture_header import PictureHeader
 from efgan_rt.tiff_tags import EXTRA_SAMPLES, Directory, first_directory
 
@@ -223,9 +225,7 @@ def encode(original: Original, extension: str, quality: int) -> memoryview | byt
         return None
     data: memoryview | bytes = encoded.data
     if format_ == "TIFF" and alpha is not None:
-        data = with_tiff_alpha(
-            bytes(data), _ASSOCIATED if original.premultiplied else _UNASSOCIATED
-        )
+        data = with_alpha(bytes(data), _ASSOCIATED if original.premultiplied else _UNASSOCIATED)
     if original.metadata == NONE:
         return data
     kept = original.metadata.fitting(grey=pixels.ndim == 2)

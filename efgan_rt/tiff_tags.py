@@ -30,7 +30,9 @@ EXIF_DIRECTORY: Final = 34665
 GPS_DIRECTORY: Final = 34853
 INTEROP_DIRECTORY: Final = 40965
 PIXEL_WIDTH, PIXEL_HEIGHT = 0xA002, 0xA003
-_SUBDIRECTORIES: Final = frozenset({EXIF_DIRECTORY, GPS_DIRECTORY, INTEROP_DIRECTORY})
+# Which directories lie below which; by this alone no circle can be followed.
+_BELOW_FIRST: Final = frozenset({EXIF_DIRECTORY, GPS_DIRECTORY})
+_BELOW_EXIF: Final = frozenset({INTEROP_DIRECTORY})
 
 # Of a TIFF's own directory, what speaks of the picture and not of how its pixels are stored.
 DESCRIPTIVE: Final = frozenset(
@@ -138,17 +140,27 @@ def _directory(data: bytes, order: str, offset: int) -> Directory:
 
 
 def copied_tags(directory: Directory, wanted: frozenset[int] | None = None) -> dict[int, Tag]:
-    """The wanted tags (None: all) of a directory, and all of those below it."""
+    """The wanted tags (None: all) of a first directory, and all of those below it.
+
+    What would go beyond `MAX_VALUE_BYTES` a directory is left out.
+    """
+    return _copied(directory, wanted, _BELOW_FIRST)
+
+
+def _copied(
+    directory: Directory, wanted: frozenset[int] | None, pointers: frozenset[int]
+) -> dict[int, Tag]:
     tags: dict[int, Tag] = {}
+    room = MAX_VALUE_BYTES
     for tag, entry in directory.entries.items():
-        if wanted is not None and tag not in wanted:
+        if (wanted is not None and tag not in wanted) or entry.size > room:
             continue
-        if tag in _SUBDIRECTORIES:
+        room -= entry.size
+        if tag in pointers:
             below = directory.below(tag)
-            # One level down there may be one more, and no more: no circle can be followed.
-            inner = None if tag == EXIF_DIRECTORY else frozenset(range(INTEROP_DIRECTORY))
             if below is not None and below.entries:
-                tags[tag] = Tag(_LONG, 1, copied_tags(below, inner))
+                further = _BELOW_EXIF if tag == EXIF_DIRECTORY else frozenset()
+                tags[tag] = Tag(_LONG, 1, _copied(below, None, further))
         elif value := directory.value(tag):
             width = _NUMBER_BYTES[entry.kind]
             if directory.order == ">" and width > 1:
