@@ -29,7 +29,7 @@ MAKE, ISO, MAKER_NOTE = 271, 0x8827, 0x927C
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="1">who</x:xmpmeta>'
 # Longer than a JPEG's segment, and enough of a profile for libpng to take it.
 RGB_PROFILE = (
-    struct.pack(">I8xI4s4s4s12x4s28x", 72_000, 0, b"mntr", b"RGB ", b"XYZ ", b"acsp")
+    struct.pack(">I4xI4s4s4s12x4s28x", 72_000, 0, b"mntr", b"RGB ", b"XYZ ", b"acsp")
     + struct.pack(">III", 0xF6D6, 0x10000, 0xD32D)
     + bytes(72_000 - 80)
 )
