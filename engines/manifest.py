@@ -173,6 +173,8 @@ def _parse(path: Path, text: str) -> Manifest:
         raise directory_fault(
             path, f"not valid JSON, cut short or edited (line {error.lineno}: {error.msg})"
         ) from error
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
+        raise directory_fault(path, "JSON beyond what can be read") from error
     top = _Fields(path, "the manifest", document)
     if top.fields.get("format") != FORMAT:
         found = top.fields.get("format")
@@ -203,7 +205,7 @@ def _entry(path: Path, name: str, document: object) -> NetworkEntry:
         entry.refuse("batch", batch, "[smallest, best, largest] in rising order")
     parity = entry.get("parity", dict, "an object")
     for key, value in parity.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isinf(value):
+        if not _is_finite_number(value):
             entry.refuse(f"parity {key}", value, "a finite number")
     return NetworkEntry(
         name=name,
@@ -229,6 +231,15 @@ def _specs(entry: "_Fields", key: str) -> tuple[TensorSpec, ...]:
     if not names or len(set(names)) < len(names):
         entry.refuse(key, names, "at least one tensor, each with a name of its own")
     return tuple(specs)
+
+
+def _is_finite_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def _is_count(value: object) -> bool:

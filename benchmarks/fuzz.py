@@ -1,0 +1,293 @@
+"""Malformed inputs for every reader: does any crash, hang, or do something it should not?
+
+    python benchmarks/fuzz.py                          100,000 seeded mutations, shared out
+    python benchmarks/fuzz.py --guided 20000           as many again of atheris's, for each reader
+
+Each reader has a process of its own, which is watched: an input that takes over 10 seconds is a
+hang, a process that dies is a crash, an exception that is none of our sentences escapes, and a file
+opened for writing, a renamed file, a started program or a connection anywhere but in the reader's
+own folder is an act outside. After a hang or a crash the process goes on with the next input. An
+input is known by its reader and number: `--reader picture --only 4711` tries that one again.
+
+`--guided` needs atheris (`pip install atheris`), which steers by the branches that Python code
+takes; OpenCV and PyTorch are not instrumented. Prints a line a reader and one JSON object last; the
+same goes to benchmarks/results/fuzz.json. The exit status is 1 if anything was found.
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import mmap
+import os
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
+
+from benchmarks.machine import machine_facts  # noqa: E402
+
+RESULTS = REPOSITORY / "benchmarks" / "results" / "fuzz.json"
+HANG_S: Final = 10.0
+POLL_S: Final = 0.1
+MEMORY_GB: Final = 8
+MAX_FINDINGS: Final = 20
+# Shares of the inputs, by how much there is to get wrong.
+SHARES: Final = {
+    "picture": 0.5,
+    "labels": 0.1,
+    "manifest": 0.1,
+    "checkpoint.pt": 0.1,
+    "checkpoint.safetensors": 0.1,
+    "au": 0.1,
+}
+# The state that a worker shares: the next input, how many were refused, the slowest in seconds and
+# which one that was.
+STATE: Final = struct.Struct("<QQdQ")
+ACTS: Final = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink")
+NEVER: Final = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "socket.connect")
+
+
+@dataclass
+class Tried:
+    """What came of one reader's inputs."""
+
+    inputs: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    slowest_s: float = 0.0
+    slowest_input: int = 0
+    guided_inputs: int = 0
+    findings: list[dict[str, Any]] = field(default_factory=list)
+
+
+def watch(name: str, inputs: int, folder: Path) -> Tried:
+    """Runs a reader's worker to the end of its inputs, starting it again where it falls."""
+    state_file, findings_file = folder / "state", folder / "findings"
+    state_file.write_bytes(STATE.pack(0, 0, 0.0, 0))
+    findings_file.touch()
+    tried = Tried(inputs)
+    started = time.perf_counter()
+    fallen: list[dict[str, Any]] = []
+    while True:
+        command = [sys.executable, __file__, "--worker", name, str(inputs), str(folder)]
+        with (folder / "said").open("wb") as said:
+            worker = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said)
+        kind = _wait(worker, state_file)
+        number, tried.refused, tried.slowest_s, tried.slowest_input = _state(state_file)
+        if kind is None:
+            break
+        last_words = (folder / "said").read_text(errors="replace")[-300:]
+        fallen.append({"kind": kind, "input": number, "what": last_words})
+        with state_file.open("r+b") as handle:
+            handle.write(struct.pack("<Q", number + 1))
+        if len(fallen) >= MAX_FINDINGS:
+            break
+    tried.seconds = round(time.perf_counter() - started, 1)
+    tried.slowest_s = round(tried.slowest_s, 3)
+    tried.findings = fallen + [json.loads(line) for line in findings_file.read_text().splitlines()]
+    return tried
+
+
+def _state(path: Path) -> tuple[int, int, float, int]:
+    number, refused, slowest_s, slowest = STATE.unpack(path.read_bytes())
+    return int(number), int(refused), float(slowest_s), int(slowest)
+
+
+def _wait(worker: "subprocess.Popen[bytes]", state_file: Path) -> str | None:
+    """How the worker fell: `hang` or `crash`; None where it came to its end."""
+    number, since = -1, time.monotonic()
+    grace_s = 60.0  # before the first input the worker imports and makes its seeds
+    while worker.poll() is None:
+        time.sleep(POLL_S)
+        current = _state(state_file)[0]
+        if current != number:
+            grace_s = HANG_S if number >= 0 else grace_s
+            number, since = current, time.monotonic()
+        elif time.monotonic() - since > grace_s:
+            worker.kill()
+            worker.wait()
+            return "hang"
+    return "crash" if worker.returncode else None
+
+
+def work(name: str, inputs: int, folder: Path) -> None:
+    """A worker: tries one input after the other and keeps the shared state."""
+    from tests.mutations import MENDABLE, all_readers
+
+    (folder / "seeds").mkdir(exist_ok=True)
+    own = Path(tempfile.mkdtemp(dir=folder))
+    reader = all_readers(Path(tempfile.mkdtemp(dir=folder / "seeds")))[name]()
+    acts = _watch_acts(own)
+    warnings.simplefilter("ignore")
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_GB << 30, MEMORY_GB << 30))
+    with (
+        (folder / "state").open("r+b") as handle,
+        mmap.mmap(handle.fileno(), STATE.size) as state,
+        (folder / "findings").open("a") as findings,
+    ):
+        number, refused, slowest_s, slowest = STATE.unpack(state)
+        acts.clear()  # of our own opening
+        while number < inputs:
+            STATE.pack_into(state, 0, number, refused, slowest_s, slowest)
+            data = reader.input(number)
+            found = None
+            started = time.perf_counter()
+            try:
+                reader.read(data, own)
+            except MENDABLE:
+                refused += 1
+            except BaseException as error:
+                where = traceback.format_exception(error)[-2:]
+                found = {"kind": "escape", "input": number, "what": "".join(where)[-600:]}
+            seconds = time.perf_counter() - started
+            if acts:
+                found = {"kind": "outside", "input": number, "what": acts[0]}
+                acts.clear()
+            if found is not None:
+                print(json.dumps(found), file=findings, flush=True)
+            if seconds > slowest_s:
+                slowest_s, slowest = seconds, number
+            number += 1
+        STATE.pack_into(state, 0, number, refused, slowest_s, slowest)
+
+
+def _watch_acts(own: Path) -> list[str]:
+    """A list that fills with whatever Python does outside a folder but read."""
+    acts: list[str] = []
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in NEVER:
+            acts.append(f"{event} {arguments}")
+            return
+        if event == "open":
+            path, mode, flags = arguments
+            writes = (flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            if not writes and not set(mode or "") & set("wax+"):
+                return
+        elif event not in ACTS:
+            return
+        path = arguments[0]
+        if isinstance(path, str | bytes) and not os.path.realpath(os.fsdecode(path)).startswith(
+            f"{own}{os.sep}"
+        ):
+            acts.append(f"{event} {path!r}")
+
+    sys.addaudithook(hook)
+    return acts
+
+
+def guide(name: str, runs: int, folder: Path) -> dict[str, Any] | None:
+    """Runs atheris on a reader; what it found, if anything."""
+    corpus = folder / "corpus"
+    corpus.mkdir()
+    command = [sys.executable, __file__, "--guided-worker", name, str(runs), str(folder)]
+    with (folder / "said").open("w") as said:
+        status = subprocess.run(command, cwd=folder, stdout=said, stderr=said, check=False)
+    if status.returncode == 0:
+        return None
+    words = (folder / "said").read_text(errors="replace")
+    return {"kind": "guided", "input": None, "what": words[-1500:]}
+
+
+def work_guided(name: str, runs: int, folder: Path) -> None:
+    """A guided worker: hands the reader to libFuzzer, which ends the process."""
+    import atheris
+
+    with atheris.instrument_imports(include=["efgan_rt", "engines", "train"]):
+        from tests.mutations import MENDABLE, all_readers
+
+        (folder / "guided-seeds").mkdir()
+        reader = all_readers(folder / "guided-seeds")[name]()
+    own = Path(tempfile.mkdtemp(dir=folder))
+    for number, seed in enumerate(reader.seeds):
+        (folder / "corpus" / f"{number}").write_bytes(seed)
+    acts = _watch_acts(own)
+    warnings.simplefilter("ignore")
+
+    def once(data: bytes) -> None:
+        with contextlib.suppress(MENDABLE):
+            reader.read(data, own)
+        if acts:
+            raise RuntimeError(f"acted outside: {acts}")
+
+    limits = [f"-runs={runs}", f"-timeout={HANG_S:.0f}", f"-rss_limit_mb={MEMORY_GB << 10}"]
+    fixed = ["-seed=1", "-max_len=65536", "-print_final_stats=1", f"-artifact_prefix={folder}/"]
+    atheris.Setup([sys.argv[0], *limits, *fixed, str(folder / "corpus")], once)
+    atheris.Fuzz()
+
+
+def try_one(name: str, number: int) -> None:
+    """Tries one input again, in this process, and lets everything through."""
+    from tests.mutations import all_readers
+
+    with tempfile.TemporaryDirectory() as seeds, tempfile.TemporaryDirectory() as own:
+        reader = all_readers(Path(seeds))[name]()
+        print(reader.read(reader.input(number), Path(own)))
+
+
+def main() -> int:
+    """Runs, prints, writes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--inputs", type=int, default=100_000, metavar="N")
+    parser.add_argument("--guided", type=int, default=0, metavar="N")
+    parser.add_argument("--reader", choices=SHARES, action="append", help="only this one")
+    parser.add_argument("--only", type=int, metavar="NUMBER", help="with --reader: this input")
+    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
+    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--guided-worker", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    for worker, task in ((arguments.worker, work), (arguments.guided_worker, work_guided)):
+        if worker is not None:
+            task(worker[0], int(worker[1]), Path(worker[2]))
+            return 0
+    names = arguments.reader or list(SHARES)
+    if arguments.only is not None:
+        try_one(names[0], arguments.only)
+        return 0
+    if arguments.guided and importlib.util.find_spec("atheris") is None:
+        parser.error("--guided needs atheris: pip install atheris")
+    results = {}
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            tried = watch(name, round(arguments.inputs * SHARES[name]), Path(folder))
+            if arguments.guided:
+                tried.guided_inputs = arguments.guided
+                found = guide(name, arguments.guided, Path(folder))
+                tried.findings += [found] if found is not None else []
+        results[name] = tried
+        guided = f" + {tried.guided_inputs:,} guided" if tried.guided_inputs else ""
+        print(
+            f"{name}: {tried.inputs:,}{guided} inputs, {tried.refused:,} refused, "
+            f"{len(tried.findings)} findings, slowest {tried.slowest_s:.3f} s, "
+            f"{tried.seconds:.0f} s",
+            flush=True,
+        )
+    findings = sum(len(tried.findings) for tried in results.values())
+    document = {
+        "machine": machine_facts(),
+        "inputs": sum(tried.inputs + tried.guided_inputs for tried in results.values()),
+        "hang_s": HANG_S,
+        "findings": findings,
+        "readers": {name: asdict(tried) for name, tried in results.items()},
+    }
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+    print(json.dumps(document))
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
