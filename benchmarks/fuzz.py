@@ -20,6 +20,7 @@ import importlib.util
 import json
 import mmap
 import os
+import re
 import resource
 import struct
 import subprocess
@@ -187,17 +188,17 @@ def _watch_acts(own: Path) -> list[str]:
     return acts
 
 
-def guide(name: str, runs: int, folder: Path) -> dict[str, Any] | None:
-    """Runs atheris on a reader; what it found, if anything."""
-    corpus = folder / "corpus"
-    corpus.mkdir()
+def guide(name: str, runs: int, folder: Path, tried: Tried) -> None:
+    """Runs atheris on a reader, and adds to what came of it."""
+    (folder / "corpus").mkdir()
     command = [sys.executable, __file__, "--guided-worker", name, str(runs), str(folder)]
     with (folder / "said").open("w") as said:
         status = subprocess.run(command, cwd=folder, stdout=said, stderr=said, check=False)
-    if status.returncode == 0:
-        return None
     words = (folder / "said").read_text(errors="replace")
-    return {"kind": "guided", "input": None, "what": words[-1500:]}
+    executed = re.search(r"stat::number_of_executed_units:\s*(\d+)", words)
+    tried.guided_inputs = int(executed[1]) if executed else 0
+    if status.returncode or not executed:
+        tried.findings.append({"kind": "guided", "input": None, "what": words[-1500:]})
 
 
 def work_guided(name: str, runs: int, folder: Path) -> None:
@@ -216,7 +217,7 @@ def work_guided(name: str, runs: int, folder: Path) -> None:
     warnings.simplefilter("ignore")
 
     def once(data: bytes) -> None:
-        with contextlib.suppress(MENDABLE):
+        with contextlib.suppress(*MENDABLE):
             reader.read(data, own)
         if acts:
             raise RuntimeError(f"acted outside: {acts}")
@@ -264,9 +265,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             tried = watch(name, round(arguments.inputs * SHARES[name]), Path(folder))
             if arguments.guided:
-                tried.guided_inputs = arguments.guided
-                found = guide(name, arguments.guided, Path(folder))
-                tried.findings += [found] if found is not None else []
+                guide(name, arguments.guided, Path(folder), tried)
         results[name] = tried
         guided = f" + {tried.guided_inputs:,} guided" if tried.guided_inputs else ""
         print(

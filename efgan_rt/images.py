@@ -128,6 +128,8 @@ def read_bytes(path: Path) -> bytes:
             return file.read()
     except OSError as error:
         raise EfganError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a name with a null byte, which no file has
+        raise EfganError(f"{str(path)!r}: cannot be read: {error}") from error
 
 
 def to_crop(picture: Pixels, crop_px: int = CROP_PX) -> Picture:

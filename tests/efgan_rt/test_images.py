@@ -190,6 +190,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.jpg") == "cannot be read: No such file or directory"
 
 
+def test_a_name_with_a_null_byte_is_named() -> None:
+    with pytest.raises(EfganError) as caught:
+        read_picture(Path("a\0.jpg"))
+    assert str(caught.value) == "'a\\x00.jpg': cannot be read: embedded null byte"
+
+
 def test_a_directory_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").mkdir()
     assert refusal(tmp_path / "x.jpg") in (
