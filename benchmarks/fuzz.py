@@ -40,6 +40,7 @@ from benchmarks.machine import machine_facts  # noqa: E402
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "fuzz.json"
 HANG_S: Final = 10.0
+START_S: Final = 60.0  # that a worker may take to import and to make its seeds
 POLL_S: Final = 0.1
 MEMORY_GB: Final = 8
 MAX_FINDINGS: Final = 20
@@ -105,15 +106,17 @@ def _state(path: Path) -> tuple[int, int, float, int]:
     return int(number), int(refused), float(slowest_s), int(slowest)
 
 
-def _wait(worker: "subprocess.Popen[bytes]", state_file: Path) -> str | None:
+def _wait(
+    worker: "subprocess.Popen[bytes]", state_file: Path, hang_s: float = HANG_S
+) -> str | None:
     """How the worker fell: `hang` or `crash`; None where it came to its end."""
     number, since = -1, time.monotonic()
-    grace_s = 60.0  # before the first input the worker imports and makes its seeds
+    grace_s = START_S + hang_s
     while worker.poll() is None:
         time.sleep(POLL_S)
         current = _state(state_file)[0]
         if current != number:
-            grace_s = HANG_S if number >= 0 else grace_s
+            grace_s = hang_s if number >= 0 else grace_s
             number, since = current, time.monotonic()
         elif time.monotonic() - since > grace_s:
             worker.kill()

@@ -210,6 +210,8 @@ def encode(original: Original, extension: str, quality: int) -> memoryview | byt
     """
     format_ = FORMAT_OF[extension.lower()]
     pixels, alpha = original.pixels, original.alpha
+    if alpha is not None and original.premultiplied and format_ != "TIFF":
+        pixels = _unmultiplied(pixels, alpha)
     if pixels.dtype == np.uint16 and format_ not in ("PNG", "TIFF"):
         pixels = eight_bits(pixels)
         alpha = eight_bits(alpha) if alpha is not None else None
@@ -249,6 +251,13 @@ def _joined(pixels: Pixels, alpha: Pixels | None) -> Pixels:
     joined = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGRA)
     joined[..., 3] = alpha
     return joined
+
+
+def _unmultiplied(pixels: Pixels, alpha: Pixels) -> Pixels:
+    """The colours that alpha was multiplied into, as every format but TIFF stores them."""
+    most = np.iinfo(alpha.dtype).max
+    share = np.maximum(alpha, 1).astype(np.float32) / most
+    return np.minimum(np.rint(pixels / share[..., np.newaxis]), most).astype(pixels.dtype)
 
 
 def _on_white(pixels: Pixels, alpha: Pixels) -> Picture:

@@ -126,6 +126,16 @@ def test_a_tiffs_colours_are_not_multiplied_by_its_alpha(
         np.testing.assert_array_equal(read_picture(tmp_path / "out.tif"), make_picture())
 
 
+def test_colours_multiplied_by_alpha_are_divided_by_it_for_other_formats(
+    tmp_path: Path, make_picture: Make
+) -> None:
+    alpha = np.full((128, 128), 102, np.uint8)
+    halved = np.rint(make_picture() * 0.4).astype(np.uint8)
+    write_original(tmp_path / "in.tif", Original(halved, alpha, premultiplied=True))
+    found = edited(tmp_path / "in.tif", tmp_path / "out.png").pixels
+    np.testing.assert_allclose(found.astype(int), make_picture(), atol=2)
+
+
 def test_a_jpeg_shows_what_is_transparent_as_white(tmp_path: Path) -> None:
     alpha = np.zeros((16, 16), np.uint8)
     write_original(tmp_path / "x.jpg", Original(np.zeros((16, 16, 3), np.uint8), alpha))
