@@ -25,13 +25,13 @@ from efgan_rt.originals import (
     FORMAT_OF,
     Original,
     Pixels,
-    UndecodableError,
     decode,
     encode,
     rgb8,
 )
 from efgan_rt.originals import Picture as Picture
 from efgan_rt.picture_header import FORMATS, read_header
+from efgan_rt.tiff_kinds import UndecodableError
 
 CROP_PX: Final = 128
 MAX_PIXELS: Final = 200_000_000
@@ -108,10 +108,8 @@ def decode_original(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) ->
     try:
         return decode(data, header)
     except UndecodableError as error:
-        why = f" ({error})" if str(error) else ""
-        raise EfganError(
-            f"{path}: the {header.format} file is damaged or of a kind that cannot be decoded{why}"
-        ) from error
+        why = str(error) or "it is damaged or of a kind that cannot be decoded"
+        raise EfganError(f"{path}: the {header.format} file cannot be edited: {why}") from error
 
 
 def read_bytes(path: Path) -> bytes:

@@ -22,7 +22,13 @@ from efgan_rt.metadata.files import read_metadata, with_metadata
 from efgan_rt.metadata.record import NONE, Metadata
 from efgan_rt.metadata.tiff import with_alpha
 from efgan_rt.picture_header import PictureHeader
-from efgan_rt.tiff_tags import EXTRA_SAMPLES, Directory, first_directory
+from efgan_rt.tiff_kinds import (
+    ASSOCIATED,
+    UNASSOCIATED,
+    UndecodableError,
+    checked_tiff,
+    is_cmyk,
+)
 
 Picture = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[Any]  # uint8 or uint16
@@ -38,14 +44,6 @@ FORMAT_OF: Final = {
 }
 _JPEG_RGB: Final = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 _LOSSLESS_WEBP: Final = 101  # OpenCV's quality above 100
-_ASSOCIATED, _UNASSOCIATED = 1, 2  # TIFF's ExtraSamples: colours multiplied by alpha, or not
-_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLES = 258, 262, 277
-_TIFF_GREY_OR_RGB: Final = (0, 1, 2)
-_TIFF_SEPARATED: Final = 5
-
-
-class UndecodableError(Exception):
-    """The decoder cannot make a picture of the file; the message says why, if that is known."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def decode(data: bytes, header: PictureHeader) -> Original:
     how = _JPEG_RGB if rgb else cv2.IMREAD_UNCHANGED
     extra_samples = 0
     if format_ == "TIFF":
-        data, extra_samples = _checked_tiff(data)
+        data, extra_samples = checked_tiff(data)
     try:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), how)
     except cv2.error:
@@ -119,7 +117,7 @@ def decode(data: bytes, header: PictureHeader) -> Original:
         _turned(alpha, orientation) if alpha is not None else None,
         metadata,
         format_ == "WebP" and b"VP8L" in (data[12:16], data[30:34]),
-        extra_samples == _ASSOCIATED,
+        extra_samples == ASSOCIATED,
     )
 
 
@@ -129,7 +127,7 @@ def _parted(decoded: Pixels, data: bytes, format_: str) -> tuple[Pixels, Pixels 
         return decoded, _png_grey_alpha(data, decoded) if format_ == "PNG" else None
     if decoded.shape[2] == 3:
         return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, dst=decoded), None
-    if format_ == "TIFF" and _tiff_number(data, _TIFF_PHOTOMETRIC) == _TIFF_SEPARATED:
+    if format_ == "TIFF" and is_cmyk(data):
         return cv2.cvtColor(decoded, cv2.COLOR_BGRA2RGB), None  # CMYK, converted, and opaque
     alpha = np.ascontiguousarray(decoded[..., 3])
     if format_ == "PNG" and data[25] == 4:  # grey with alpha, which OpenCV gives as BGRA
@@ -147,44 +145,6 @@ def _png_grey_alpha(data: bytes, grey: Pixels) -> Pixels | None:
     if bits < 8:
         level = level * 255 // (2**bits - 1)
     return np.where(grey == level, 0, np.iinfo(grey.dtype).max).astype(grey.dtype)
-
-
-def _tiff_number(data: bytes, tag: int) -> int:
-    directory = first_directory(data)
-    return directory.number(tag) if directory is not None else 0
-
-
-def _checked_tiff(data: bytes) -> tuple[bytes, int]:
-    """A TIFF that OpenCV decodes without a loss, and its ExtraSamples (0 without alpha).
-
-    Raises:
-        UndecodableError: it is of a kind that OpenCV would decode to something else.
-    """
-    directory = first_directory(data)
-    if directory is None:
-        raise UndecodableError
-    samples = directory.number(_TIFF_SAMPLES, 1)
-    bits = directory.number(_TIFF_BITS, 1)
-    photometric = directory.number(_TIFF_PHOTOMETRIC)
-    if bits > 8 and photometric not in _TIFF_GREY_OR_RGB:
-        raise UndecodableError(f"{bits} bits are known for grey and RGB only")
-    if photometric in (0, 1) and samples > 1:
-        raise UndecodableError("grey with transparency is known in PNG only; convert it to PNG")
-    if photometric != 2 or samples < 4:
-        return data, 0
-    if samples > 4:
-        raise UndecodableError(f"it has {samples} channels; expected at most 4")
-    extra = directory.number(EXTRA_SAMPLES, _ASSOCIATED)
-    return (data, extra) if bits > 8 else (_left_unmultiplied(data, directory), extra)
-
-
-def _left_unmultiplied(data: bytes, directory: Directory) -> bytes:
-    """The TIFF claiming that alpha is multiplied in already, lest OpenCV should do it."""
-    entry = directory.entries.get(EXTRA_SAMPLES)
-    if entry is None or entry.kind != 3 or entry.count != 1:
-        return data
-    value = struct.pack(f"{directory.order}H", _ASSOCIATED)
-    return data[: entry.start] + value + data[entry.start + 2 :]
 
 
 def _turned(pixels: Pixels, orientation: int) -> Pixels:
@@ -227,7 +187,7 @@ def encode(original: Original, extension: str, quality: int) -> memoryview | byt
         return None
     data: memoryview | bytes = encoded.data
     if format_ == "TIFF" and alpha is not None:
-        data = with_alpha(bytes(data), _ASSOCIATED if original.premultiplied else _UNASSOCIATED)
+        data = with_alpha(bytes(data), ASSOCIATED if original.premultiplied else UNASSOCIATED)
     if original.metadata == NONE:
         return data
     kept = original.metadata.fitting(grey=pixels.ndim == 2)

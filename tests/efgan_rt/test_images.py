@@ -155,7 +155,9 @@ def test_a_picture_damaged_inside_is_named(tmp_path: Path, make_picture: Make) -
     png[at : at + 200] = bytes(200)
     path = tmp_path / "damaged.png"
     path.write_bytes(png)
-    assert refusal(path) == "the PNG file is damaged or of a kind that cannot be decoded"
+    assert refusal(path) == (
+        "the PNG file cannot be edited: it is damaged or of a kind that cannot be decoded"
+    )
 
 
 def test_a_header_that_promises_too_much_is_refused_before_decoding(tmp_path: Path) -> None:
