@@ -52,9 +52,9 @@ def test_acts_outside_the_own_folder_are_noticed(tmp_path: Path, repository: Pat
     program = """
 import os, subprocess, sys
 from pathlib import Path
-from benchmarks.fuzz import _watch_acts
+from benchmarks.fuzz_worker import watch_acts
 own = Path(sys.argv[1])
-acts = _watch_acts(own)
+acts = watch_acts(own)
 (own / "fine").write_text("x")
 (own / "fine").read_text()
 Path(sys.argv[2]).read_text()
