@@ -18,6 +18,10 @@ FORMATS = ("JPEG", "PNG", "WebP", "BMP", "TIFF")
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _JPEG_NOT_MARKERS = frozenset({0x00, 0xFF, *range(0xD0, 0xD8)})
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_BASELINE = frozenset({0xC0, 0xC1})
+# A baseline scan spends two codes, of a bit at least, on each block of 64 pixels; half of that,
+# because in odd subsamplings no component is stored in full.
+_JPEG_PIXELS_PER_BYTE = 512
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_SUBFILE = 256, 257, 254
 _TIFF_REDUCED_OR_MASK = 0b101  # of the subfile type: a preview or a mask of another page
 _MAX_TIFF_PAGES = 64
@@ -76,7 +80,7 @@ def _recognise(data: bytes) -> tuple[str, Callable[[bytes], PictureHeader]] | No
 def _jpeg(data: bytes) -> PictureHeader:
     """Walks the segments to the end marker; an EXIF thumbnail's own end marker does not count."""
     width = height = channels = 0
-    whole = False
+    whole = baseline = False
     position = 2
     while position + 1 < len(data):
         code = data[position + 1]
@@ -95,7 +99,10 @@ def _jpeg(data: bytes) -> PictureHeader:
             continue  # TEM, the one other marker without a length
         if code in _JPEG_FRAMES:
             height, width, channels = struct.unpack_from(">HHB", data, position + 3)
+            baseline = code in _JPEG_BASELINE
         position += data[position] << 8 | data[position + 1]
+    if baseline and width * height > _JPEG_PIXELS_PER_BYTE * len(data):
+        whole = False  # decoders would fill what is missing with grey, as many pixels as promised
     return PictureHeader("JPEG", width, height, whole, True, channels == 1)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import fuzz
+from benchmarks.fuzz_worker import STATE
 
 
 def test_a_short_run_tells_what_it_tried(tmp_path: Path, repository: Path) -> None:
@@ -41,7 +42,7 @@ def test_a_worker_that_crashes_or_hangs_is_noticed(
     tmp_path: Path, program: str, fell: str | None
 ) -> None:
     state = tmp_path / "state"
-    state.write_bytes(fuzz.STATE.pack(0, 0, 0.0, 0))
+    state.write_bytes(STATE.pack(0, 0, 0.0, 0))
     worker = subprocess.Popen([sys.executable, "-c", program, state], stderr=subprocess.DEVNULL)
     assert fuzz._wait(worker, state, hang_s=0.3) == fell
     assert worker.returncode is not None

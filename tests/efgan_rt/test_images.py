@@ -170,6 +170,25 @@ def test_a_header_that_promises_too_much_is_refused_before_decoding(tmp_path: Pa
     )
 
 
+def test_a_jpeg_too_short_for_the_pixels_it_promises_is_refused_before_decoding(
+    tmp_path: Path,
+) -> None:
+    small = bytearray(encode_picture(".jpg", np.zeros((16, 16, 3), np.uint8)))
+    struct.pack_into(">HH", small, small.index(b"\xff\xc0") + 5, 14_000, 14_000)
+    path = tmp_path / "bomb.jpg"
+    path.write_bytes(small)
+    assert refusal(path) == (
+        f"the JPEG file is cut short after {len(small)} bytes; get a whole copy of it"
+    )
+
+
+def test_a_plain_grey_jpeg_is_as_short_as_jpegs_get_and_still_whole(tmp_path: Path) -> None:
+    path = tmp_path / "plain.jpg"
+    optimised = [cv2.IMWRITE_JPEG_OPTIMIZE, 1, cv2.IMWRITE_JPEG_QUALITY, 1]
+    cv2.imwrite(str(path), np.full((4096, 4096), 128, np.uint8), optimised)
+    assert read_picture(path).shape == (4096, 4096, 3)
+
+
 @pytest.mark.parametrize("extension", [".jpg", ".png", ".webp", ".bmp", ".tif"])
 def test_the_limit_of_pixels_holds_for_every_format(
     tmp_path: Path, make_picture: Make, extension: str
