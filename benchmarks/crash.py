@@ -28,8 +28,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
-from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from efgan_rt.pipeline.journal import FOLDER as JOURNAL_FOLDER  # noqa: E402
+from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 
 EXAMPLES = REPOSITORY / "examples" / "faces"
 RESULTS = REPOSITORY / "benchmarks" / "results" / "crash.json"

@@ -52,8 +52,8 @@ def read_properties(directory: Path, manifest: Manifest) -> CascadeProperties:
         return directory_fault(directory, f"property {name} is {shown}, expected {expected}")
 
     stages, crop_px, names = (found.get(name) for name in ("stages", "crop_px", "au_names"))
-    if type(stages) is not int or stages < 1:
-        raise fault("stages", "a positive integer")
+    if type(stages) is not int or not 1 <= stages <= len(manifest.networks):
+        raise fault("stages", "a positive integer, and a network for each")
     if type(crop_px) is not int or crop_px < 1:
         raise fault("crop_px", "a positive integer")
     if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
@@ -65,7 +65,7 @@ def read_properties(directory: Path, manifest: Manifest) -> CascadeProperties:
     for name, intensities in found["expressions"].items():
         try:
             expressions[name] = np.array(intensities, np.float32)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise fault("expressions", of_each) from None
         if expressions[name].shape != (len(names),) or not np.isfinite(expressions[name]).all():
             raise fault("expressions", of_each)

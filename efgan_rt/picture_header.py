@@ -8,14 +8,23 @@ bytes that tell are read here. Nothing here trusts a length that the file states
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from efgan_rt.tiff_tags import Directory, first_directory
 
 FORMATS = ("JPEG", "PNG", "WebP", "BMP", "TIFF")
 # Inside JPEG's entropy-coded data a marker is 0xFF and a code other than 0 (a stuffed byte), 0xFF
 # (fill) and the restart markers.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_JPEG_NOT_MARKERS = frozenset({0x00, 0xFF, *range(0xD0, 0xD8)})
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_JPEG_BASELINE = frozenset({0xC0, 0xC1})
+# A baseline scan spends two codes, of a bit at least, on each block of 64 pixels; half of that,
+# because in odd subsamplings no component is stored in full.
+_JPEG_PIXELS_PER_BYTE = 512
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_SUBFILE = 256, 257, 254
+_TIFF_REDUCED_OR_MASK = 0b101  # of the subfile type: a preview or a mask of another page
+_MAX_TIFF_PAGES = 64
 
 
 @dataclass(frozen=True)
@@ -27,12 +36,16 @@ class PictureHeader:
         width: pixels as stored, before any turn that EXIF asks for; 0 where the file ends too soon.
         height: the same.
         whole: False where the file ends before its picture does.
+        still: False where there is more than one picture: an animation, or several pages.
+        grey: True for a JPEG of one channel.
     """
 
     format: str
     width: int
     height: int
     whole: bool
+    still: bool = True
+    grey: bool = False
 
 
 def read_header(data: bytes) -> PictureHeader | None:
@@ -42,13 +55,15 @@ def read_header(data: bytes) -> PictureHeader | None:
         return None
     name, parse = found
     try:
-        width, height, whole = parse(data)
-    except struct.error:
+        header = parse(data)
+    except (struct.error, IndexError):
         return PictureHeader(name, 0, 0, whole=False)
-    return PictureHeader(name, width, height, whole and width > 0 and height > 0)
+    if header.width <= 0 or header.height <= 0:
+        return replace(header, width=0, height=0, whole=False)
+    return header
 
 
-def _recognise(data: bytes) -> tuple[str, Callable[[bytes], tuple[int, int, bool]]] | None:
+def _recognise(data: bytes) -> tuple[str, Callable[[bytes], PictureHeader]] | None:
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG", _jpeg
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -62,50 +77,65 @@ def _recognise(data: bytes) -> tuple[str, Callable[[bytes], tuple[int, int, bool
     return None
 
 
-def _jpeg(data: bytes) -> tuple[int, int, bool]:
+def _jpeg(data: bytes) -> PictureHeader:
     """Walks the segments to the end marker; an EXIF thumbnail's own end marker does not count."""
-    width = height = 0
+    width = height = channels = 0
+    whole = baseline = False
     position = 2
-    while match := _JPEG_MARKER.search(data, position):
-        code, position = data[match.end() - 1], match.end()
+    while position + 1 < len(data):
+        code = data[position + 1]
+        if data[position] != 0xFF or code in _JPEG_NOT_MARKERS:
+            # A scan's pixels, or rubbish between segments, which decoders pass over as well.
+            found = _JPEG_MARKER.search(data, position)
+            if found is None:
+                break
+            position = found.start()
+            continue
         if code == 0xD9:
-            return width, height, True
+            whole = True
+            break
+        position += 2
         if code == 0x01:
             continue  # TEM, the one other marker without a length
-        (length,) = struct.unpack_from(">H", data, position)
         if code in _JPEG_FRAMES:
-            height, width = struct.unpack_from(">HH", data, position + 3)
-        position += length
-    return width, height, False
+            height, width, channels = struct.unpack_from(">HHB", data, position + 3)
+            baseline = code in _JPEG_BASELINE
+        position += data[position] << 8 | data[position + 1]
+    if baseline and width * height > _JPEG_PIXELS_PER_BYTE * len(data):
+        whole = False  # decoders would fill what is missing with grey, as many pixels as promised
+    return PictureHeader("JPEG", width, height, whole, True, channels == 1)
 
 
-def _png(data: bytes) -> tuple[int, int, bool]:
+def _png(data: bytes) -> PictureHeader:
     width, height = struct.unpack_from(">II", data, 16)
+    still = True
     position = 8
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
         position += 12 + length
+        if kind == b"acTL":
+            still = False
         if kind == b"IEND":
-            return width, height, position <= len(data)
-    return width, height, False
+            return PictureHeader("PNG", width, height, position <= len(data), still)
+    return PictureHeader("PNG", width, height, False, still)
 
 
-def _webp(data: bytes) -> tuple[int, int, bool]:
+def _webp(data: bytes) -> PictureHeader:
     (size,) = struct.unpack_from("<I", data, 4)
     whole = len(data) >= size + 8
     kind = data[12:16]
     if kind == b"VP8 ":
         width, height = struct.unpack_from("<HH", data, 26)
-        return width & 0x3FFF, height & 0x3FFF, whole
+        return PictureHeader("WebP", width & 0x3FFF, height & 0x3FFF, whole)
     if kind == b"VP8L":
         (bits,) = struct.unpack_from("<I", data, 21)
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, whole
-    struct.unpack_from("6s", data, 24)
-    width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
-    return width, height, whole
+        return PictureHeader("WebP", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, whole)
+    flags, width_bytes, height_bytes = struct.unpack_from("<B3x3s3s", data, 20)
+    width, height = (1 + int.from_bytes(each, "little") for each in (width_bytes, height_bytes))
+    return PictureHeader("WebP", width, height, whole, still=not flags & 2)
 
 
-def _bmp(data: bytes) -> tuple[int, int, bool]:
+def _bmp(data: bytes) -> PictureHeader:
     offset, header_bytes = struct.unpack_from("<II", data, 10)
     if header_bytes == 12:  # OS/2's header
         width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
@@ -114,20 +144,27 @@ def _bmp(data: bytes) -> tuple[int, int, bool]:
         width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
     width, height = abs(width), abs(height)  # a negative height is stored top row first
     if compression not in (0, 3):
-        return width, height, True
+        return PictureHeader("BMP", width, height, True)
     row_bytes = (width * bits + 31) // 32 * 4
-    return width, height, len(data) >= offset + row_bytes * height
+    return PictureHeader("BMP", width, height, len(data) >= offset + row_bytes * height)
 
 
-def _tiff(data: bytes) -> tuple[int, int, bool]:
+def _tiff(data: bytes) -> PictureHeader:
     """Reads the first directory; whether the strips are all there is left to the decoder."""
-    order = "<" if data.startswith(b"II") else ">"
-    (directory,) = struct.unpack_from(f"{order}I", data, 4)
-    (count,) = struct.unpack_from(f"{order}H", data, directory)
-    sizes = {_TIFF_WIDTH: 0, _TIFF_HEIGHT: 0}
-    for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-        tag, kind = struct.unpack_from(f"{order}HH", data, entry)
-        if tag in sizes:
-            value = "H" if kind == 3 else "I"  # SHORT or LONG
-            (sizes[tag],) = struct.unpack_from(order + value, data, entry + 8)
-    return sizes[_TIFF_WIDTH], sizes[_TIFF_HEIGHT], True
+    directory = first_directory(data)
+    if directory is None:
+        return PictureHeader("TIFF", 0, 0, whole=False)
+    width, height = directory.number(_TIFF_WIDTH), directory.number(_TIFF_HEIGHT)
+    return PictureHeader("TIFF", width, height, True, _is_still(directory))
+
+
+def _is_still(page: Directory) -> bool:
+    """Whether every further page of a TIFF is a preview or a mask of the first."""
+    further = page.following()
+    for _ in range(_MAX_TIFF_PAGES):
+        if further is None or not further.entries:
+            return True
+        if not further.number(_TIFF_SUBFILE) & _TIFF_REDUCED_OR_MASK:
+            return False
+        further = further.following()
+    return False

@@ -25,10 +25,12 @@ KINDS: Final = ("onnx",)
 PRECISIONS: Final = ("fp32", "fp16")
 DTYPES: Final = ("uint8", "float16", "float32")
 BATCH_DIMENSION: Final = "B"
+MAX_SHOWN: Final = 200  # characters of a value that a message quotes
 REMEDY: Final = "make the engines again with: efgan-rt build-engines CKPT.pt"
 
 # No separator, no drive, no leading dot: a name that cannot leave the directory on any system.
-_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+# And no longer than file systems allow.
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -173,6 +175,8 @@ def _parse(path: Path, text: str) -> Manifest:
         raise directory_fault(
             path, f"not valid JSON, cut short or edited (line {error.lineno}: {error.msg})"
         ) from error
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
+        raise directory_fault(path, "JSON beyond what can be read") from error
     top = _Fields(path, "the manifest", document)
     if top.fields.get("format") != FORMAT:
         found = top.fields.get("format")
@@ -194,7 +198,7 @@ def _entry(path: Path, name: str, document: object) -> NetworkEntry:
     entry = _Fields(path, f"network '{name}'", document)
     file = entry.text("file")
     if not _FILE_NAME.fullmatch(file) or ".." in file:
-        entry.refuse("file", file, "a plain file name without '/' or '..'")
+        entry.refuse("file", file, "a plain file name without '/' or '..', no longer than 255")
     sha256 = entry.text("sha256")
     if not _SHA256.fullmatch(sha256):
         entry.refuse("sha256", sha256, "64 lower-case hexadecimal digits")
@@ -203,7 +207,7 @@ def _entry(path: Path, name: str, document: object) -> NetworkEntry:
         entry.refuse("batch", batch, "[smallest, best, largest] in rising order")
     parity = entry.get("parity", dict, "an object")
     for key, value in parity.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isinf(value):
+        if not _is_finite_number(value):
             entry.refuse(f"parity {key}", value, "a finite number")
     return NetworkEntry(
         name=name,
@@ -231,6 +235,15 @@ def _specs(entry: "_Fields", key: str) -> tuple[TensorSpec, ...]:
     return tuple(specs)
 
 
+def _is_finite_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
+
+
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
@@ -248,7 +261,9 @@ class _Fields:
             raise directory_fault(self.path, f"{self.what} is not a JSON object")
 
     def refuse(self, key: str, found: object, expected: str) -> NoReturn:
-        raise directory_fault(self.path, f"{self.what}: {key} is {found!r}, expected {expected}")
+        shown = repr(found)
+        shown = shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}..."
+        raise directory_fault(self.path, f"{self.what}: {key} is {shown}, expected {expected}")
 
     def checked(self, key: str, right: Callable[[Any], bool], expected: str) -> Any:
         if key not in self.fields:

@@ -8,6 +8,7 @@ Hidden files and folders are left out: they are thumbnails, resource forks and o
 files. Links to folders are followed unless they lead back to a folder that they lie in.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ class Plan:
 
     def _folders(self) -> Iterator[tuple[int, list[Path]]]:
         if self.source.is_dir():
-            return _walk(self.source, self._resolved_output, ())
+            return _walk(self.source, self._resolved_output)
         return iter([(0, [self.source])])
 
     def _job(self, picture: Path) -> PictureJob:
@@ -144,26 +145,50 @@ class PlanCount:
     skipped: int
 
 
-def _walk(
-    folder: Path, excluded: Path, ancestors: tuple[tuple[int, int], ...]
-) -> Iterator[tuple[int, list[Path]]]:
+def _walk(root: Path, excluded: Path) -> Iterator[tuple[int, list[Path]]]:
     """For each folder of a tree: how many files are no pictures, and the pictures, sorted."""
+    # Folders still to be listed, the next one last, each with the folders that it lies in. No
+    # recursion: a tree may be deeper than Python's stack.
+    waiting: list[tuple[Path, frozenset[tuple[int, int]]]] = [(root, frozenset())]
+    while waiting:
+        folder, ancestors = waiting.pop()
+        try:
+            identity = _identity(folder)
+            if identity in ancestors or (folder is not root and identity == _output(excluded)):
+                continue
+            with os.scandir(folder) as entries:
+                listed = sorted((e for e in entries if not e.name.startswith(".")), key=_name)
+            is_folder = [_is_folder(entry) for entry in listed]
+        except OSError as error:
+            raise EfganError(f"{folder}: the folder cannot be listed: {error.strerror}") from error
+        both = list(zip(listed, is_folder, strict=True))
+        others = [entry.name for entry, inside in both if not inside]
+        pictures = [name for name in others if name.lower().endswith(READABLE_EXTENSIONS)]
+        yield len(others) - len(pictures), [folder / name for name in pictures]
+        below = [folder / entry.name for entry, inside in both if inside]
+        waiting += [(each, ancestors | {identity}) for each in reversed(below)]
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _output(folder: Path) -> tuple[int, int] | None:
+    """The output folder's identity; asked anew each time, for the run may have made it."""
     try:
-        status = folder.stat()
-        identity = (status.st_dev, status.st_ino)
-        if identity in ancestors:
-            return
-        with os.scandir(folder) as entries:
-            listed = sorted((e for e in entries if not e.name.startswith(".")), key=_name)
+        return _identity(folder)
+    except OSError:
+        return None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
     except OSError as error:
-        raise EfganError(f"{folder}: the folder cannot be listed: {error.strerror}") from error
-    folders = [folder / entry.name for entry in listed if entry.is_dir()]
-    others = [entry.name for entry in listed if not entry.is_dir()]
-    pictures = [name for name in others if name.lower().endswith(READABLE_EXTENSIONS)]
-    yield len(others) - len(pictures), [folder / name for name in pictures]
-    for each in folders:
-        if each.resolve() != excluded:
-            yield from _walk(each, excluded, (*ancestors, identity))
+        if error.errno == errno.ELOOP:  # a link to itself: for the reader to name, as a file
+            return False
+        raise
 
 
 def _name(entry: os.DirEntry[str]) -> str:

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from efgan_rt.images import Picture
+from efgan_rt.originals import Original
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.resume import Need, Work
@@ -34,7 +35,7 @@ class Item:
     """A decoded picture on its way."""
 
     job: PictureJob
-    picture: Picture  # uint8 (H, W, 3)
+    original: Original
     work: Work
     digest: bytes  # sha256 of the input
 

@@ -20,9 +20,9 @@ from efgan_rt.images import (
     JPEG_QUALITY,
     MAX_PIXELS,
     Picture,
-    encode_picture,
+    encode_original,
     from_crop,
-    read_picture,
+    read_original,
     to_crop,
 )
 from efgan_rt.pipeline.channel import Channel
@@ -110,8 +110,8 @@ def _decode(shop: Workshop, job: PictureJob, replace: Callable[[], None]) -> Non
         with shop.watchdog.over(f"{job.source}: decoding", give_up):
             work = shop.inspector.inspect(job)
             if not work.is_done:
-                picture = read_picture(job.source, max_pixels=shop.options.max_pixels)
-                crop = to_crop(picture, shop.crop_px)
+                original = read_original(job.source, max_pixels=shop.options.max_pixels)
+                crop = to_crop(original.pixels, shop.crop_px)
                 digest = confirmed_digest(job.source, work)
     except GivenUpError:
         raise
@@ -122,7 +122,7 @@ def _decode(shop: Workshop, job: PictureJob, replace: Callable[[], None]) -> Non
         done = PictureResult(job.source, Status.ALREADY, job.outputs)
         shop.tally.finish_picture(done, written=0)
     else:
-        shop.ring.place(Item(job, picture, work, digest), crop, perf_counter() - started)
+        shop.ring.place(Item(job, original, work, digest), crop, perf_counter() - started)
 
 
 def edit_batches(shop: Workshop, editor: BatchEditor, targets: Sequence[Target]) -> None:
@@ -197,8 +197,9 @@ def _stage_row(
         if item.work.needs[number] is Need.DONE:
             continue
         try:
-            edited = from_crop(item.picture, crop, edits[number])
-            data = encode_picture(path.suffix, edited, quality=shop.options.quality)
+            pixels = from_crop(item.original.pixels, crop, edits[number])
+            edited = item.original.with_pixels(pixels)
+            data = encode_original(path.suffix, edited, quality=shop.options.quality)
             staged.append(
                 shop.publisher.stage(
                     path,

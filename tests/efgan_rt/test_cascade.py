@@ -405,6 +405,7 @@ def test_pictures_that_the_networks_do_not_take_are_refused(
     ("properties", "sentence"),
     [
         ({"stages": 0}, "property stages is 0, expected a positive integer"),
+        ({"stages": 10**12}, "expected a positive integer, and a network for each"),
         ({"stages": True}, "property stages is True, expected a positive integer"),
         ({"crop_px": "128"}, "property crop_px is '128', expected a positive integer"),
         ({"au_names": []}, r"property au_names is \[\], expected a list of action units"),

@@ -89,6 +89,27 @@ def test_file_names_cannot_write_to_the_terminal(batch: Cli, faces: Path) -> Non
     assert "/\\udcff.png: the file is empty" in result.err
 
 
+def test_every_byte_that_a_file_name_may_hold_is_kept(
+    batch: Cli, faces: Path, tmp_path: Path
+) -> None:
+    picture = (faces / "00.png").read_bytes()
+    shutil.rmtree(faces)
+    bytes_ = [bytes([code]) for code in range(1, 256) if code != ord("/")]
+    names = [b"x%s-%d.png" % (each, each[0]) for each in bytes_]  # the number: cases may be equal
+    names += [b"-e.png", b"~.png", b"$(touch x).png", b"%s%n.png", b"..png", b"a" * 251 + b".png"]
+    names += ["\u202egnp.\u200b.png".encode(), "e\u0301.png".encode(), b" .png", b"con.png"]
+    folder = os.fsencode(faces) + b"/\xff\n"
+    os.makedirs(folder)
+    for name in names:
+        with open(folder + b"/" + name, "wb") as file:
+            file.write(picture)
+    result = batch("-e", "happy")
+    shown = [name for name in names if not name.startswith(b".")]  # hidden ones are left out
+    assert result.status == 0, result.err
+    assert sorted(os.listdir(os.fsencode(tmp_path) + b"/out/\xff\n")) == sorted(shown)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["faces", "out"]
+
+
 def test_fail_fast_stops_with_status_3(batch: Cli, faces: Path) -> None:
     for number in range(300):
         (faces / f"0-{number:03}.png").touch()

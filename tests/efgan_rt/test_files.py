@@ -1,6 +1,8 @@
 """Which pictures a run reads, where each edit goes, and what is refused."""
 
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -87,6 +89,37 @@ def test_dangling_links_and_pipes_are_left_for_the_reader_to_name(tmp_path: Path
     (source / "dangling.jpg").symlink_to("nowhere")
     os.mkfifo(source / "pipe.jpg")
     assert outputs(Plan(source, tmp_path / "out", ("",))) == ["dangling.jpg", "pipe.jpg"]
+
+
+def test_a_link_to_itself_is_a_file_for_the_reader_to_name(tree: Path, tmp_path: Path) -> None:
+    (tree / "loop").symlink_to("loop")
+    (tree / "loop.jpg").symlink_to("loop.jpg")
+    plan = Plan(tree, tmp_path / "out", ("",))
+    assert outputs(plan) == ["a.PNG", "b.jpg", "loop.jpg", "people/ann/1.webp"]
+    assert plan.check(overwrite=False) == PlanCount(4, 2)
+
+
+def test_two_links_to_one_folder_are_two_folders(tree: Path, tmp_path: Path) -> None:
+    touch(tmp_path / "elsewhere" / "z.jpg")
+    for name in ("link-1", "link-2"):
+        (tree / name).symlink_to(tmp_path / "elsewhere")
+    found = outputs(Plan(tree, tmp_path / "out", ("",)))
+    assert {"link-1/z.jpg", "link-2/z.jpg"} < set(found)
+
+
+def test_a_tree_may_be_deeper_than_pythons_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    for _ in range(sys.getrecursionlimit() + 50):
+        os.mkdir("d")
+        os.chdir("d")
+    Path("x.jpg").touch()
+    assert len(outputs(Plan(root, tmp_path / "out", ("",)))) == 1
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["rm", "-r", root], check=True)  # pytest's own removal is recursive
 
 
 def test_a_missing_source_is_refused(tmp_path: Path) -> None:

@@ -155,7 +155,9 @@ def test_a_picture_damaged_inside_is_named(tmp_path: Path, make_picture: Make) -
     png[at : at + 200] = bytes(200)
     path = tmp_path / "damaged.png"
     path.write_bytes(png)
-    assert refusal(path) == "the PNG file is damaged or of a kind that cannot be decoded"
+    assert refusal(path) == (
+        "the PNG file cannot be edited: it is damaged or of a kind that cannot be decoded"
+    )
 
 
 def test_a_header_that_promises_too_much_is_refused_before_decoding(tmp_path: Path) -> None:
@@ -166,6 +168,25 @@ def test_a_header_that_promises_too_much_is_refused_before_decoding(tmp_path: Pa
         "50000 x 50000 is 2,500,000,000 pixels, over the limit of 200,000,000; "
         "raise it with --max-pixels"
     )
+
+
+def test_a_jpeg_too_short_for_the_pixels_it_promises_is_refused_before_decoding(
+    tmp_path: Path,
+) -> None:
+    small = bytearray(encode_picture(".jpg", np.zeros((16, 16, 3), np.uint8)))
+    struct.pack_into(">HH", small, small.index(b"\xff\xc0") + 5, 14_000, 14_000)
+    path = tmp_path / "bomb.jpg"
+    path.write_bytes(small)
+    assert refusal(path) == (
+        f"the JPEG file is cut short after {len(small)} bytes; get a whole copy of it"
+    )
+
+
+def test_a_plain_grey_jpeg_is_as_short_as_jpegs_get_and_still_whole(tmp_path: Path) -> None:
+    path = tmp_path / "plain.jpg"
+    optimised = [cv2.IMWRITE_JPEG_OPTIMIZE, 1, cv2.IMWRITE_JPEG_QUALITY, 1]
+    cv2.imwrite(str(path), np.full((4096, 4096), 128, np.uint8), optimised)
+    assert read_picture(path).shape == (4096, 4096, 3)
 
 
 @pytest.mark.parametrize("extension", [".jpg", ".png", ".webp", ".bmp", ".tif"])
@@ -188,6 +209,12 @@ def test_the_limit_of_pixels_holds_for_lossless_and_extended_webp(tmp_path: Path
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.jpg") == "cannot be read: No such file or directory"
+
+
+def test_a_name_with_a_null_byte_is_named() -> None:
+    with pytest.raises(EfganError) as caught:
+        read_picture(Path("a\0.jpg"))
+    assert str(caught.value) == "'a\\x00.jpg': cannot be read: embedded null byte"
 
 
 def test_a_directory_is_named(tmp_path: Path) -> None:

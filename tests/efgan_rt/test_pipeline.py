@@ -14,7 +14,17 @@ import pytest
 from efgan_rt.action_units import AU_NAMES, FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
-from efgan_rt.images import Picture, from_crop, read_picture, to_crop, write_picture
+from efgan_rt.images import (
+    Picture,
+    from_crop,
+    read_original,
+    read_picture,
+    to_crop,
+    write_original,
+    write_picture,
+)
+from efgan_rt.metadata.record import Density, Metadata
+from efgan_rt.originals import Original
 from efgan_rt.pipeline import batch, workers
 from efgan_rt.pipeline.batch import SPARE_SLOTS, run_batch
 from efgan_rt.pipeline.files import PictureJob, Plan
@@ -157,6 +167,32 @@ def test_a_picture_of_another_size_keeps_its_size(
     assert np.abs(to_crop(result).astype(int) - wanted).mean() < 2
 
 
+def test_depth_alpha_grey_and_metadata_survive_a_run(
+    tmp_path: Path, make_picture: Callable[..., Picture]
+) -> None:
+    picture = make_picture()
+    metadata = Metadata(xmp=b"<x:xmpmeta/>", density=Density(300, 300, "inch"))
+    originals = {
+        "deep.png": Original(picture.astype(np.uint16) * 257, metadata=metadata),
+        "grey.jpg": Original(picture[..., 0], metadata=metadata),
+        "alpha.tif": Original(picture, picture[..., 1], Metadata(xmp=metadata.xmp)),
+    }
+    (tmp_path / "in").mkdir()
+    for name, original in originals.items():
+        write_original(tmp_path / "in" / name, original)
+    assert run(tmp_path / "in", tmp_path / "out").failed == 0
+    for name, before in originals.items():
+        after = read_original(tmp_path / "out" / name)
+        assert after.pixels.dtype == before.pixels.dtype, name
+        assert after.pixels.shape == before.pixels.shape, name
+        assert after.metadata.xmp == before.metadata.xmp, name
+        if before.alpha is not None and after.alpha is not None:
+            np.testing.assert_array_equal(after.alpha, before.alpha)
+        assert (before.alpha is None) == (after.alpha is None), name
+    deep = read_original(tmp_path / "out" / "deep.png").pixels
+    np.testing.assert_array_equal(deep, 65535 - originals["deep.png"].pixels)
+
+
 def test_several_targets_share_one_decoding_and_one_reading_of_the_source(
     faces: Path, tmp_path: Path
 ) -> None:
@@ -270,12 +306,12 @@ def test_a_bug_in_an_editor_ends_the_run_with_its_own_exception(
 def test_a_bug_in_a_decoder_fails_its_picture_and_no_other(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(path: Path, *, max_pixels: int) -> Picture:
+    def broken(path: Path, *, max_pixels: int) -> Original:
         if path.name == "x.png":
             raise ZeroDivisionError("a bug")
-        return read_picture(path, max_pixels=max_pixels)
+        return read_original(path, max_pixels=max_pixels)
 
-    monkeypatch.setattr(workers, "read_picture", broken)
+    monkeypatch.setattr(workers, "read_original", broken)
     outcome = run(faces, tmp_path / "out")
     assert (outcome.written, outcome.failed) == (9, 2)
     reasons = {failure.reason.split(" (")[0] for failure in outcome.failures}

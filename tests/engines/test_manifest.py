@@ -176,3 +176,24 @@ def test_a_file_that_is_not_as_described_is_refused(
     with pytest.raises(EngineError, match=sentence) as caught:
         verify_file(directory, manifest.networks["net"])
     assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"format": ' + "9" * 5000 + "}"])
+def test_json_that_only_an_attacker_writes_is_refused(directory: Path, text: str) -> None:
+    (directory / "manifest.json").write_text(text)
+    with pytest.raises(EngineError, match=r"manifest\.json: JSON beyond what can be read; make"):
+        read_manifest(directory)
+
+
+def test_a_parity_that_no_float_can_hold_is_refused(directory: Path) -> None:
+    change(directory, lambda d: d["networks"]["net"].update(parity={"x": 10**400}))
+    with pytest.raises(EngineError, match=r"parity x is 1000.*, expected a finite number"):
+        read_manifest(directory)
+
+
+def test_a_file_name_beyond_what_file_systems_allow_is_refused_and_quoted_in_part(
+    directory: Path,
+) -> None:
+    change(directory, lambda d: d["networks"]["net"].update(file="a" * 5000))
+    with pytest.raises(EngineError, match=r"file is 'a{199}\.\.\., expected a plain file name"):
+        read_manifest(directory)

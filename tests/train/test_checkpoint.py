@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from efgan_rt.errors import EfganError
 from train.models.cascade import CascadeEFGAN
@@ -121,3 +122,53 @@ def test_an_expression_of_other_units_and_weights_of_another_model_are_refused(
     missing = {k: v for k, v in checkpoint.weights.items() if "heads" not in k}
     with pytest.raises(EfganError, match="do not fit its config"):
         Checkpoint(CONFIG, missing, {}).build()
+
+
+CONTENT = {"format": "efgan-rt checkpoint 1", "expressions": {}, "weights": {}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"config": {"width": 10**9}}, "width: found 1000000000, expected 1 to 1024"),
+        ({"config": {"stages": 10**9}}, "stages: found 1000000000, expected 1 to 16"),
+        ({"config": {"width": 8.5}}, "width: found 8.5, expected a whole number"),
+        ({"config": {"au_names": [1]}}, r"au_names: found \[1\], expected names"),
+        (
+            {"config": {"regions": {"mouth": dict(top=0.5, left=0, height=4, width=4)}}},
+            "regions.mouth: found .*, expected whole numbers",
+        ),
+        ({"weights": [1]}, "the checkpoint's weights are garbled, expected named tensors"),
+        ({"weights": {"a": 1}}, "the checkpoint's weights are garbled, expected named tensors"),
+        ({"expressions": {"x": [float("nan")] * 17}}, "'x' holds a value that is no finite number"),
+        ({"expressions": {"x": [10**400]}}, "the checkpoint lacks or garbles"),
+    ],
+)
+def test_a_checkpoint_whose_content_is_garbled_says_what(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    config = CONFIG.to_dict()
+    inner = change.pop("config", {})
+    assert isinstance(inner, dict)
+    path = tmp_path / "x.pt"
+    torch.save({**CONTENT, "config": {**config, **inner}, **change}, path)
+    with pytest.raises(EfganError, match=message):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("header", ["[1]", "[" * 5000, "9" * 5000])
+def test_a_header_that_is_no_object_is_refused(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "x.safetensors"
+    metadata = {"format": "efgan-rt checkpoint 1", "checkpoint": header}
+    save_file({"a": torch.zeros(1)}, path, metadata=metadata)
+    with pytest.raises(EfganError, match="the header cannot be read"):
+        load_checkpoint(path)
+
+
+def test_a_config_far_too_large_for_the_weights_takes_no_memory_and_one_line(
+    checkpoint: Checkpoint,
+) -> None:
+    config = ModelConfig.from_dict(CONFIG.to_dict() | {"width": 1024, "residual_blocks": 8})
+    with pytest.raises(EfganError, match="do not fit its config") as caught:
+        Checkpoint(config, checkpoint.weights, {}).build()
+    assert len(str(caught.value)) < 400 and "\n" not in str(caught.value)

@@ -61,6 +61,12 @@ def test_people_can_be_left_out(tmp_path: Path) -> None:
         ([c for c in COLUMNS if c != "mouth_x"], {}, "columns missing: mouth_x"),
         (COLUMNS, {"AU04_r": "strong"}, "row 0: AU04_r is 'strong', expected a number"),
         (COLUMNS, {"AU04_r": "7"}, "row 0: AU04 is 7, expected OpenFace's scale from 0 to 5"),
+        (COLUMNS, {"nose_x": "1e39"}, "nose_x is '1e39', expected a number"),
+        (COLUMNS, {"file": "../x.jpg"}, "row 0: file is '../x.jpg', expected a path in the pict"),
+        (COLUMNS, {"file": "/etc/x.jpg"}, "file is '/etc/x.jpg', expected a path in the picture"),
+        (COLUMNS, {"file": "..\\\\x.jpg"}, "expected a path in the picture folder"),
+        (COLUMNS, {"file": ""}, "row 0: file is '', expected a path in the picture folder"),
+        (COLUMNS, {"mouth_y": "1,2"}, "row 0: expected 26 values, as the columns"),
         (COLUMNS, {"nose_x": "nan"}, "nose_x is 'nan', expected a number"),
     ],
 )

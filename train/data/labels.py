@@ -8,13 +8,16 @@ does not matter and a space after the comma, as OpenFace writes it, is ignored.
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Final
 
 import numpy as np
 
 from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
 from efgan_rt.errors import EfganError
 from train.models.config import REGION_SIZES
+
+LARGEST_NUMBER: Final = 1e6  # of pixels; what is beyond is a slip, or no number at all
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def read_labels(path: Path, au_names: Sequence[str] = AU_NAMES) -> LabelTable:
 
     Raises:
         EfganError: the file cannot be read, lacks a column, or holds a value that is not a number
-            or not in 0 to 5; the message names the row and the column.
+            or not in 0 to 5, a row of another length, or a path that leaves the picture folder; the
+            message names the row and the column.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
@@ -83,12 +87,20 @@ def read_labels(path: Path, au_names: Sequence[str] = AU_NAMES) -> LabelTable:
     if not rows:
         raise EfganError(f"{path}: the label table has no rows")
 
+    for i, row in enumerate(rows):
+        if None in row or any(row[column] is None for column in columns):
+            raise EfganError(f"{path}, row {i}: expected {len(columns)} values, as the columns")
+        if not _lies_below(row["file"]):
+            raise EfganError(
+                f"{path}, row {i}: file is '{row['file']}', expected a path in the picture folder"
+            )
+
     def number(row: dict[str, str], line: int, column: str) -> float:
         try:
             value = float(row[column])
         except (TypeError, ValueError):
             value = float("nan")
-        if not np.isfinite(value):
+        if not abs(value) <= LARGEST_NUMBER:
             raise EfganError(f"{path}, row {line}: {column} is '{row[column]}', expected a number")
         return value
 
@@ -119,6 +131,12 @@ def read_labels(path: Path, au_names: Sequence[str] = AU_NAMES) -> LabelTable:
         },
         tuple(au_names),
     )
+
+
+def _lies_below(file: str) -> bool:
+    """Whether a file's path stays in the folder that it is relative to."""
+    parts = PurePosixPath(file.replace("\\", "/")).parts
+    return bool(parts) and parts[0] != "/" and ".." not in parts and "\0" not in file
 
 
 def _column_of(au: str, columns: Sequence[str], path: Path) -> str:

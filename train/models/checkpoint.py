@@ -58,19 +58,26 @@ class Checkpoint:
         Raises:
             EfganError: the weights do not fit the config.
         """
-        networks = empty_networks(self.config)
         try:
-            for name, module in (("cascade", networks.cascade), ("au_reader", networks.au_reader)):
-                prefix = f"{name}."
-                state = {
-                    k.removeprefix(prefix): v.float()
-                    for k, v in self.weights.items()
-                    if k.startswith(prefix)
-                }
-                module.load_state_dict(state)
+            # Shapes first, without their memory: a config may ask for any amount of it.
+            with torch.device("meta"):
+                self._fill(empty_networks(self.config), assign=True)
+            networks = empty_networks(self.config)
+            self._fill(networks, assign=False)
         except RuntimeError as error:
-            raise EfganError(f"the checkpoint's weights do not fit its config: {error}") from error
+            # torch lists every weight, each on a line of its own: the first ones tell enough.
+            first = " ".join(str(error).split())[:300]
+            raise EfganError(f"the checkpoint's weights do not fit its config: {first}") from error
         return networks
+
+    def _fill(self, networks: InferenceNetworks, *, assign: bool) -> None:
+        for name, module in (("cascade", networks.cascade), ("au_reader", networks.au_reader)):
+            prefix = f"{name}."
+            # Whatever their type: filling converts.
+            state = {
+                k.removeprefix(prefix): v for k, v in self.weights.items() if k.startswith(prefix)
+            }
+            module.load_state_dict(state, assign=assign)
 
 
 def empty_networks(config: ModelConfig) -> InferenceNetworks:
@@ -150,9 +157,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
             for name, values in content["expressions"].items()
         }
         weights = content["weights"]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise EfganError(f"{path}: the checkpoint lacks or garbles {error}") from error
+    if not isinstance(weights, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()
+    ):
+        raise EfganError(f"{path}: the checkpoint's weights are garbled, expected named tensors")
     for name, values in expressions.items():
+        if not np.isfinite(values).all():
+            raise EfganError(f"{path}: expression '{name}' holds a value that is no finite number")
         if values.shape != (config.au_count,):
             raise EfganError(
                 f"{path}: expression '{name}' has {values.size} action units, "
@@ -194,6 +207,8 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
         raise EfganError(f"{path}: found format '{metadata.get('format')}', expected '{FORMAT}'")
     try:
         header = json.loads(metadata["checkpoint"])
-    except (KeyError, json.JSONDecodeError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise EfganError(f"{path}: the header cannot be read: {error}") from error
+    if not isinstance(header, dict):
+        raise EfganError(f"{path}: the header cannot be read: found no JSON object")
     return {**header, "weights": weights}

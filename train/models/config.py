@@ -17,6 +17,18 @@ REGION_SIZES: Final[dict[str, tuple[int, int]]] = {  # height, width in pixels: 
     "mouth": (40, 60),
 }
 
+# Far beyond any use; a checkpoint that asks for more is damaged, or made to exhaust the memory.
+LARGEST: Final[dict[str, int]] = {
+    "width": 1024,
+    "residual_blocks": 64,
+    "stages": 16,
+    "critic_width": 1024,
+    "interpolator_width": 4096,
+    "face_bottlenecks": 8,
+    "patch_bottlenecks": 8,
+    "crop_px": 1024,
+}
+
 
 @dataclass(frozen=True)
 class RegionBox:
@@ -69,9 +81,9 @@ class ModelConfig:
             raise EfganError(
                 f"regions: {sorted(unknown)} unknown, expected some of eyes nose mouth"
             )
-        for name in ("width", "residual_blocks", "stages", "critic_width", "interpolator_width"):
-            if getattr(self, name) < 1:
-                raise EfganError(f"{name}: found {getattr(self, name)}, expected at least 1")
+        for name, largest in LARGEST.items():
+            if not 1 <= getattr(self, name) <= largest:
+                raise EfganError(f"{name}: found {getattr(self, name)}, expected 1 to {largest}")
         if self.crop_px % 4 or self.crop_px >> (self.face_bottlenecks + 1) < 1:
             raise EfganError(
                 f"crop_px {self.crop_px} does not suit face_bottlenecks {self.face_bottlenecks}: "
@@ -100,6 +112,14 @@ class ModelConfig:
             EfganError: a field is unknown or of the wrong kind.
         """
         try:
+            for name in LARGEST.keys() & values.keys():
+                if type(values[name]) is not int:
+                    raise EfganError(f"{name}: found {values[name]!r}, expected a whole number")
+            for name, box in values["regions"].items():
+                if not all(type(side) is int for side in box.values()):
+                    raise EfganError(f"regions.{name}: found {box}, expected whole numbers")
+            if not all(isinstance(name, str) for name in values["au_names"]):
+                raise EfganError(f"au_names: found {values['au_names']}, expected names")
             regions = {name: RegionBox(**box) for name, box in values["regions"].items()}
             return cls(
                 **{k: v for k, v in values.items() if k not in ("regions", "au_names")},

@@ -1,0 +1,190 @@
+"""Malformed inputs for every reader: does any crash, hang, or do something it should not?
+
+    python benchmarks/fuzz.py                          100,000 seeded mutations, shared out
+    python benchmarks/fuzz.py --guided 20000           as many again of atheris's, for each reader
+
+Each reader has a process of its own, which is watched: an input that takes over 10 seconds is a
+hang, a process that dies is a crash, an exception that is none of our sentences escapes, and a file
+opened for writing, a renamed file, a started program or a connection anywhere but in the reader's
+own folder is an act outside. After a hang or a crash the process goes on with the next input. An
+input is known by its reader and number: `--reader picture --only 4711` tries that one again.
+
+`--guided` needs atheris (`pip install atheris`), which steers by the branches that Python code
+takes; OpenCV and PyTorch are not instrumented. Prints a line a reader and one JSON object last; the
+same goes to benchmarks/results/fuzz.json. The exit status is 1 if anything was found.
+"""
+
+import argparse
+import importlib.util
+import json
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
+
+from benchmarks.fuzz_worker import HANG_S, STATE, work, work_guided  # noqa: E402
+from efgan_rt.reporting.machine import machine_facts  # noqa: E402
+
+RESULTS = REPOSITORY / "benchmarks" / "results" / "fuzz.json"
+START_S: Final = 60.0  # that a worker may take to import and to make its seeds
+POLL_S: Final = 0.1
+MAX_FINDINGS: Final = 20
+# Shares of the inputs, by how much there is to get wrong.
+SHARES: Final = {
+    "picture": 0.5,
+    "labels": 0.1,
+    "manifest": 0.1,
+    "checkpoint.pt": 0.1,
+    "checkpoint.safetensors": 0.1,
+    "au": 0.1,
+}
+
+
+@dataclass
+class Tried:
+    """What came of one reader's inputs."""
+
+    inputs: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    slowest_s: float = 0.0
+    slowest_input: int = 0
+    guided_inputs: int = 0
+    findings: list[dict[str, Any]] = field(default_factory=list)
+
+
+def watch(name: str, inputs: int, folder: Path) -> Tried:
+    """Runs a reader's worker to the end of its inputs, starting it again where it falls."""
+    state_file, findings_file = folder / "state", folder / "findings"
+    state_file.write_bytes(STATE.pack(0, 0, 0.0, 0))
+    findings_file.touch()
+    tried = Tried(inputs)
+    started = time.perf_counter()
+    fallen: list[dict[str, Any]] = []
+    while True:
+        command = [sys.executable, __file__, "--worker", name, str(inputs), str(folder)]
+        with (folder / "said").open("wb") as said:
+            worker = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said)
+        kind = _wait(worker, state_file)
+        number, tried.refused, tried.slowest_s, tried.slowest_input = _state(state_file)
+        if kind is None:
+            break
+        last_words = (folder / "said").read_text(errors="replace")[-300:]
+        fallen.append({"kind": kind, "input": number, "what": last_words})
+        with state_file.open("r+b") as handle:
+            handle.write(struct.pack("<Q", number + 1))
+        if len(fallen) >= MAX_FINDINGS:
+            break
+    tried.seconds = round(time.perf_counter() - started, 1)
+    tried.slowest_s = round(tried.slowest_s, 3)
+    tried.findings = fallen + [json.loads(line) for line in findings_file.read_text().splitlines()]
+    return tried
+
+
+def _state(path: Path) -> tuple[int, int, float, int]:
+    number, refused, slowest_s, slowest = STATE.unpack(path.read_bytes())
+    return int(number), int(refused), float(slowest_s), int(slowest)
+
+
+def _wait(
+    worker: "subprocess.Popen[bytes]", state_file: Path, hang_s: float = HANG_S
+) -> str | None:
+    """How the worker fell: `hang` or `crash`; None where it came to its end."""
+    number, since = -1, time.monotonic()
+    grace_s = START_S + hang_s
+    while worker.poll() is None:
+        time.sleep(POLL_S)
+        current = _state(state_file)[0]
+        if current != number:
+            grace_s = hang_s if number >= 0 else grace_s
+            number, since = current, time.monotonic()
+        elif time.monotonic() - since > grace_s:
+            worker.kill()
+            worker.wait()
+            return "hang"
+    return "crash" if worker.returncode else None
+
+
+def guide(name: str, runs: int, folder: Path, tried: Tried) -> None:
+    """Runs atheris on a reader, and adds to what came of it."""
+    (folder / "corpus").mkdir()
+    command = [sys.executable, __file__, "--guided-worker", name, str(runs), str(folder)]
+    with (folder / "said").open("w") as said:
+        status = subprocess.run(command, cwd=folder, stdout=said, stderr=said, check=False)
+    words = (folder / "said").read_text(errors="replace")
+    executed = re.search(r"stat::number_of_executed_units:\s*(\d+)", words)
+    tried.guided_inputs = int(executed[1]) if executed else 0
+    if status.returncode or not executed:
+        tried.findings.append({"kind": "guided", "input": None, "what": words[-1500:]})
+
+
+def try_one(name: str, number: int) -> None:
+    """Tries one input again, in this process, and lets everything through."""
+    from tests.mutations import all_readers
+
+    with tempfile.TemporaryDirectory() as seeds, tempfile.TemporaryDirectory() as own:
+        reader = all_readers(Path(seeds))[name]()
+        print(reader.read(reader.input(number), Path(own)))
+
+
+def main() -> int:
+    """Runs, prints, writes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--inputs", type=int, default=100_000, metavar="N")
+    parser.add_argument("--guided", type=int, default=0, metavar="N")
+    parser.add_argument("--reader", choices=SHARES, action="append", help="only this one")
+    parser.add_argument("--only", type=int, metavar="NUMBER", help="with --reader: this input")
+    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
+    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--guided-worker", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    for worker, task in ((arguments.worker, work), (arguments.guided_worker, work_guided)):
+        if worker is not None:
+            task(worker[0], int(worker[1]), Path(worker[2]))
+            return 0
+    names = arguments.reader or list(SHARES)
+    if arguments.only is not None:
+        try_one(names[0], arguments.only)
+        return 0
+    if arguments.guided and importlib.util.find_spec("atheris") is None:
+        parser.error("--guided needs atheris: pip install atheris")
+    results = {}
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            tried = watch(name, round(arguments.inputs * SHARES[name]), Path(folder))
+            if arguments.guided:
+                guide(name, arguments.guided, Path(folder), tried)
+        results[name] = tried
+        guided = f" + {tried.guided_inputs:,} guided" if tried.guided_inputs else ""
+        print(
+            f"{name}: {tried.inputs:,}{guided} inputs, {tried.refused:,} refused, "
+            f"{len(tried.findings)} findings, slowest {tried.slowest_s:.3f} s, "
+            f"{tried.seconds:.0f} s",
+            flush=True,
+        )
+    findings = sum(len(tried.findings) for tried in results.values())
+    document = {
+        "machine": machine_facts(),
+        "inputs": sum(tried.inputs + tried.guided_inputs for tried in results.values()),
+        "hang_s": HANG_S,
+        "findings": findings,
+        "readers": {name: asdict(tried) for name, tried in results.items()},
+    }
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+    print(json.dumps(document))
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,230 @@
+"""Malformed inputs by the thousand: seeded mutations of good files, for each reader of ours.
+
+The suite tries a few hundred for each reader, `benchmarks/fuzz.py` many more. An input is known by
+its reader and its number, so that whatever a run finds can be made again.
+"""
+
+import contextlib
+import json
+import random
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from efgan_rt.action_units import AU_NAMES
+from efgan_rt.cascade_properties import read_properties
+from efgan_rt.errors import EfganError
+from efgan_rt.expressions import target_for
+from efgan_rt.images import decode_original, encode_original, from_crop, to_crop
+from efgan_rt.metadata.record import Density, Metadata
+from efgan_rt.originals import Original
+from efgan_rt.tiff_tags import EXIF_DIRECTORY, ORIENTATION, Tag, exif_block
+from engines.base import EngineError
+from engines.manifest import read_manifest, verify_file
+from tests.toy_engines import write_toy_engines
+
+MENDABLE: Final = (EfganError, EngineError)
+# A mutated header may promise anything; what is beyond this is refused before decoding anyway.
+MAX_PIXELS: Final = 4_000_000
+_EDGES: Final = (0, 1, 2, 3, 127, 128, 254, 255, 256, 32767, 32768, 65535, 2**31 - 1, 2**32 - 1)
+_TOKENS: Final = (
+    *(b"1e999", b"-1", b"9" * 30, b"9" * 5000, b"NaN", b"Infinity", b"null", b"[]", b"{}", b'""'),
+    *(b"[" * 3000, b'"../../x"', b"../x", b"/etc/passwd", b"\0", b"\xff\xfe", b'"', b",", b"\n"),
+    *(b"true", b"1_0", b"0x10", "\u0663".encode(), "\U0001f600".encode(), b"AU99", b"=", b"-="),
+)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One of our readers, and good inputs to begin from.
+
+    Attributes:
+        name: of the reader.
+        seeds: good inputs.
+        read: takes an input and an empty folder of its own.
+    """
+
+    name: str
+    seeds: tuple[bytes, ...]
+    read: Callable[[bytes, Path], object]
+
+    def input(self, number: int) -> bytes:
+        """The malformed input of a number; always the same."""
+        chance = random.Random(f"{self.name} {number}")
+        data = bytearray(chance.choice(self.seeds))
+        for _ in range(chance.choice((1, 1, 1, 2, 3, 8))):
+            data = _mutated(data, chance, self.seeds)
+        return bytes(data)
+
+
+def _mutated(data: bytearray, chance: random.Random, seeds: Sequence[bytes]) -> bytearray:
+    at = chance.randrange(len(data) + 1)
+    if chance.random() < 0.5:  # where headers and their lengths are
+        at = min(at, chance.randrange(200))
+    end = min(len(data), at + chance.choice((1, 2, 4, 16, 200)))
+    kind = chance.randrange(9)
+    if kind == 0 and at < len(data):
+        data[at] ^= 1 << chance.randrange(8)
+    elif kind == 1 and at < len(data):
+        data[at] = chance.choice(_EDGES) & 255
+    elif kind == 2:
+        del data[at:]
+    elif kind == 3:
+        del data[at:end]
+    elif kind == 4:
+        data[at:at] = data[at:end] * chance.choice((1, 2, 100))
+    elif kind == 5:
+        data[at:end] = chance.randbytes(end - at)
+    elif kind == 6:
+        layout = chance.choice(("<H", ">H", "<I", ">I"))
+        size = struct.calcsize(layout)
+        data[at : at + size] = struct.pack(layout, chance.choice(_EDGES) & (256**size - 1))
+    elif kind == 7:
+        data[at : at + chance.randrange(6)] = chance.choice(_TOKENS)
+    else:
+        other = chance.choice(seeds)
+        data[at:] = other[chance.randrange(len(other) + 1) :]
+    return data
+
+
+def picture_reader() -> Reader:
+    """Pictures of every format, depth and kind, with and without metadata."""
+    rows, columns = np.mgrid[:20, :28]
+    colours = np.stack([rows * 9, columns * 8, rows + columns], axis=-1).astype(np.uint8)
+    grey = colours[..., 0]
+    below = {0xA002: Tag(3, 1, b"\x1c\0"), 0x927C: Tag(7, 20, b"maker" * 4)}
+    tags = {ORIENTATION: Tag(3, 1, b"\6\0"), EXIF_DIRECTORY: Tag(4, 1, below)}
+    profile = bytes(16) + b"RGB " + bytes(120)
+    full = Metadata(exif_block(tags), b"<x:xmpmeta/>", profile, Density(300, 300, "inch"))
+    originals = [
+        Original(colours, metadata=full),
+        Original(grey),
+        Original(colours, grey, full),
+        Original(colours.astype(np.uint16) * 257),
+        Original(colours, lossless=True),
+    ]
+    seeds = [
+        bytes(encode_original(extension, original))
+        for extension in (".jpg", ".png", ".webp", ".bmp", ".tif")
+        for original in originals
+    ]
+    seeds += [
+        bytes(cv2.imencode(".jpg", colours, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1]),
+        bytes(cv2.imencodemulti(".tif", [colours, colours])[1]),
+    ]
+
+    def read(data: bytes, folder: Path) -> object:
+        original = decode_original(data, folder / "x", max_pixels=MAX_PIXELS)
+        crop = to_crop(original.pixels)
+        edited = original.with_pixels(from_crop(original.pixels, crop, 255 - crop))
+        return [encode_original(extension, edited) for extension in (".jpg", ".png", ".tif")]
+
+    return Reader("picture", tuple(seeds), read)
+
+
+def labels_reader() -> Reader:
+    """Label tables as OpenFace and as spreadsheets write them."""
+    from train.data.labels import read_labels
+
+    points = ["eyes_x", "eyes_y", "nose_x", "nose_y", "mouth_x", "mouth_y"]
+    header = ["file", "identity", "expression", *(f"{name}_r" for name in AU_NAMES), *points]
+    row = ["a.jpg", "ann", "happy", *["1.5"] * len(AU_NAMES), *["64.0"] * 6]
+    tables = [
+        comma.join(header) + end + (comma.join(row) + end) * 3
+        for comma, end in ((",", "\n"), (", ", "\r\n"), ('","', '"\n"'))
+    ]
+
+    def read(data: bytes, folder: Path) -> object:
+        path = folder / "labels.csv"
+        path.write_bytes(data)
+        return read_labels(path).prototypes()
+
+    return Reader("labels", tuple(table.encode() for table in tables), read)
+
+
+def manifest_reader(scratch: Path) -> Reader:
+    """Manifests of an engine directory, its properties included."""
+    directory = scratch / "engines"
+    directory.mkdir()
+    write_toy_engines(directory)
+    text = (directory / "manifest.json").read_bytes()
+    packed = json.dumps(json.loads(text)).encode()
+
+    def read(data: bytes, folder: Path) -> object:
+        (folder / "manifest.json").write_bytes(data)
+        manifest = read_manifest(folder)
+        read_properties(folder, manifest)
+        return [verify_file(folder, entry) for entry in manifest.networks.values()]
+
+    return Reader("manifest", (text, packed), read)
+
+
+def checkpoint_reader(scratch: Path, suffix: str) -> Reader:
+    """Checkpoints, `.pt` or `.safetensors`, up to the networks built of them."""
+    import torch
+
+    from train.models.checkpoint import (
+        Checkpoint,
+        empty_networks,
+        load_checkpoint,
+        save_pt,
+        save_safetensors,
+    )
+    from train.models.config import ModelConfig, RegionBox
+
+    torch.manual_seed(0)
+    config = ModelConfig(
+        width=1,
+        residual_blocks=1,
+        stages=1,
+        critic_width=1,
+        interpolator_width=1,
+        regions={"mouth": RegionBox(78, 32, 40, 60)},
+    )
+    networks = empty_networks(config)
+    weights = {
+        f"{name}.{key}": value
+        for name, module in (("cascade", networks.cascade), ("au_reader", networks.au_reader))
+        for key, value in module.state_dict().items()
+    }
+    checkpoint = Checkpoint(config, weights, {"happy": np.ones(17, np.float32)}, {"step": 1})
+    path = scratch / f"seed{suffix}"
+    (save_pt if suffix == ".pt" else save_safetensors)(checkpoint, path)
+
+    def read(data: bytes, folder: Path) -> object:
+        path = folder / f"x{suffix}"
+        path.write_bytes(data)
+        return load_checkpoint(path).build()
+
+    return Reader(f"checkpoint{suffix}", (path.read_bytes(),), read)
+
+
+def au_reader() -> Reader:
+    """The grammar of `--au`, and names of expressions."""
+    seeds = (b"AU12=3.5,AU04-=1", b"12+=0.25 , au1 = 5", b"AU45_r=0", b"", b"happy")
+    expressions = {"happy": np.ones(17, np.float32)}
+
+    def read(data: bytes, folder: Path) -> object:
+        text = data.decode("utf-8", "surrogateescape")
+        with contextlib.suppress(EfganError):
+            target_for(expressions, AU_NAMES, expression=text, au=None)
+        return target_for(expressions, AU_NAMES, expression="happy", au=text)
+
+    return Reader("au", seeds, read)
+
+
+def all_readers(scratch: Path) -> dict[str, Callable[[], Reader]]:
+    """Makers of every reader by name; `scratch` is an empty folder for what they are made of."""
+    return {
+        "picture": picture_reader,
+        "labels": labels_reader,
+        "manifest": lambda: manifest_reader(scratch),
+        "checkpoint.pt": lambda: checkpoint_reader(scratch, ".pt"),
+        "checkpoint.safetensors": lambda: checkpoint_reader(scratch, ".safetensors"),
+        "au": au_reader,
+    }
