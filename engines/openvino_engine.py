@@ -17,6 +17,7 @@ from typing import Any, Final
 from engines import binding, runtimes
 from engines.base import Array, EngineError, TensorSpec
 from engines.manifest import NetworkEntry
+from engines.signal_stack import kept_signal_stack
 
 # Our name of a precision -> the plugin's.
 PRECISIONS: Final = {"fp32": "f32", "bf16": "bf16"}
@@ -30,8 +31,9 @@ def has_bf16() -> bool:
     Raises:
         EngineError: OpenVINO is missing.
     """
-    core = runtimes.import_openvino().Core()
-    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    openvino = runtimes.import_openvino()
+    with kept_signal_stack():
+        return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenvinoEngine:
@@ -91,7 +93,8 @@ class OpenvinoEngine:
                 entry.name, "output", self.outputs, _specs(graph.outputs, self.outputs)
             )
             graph.reshape({spec.name: list(spec.resolve()) for spec in self.inputs})
-            self._compiled: Any = core.compile_model(graph, "CPU", config)
+            with kept_signal_stack():
+                self._compiled: Any = core.compile_model(graph, "CPU", config)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot open {entry.file}: {_last_line(error)}") from error
         used = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
