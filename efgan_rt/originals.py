@@ -11,7 +11,7 @@ as before in every viewer, those that ignore the orientation included.
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import cv2
@@ -66,7 +66,7 @@ class Original:
 
     def with_pixels(self, pixels: Pixels) -> "Original":
         """The same file with other pixels."""
-        return replace(self, pixels=pixels)
+        return Original(pixels, self.alpha, self.metadata, self.lossless, self.premultiplied)
 
 
 def rgb8(pixels: Pixels) -> Picture:
@@ -195,11 +195,11 @@ def encode(original: Original, extension: str, quality: int) -> memoryview | byt
 
 
 def _settings(format_: str, quality: int) -> Sequence[int]:
-    return {
-        "JPEG": (cv2.IMWRITE_JPEG_QUALITY, quality),
-        "PNG": (cv2.IMWRITE_PNG_COMPRESSION, 1),
-        "WebP": (cv2.IMWRITE_WEBP_QUALITY, quality),
-    }.get(format_, ())
+    if format_ == "JPEG":
+        return (cv2.IMWRITE_JPEG_QUALITY, quality)
+    if format_ == "PNG":
+        return (cv2.IMWRITE_PNG_COMPRESSION, 1)
+    return (cv2.IMWRITE_WEBP_QUALITY, quality) if format_ == "WebP" else ()
 
 
 def _joined(pixels: Pixels, alpha: Pixels | None) -> Pixels:

@@ -146,7 +146,7 @@ def test_a_region_that_would_stick_out_is_moved_inside() -> None:
     ("changes", "message"),
     [
         ({"regions": {"ears": RegionBox(0, 0, 40, 40)}}, "regions: .*ears.* unknown"),
-        ({"width": 0}, "width: found 0, expected at least 1"),
+        ({"width": 0}, "width: found 0, expected 1 to 1024"),
         ({"crop_px": 126}, "crop_px 126 does not suit"),
         ({"regions": {"nose": RegionBox(100, 0, 40, 48)}}, "sticks out of crop_px 128"),
         ({"regions": {"nose": RegionBox(0, 0, 41, 48)}}, "divisible by 4"),
