@@ -20,7 +20,6 @@ import stat
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple
 from pathlib import Path
 from typing import Final
 
@@ -154,7 +153,7 @@ class Journal:
         Raises:
             EfganError: the disk is full, or the journal cannot be written.
         """
-        rows = [(*astuple(record), part) for record, part in records]
+        rows = [(*record.row, part) for record, part in records]
         with self._lock:
             with self._transaction():
                 self._delete_withdrawn()

@@ -26,6 +26,19 @@ class Record:
     input_stamp: str
     recipe: bytes
 
+    @property
+    def row(self) -> tuple[bytes, bytes, int, int, bytes, str, bytes]:
+        """The values in the order of `COLUMNS`."""
+        return (
+            self.path,
+            self.sha256,
+            self.size,
+            self.mtime_ns,
+            self.input_sha256,
+            self.input_stamp,
+            self.recipe,
+        )
+
     def has_stamp_of(self, found: os.stat_result) -> bool:
         """Whether a file has the recorded size and modification time."""
         return (self.size, self.mtime_ns) == (found.st_size, found.st_mtime_ns)

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from benchmarks.crash import crash
 from efgan_rt.images import write_picture
 from tests.toy_engines import write_toy_engines
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_loses_nothing_and_redoes_only_what_was_in_flight(
     tmp_path: Path,
 ) -> None:
