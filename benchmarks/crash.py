@@ -40,11 +40,11 @@ NOTING = """
 import os, sys
 from efgan_rt.pipeline import workers
 notes = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-read_picture = workers.read_picture
-def note_and_read(path, **settings):
+read_bytes = workers.read_bytes
+def note_and_read(path):
     os.write(notes, os.fsencode(path.name) + b"\\n")
-    return read_picture(path, **settings)
-workers.read_picture = note_and_read
+    return read_bytes(path)
+workers.read_bytes = note_and_read
 from efgan_rt.cli.app import main
 main()
 """

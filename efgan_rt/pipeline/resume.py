@@ -1,5 +1,6 @@
 """What is left to do for a picture: which of its outputs are there, ours, and up to date."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,13 +38,11 @@ class Work:
         needs: one an output.
         ours: for each output, the file there that may be replaced, if there is one of ours.
         stamp: of the input, taken before anything of it was read; None if it cannot be reached.
-        digest: the input's sha256, where it had to be known already.
     """
 
     needs: tuple[Need, ...]
     ours: tuple[FileTimes | None, ...]
     stamp: str | None
-    digest: bytes | None
 
     @property
     def is_done(self) -> bool:
@@ -67,7 +66,7 @@ class Inspector:
         """What a picture needs; reads the input only where its stamp leaves doubt."""
         stamp = input_stamp(job.source)
         if self.journal is None:
-            return Work((Need.MAKE,) * len(job.outputs), (None,) * len(job.outputs), stamp, None)
+            return Work((Need.MAKE,) * len(job.outputs), (None,) * len(job.outputs), stamp)
         needs: list[Need] = []
         ours: list[FileTimes | None] = []
         digest: bytes | None = None
@@ -87,7 +86,7 @@ class Inspector:
             if record.recipe == recipe and record.input_stamp != stamp and digest is None:
                 digest = _digest(job.source)
             needs.append(self._need(record, recipe, stamp, digest))
-        return Work(tuple(needs), tuple(ours), stamp, digest)
+        return Work(tuple(needs), tuple(ours), stamp)
 
     def _need(self, record: Record, recipe: bytes, stamp: str | None, digest: bytes | None) -> Need:
         if record.recipe != recipe or stamp is None:
@@ -101,25 +100,29 @@ class Inspector:
         return Need.DONE
 
 
-def confirmed_digest(source: Path, work: Work) -> bytes:
-    """The sha256 of an input that has just been decoded, once it is sure to be what was decoded.
+def confirmed_digest(source: Path, work: Work, data: bytes) -> bytes:
+    """The sha256 of an input that has been decoded, once it is sure that it still is that input.
+
+    Args:
+        source: the input.
+        work: found before it was read.
+        data: what was read and decoded.
 
     Raises:
         EfganError: the input has changed or vanished since `work` was found.
     """
-    try:
-        digest = work.digest or content_hash(source)
-    except OSError as error:
+    stamp = input_stamp(source)
+    if stamp is None:
         raise EfganError(
-            f"{source}: vanished while it was being read: {error.strerror}; "
+            f"{source}: vanished while it was being read; "
             "leave the input folder alone while a run is at work"
-        ) from error
-    if input_stamp(source) != work.stamp:
+        )
+    if stamp != work.stamp:
         raise EfganError(
             f"{source}: changed while it was being read; "
             "run the same command again once nothing writes to it"
         )
-    return digest
+    return hashlib.sha256(data).digest()
 
 
 def _digest(path: Path) -> bytes | None:

@@ -20,9 +20,10 @@ from efgan_rt.images import (
     JPEG_QUALITY,
     MAX_PIXELS,
     Picture,
+    decode_original,
     encode_original,
     from_crop,
-    read_original,
+    read_bytes,
     to_crop,
 )
 from efgan_rt.pipeline.channel import Channel
@@ -110,9 +111,10 @@ def _decode(shop: Workshop, job: PictureJob, replace: Callable[[], None]) -> Non
         with shop.watchdog.over(f"{job.source}: decoding", give_up):
             work = shop.inspector.inspect(job)
             if not work.is_done:
-                original = read_original(job.source, max_pixels=shop.options.max_pixels)
+                data = read_bytes(job.source)
+                original = decode_original(data, job.source, max_pixels=shop.options.max_pixels)
                 crop = to_crop(original.pixels, shop.crop_px)
-                digest = confirmed_digest(job.source, work)
+                digest = confirmed_digest(job.source, work, data)
     except GivenUpError:
         raise
     except Exception as error:

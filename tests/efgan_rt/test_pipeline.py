@@ -16,6 +16,7 @@ from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
 from efgan_rt.images import (
     Picture,
+    decode_original,
     from_crop,
     read_original,
     read_picture,
@@ -306,12 +307,12 @@ def test_a_bug_in_an_editor_ends_the_run_with_its_own_exception(
 def test_a_bug_in_a_decoder_fails_its_picture_and_no_other(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(path: Path, *, max_pixels: int) -> Original:
+    def broken(data: bytes, path: Path, *, max_pixels: int) -> Original:
         if path.name == "x.png":
             raise ZeroDivisionError("a bug")
-        return read_original(path, max_pixels=max_pixels)
+        return decode_original(data, path, max_pixels=max_pixels)
 
-    monkeypatch.setattr(workers, "read_original", broken)
+    monkeypatch.setattr(workers, "decode_original", broken)
     outcome = run(faces, tmp_path / "out")
     assert (outcome.written, outcome.failed) == (9, 2)
     reasons = {failure.reason.split(" (")[0] for failure in outcome.failures}

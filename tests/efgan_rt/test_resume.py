@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from efgan_rt.errors import EfganError
-from efgan_rt.images import Picture, encode_picture, read_picture, write_picture
+from efgan_rt.images import encode_original, read_bytes, read_picture, write_picture
+from efgan_rt.originals import Original
 from efgan_rt.pipeline import resume, workers
 from efgan_rt.pipeline.files import PictureJob, Plan
 from efgan_rt.pipeline.journal import FOLDER, Journal
@@ -153,8 +154,7 @@ def test_what_each_output_needs_is_known_before_the_run(faces: Path, out: Path) 
         ),
         (
             lambda path: path.unlink(),
-            "vanished while it was being read: No such file or directory; "
-            "leave the input folder alone while a run is at work",
+            "vanished while it was being read; leave the input folder alone while a run is at work",
         ),
     ],
 )
@@ -165,13 +165,13 @@ def test_an_input_that_changes_or_vanishes_under_the_run_is_a_named_failure(
     meddle: Callable[[Path], object],
     reason: str,
 ) -> None:
-    def read_then_meddle(path: Path, *, max_pixels: int) -> Picture:
-        picture = read_picture(path, max_pixels=max_pixels)
+    def read_then_meddle(path: Path) -> bytes:
+        data = read_bytes(path)
         if path.name == "03.png":
             meddle(path)
-        return picture
+        return data
 
-    monkeypatch.setattr(workers, "read_picture", read_then_meddle)
+    monkeypatch.setattr(workers, "read_bytes", read_then_meddle)
     outcome = run(faces, out)
     assert counts(outcome) == (10, 0, 0, 1)
     assert outcome.failures[0].reason == f"{faces}/03.png: {reason}"
@@ -220,12 +220,12 @@ def test_a_decoder_that_hangs_fails_its_picture_and_the_rest_is_done(
 ) -> None:
     released = threading.Event()
 
-    def hang(path: Path, *, max_pixels: int) -> Picture:
+    def hang(path: Path) -> bytes:
         if path.name == "x.png":
             released.wait(20)
-        return read_picture(path, max_pixels=max_pixels)
+        return read_bytes(path)
 
-    monkeypatch.setattr(workers, "read_picture", hang)
+    monkeypatch.setattr(workers, "read_bytes", hang)
     jobs = Plan(faces, out, ("",)).jobs()
     outcome = run_jobs(jobs, out, [Inverter()], options=BatchOptions(timeout_s=0.3))
     released.set()
@@ -243,12 +243,12 @@ def test_an_encoder_that_hangs_fails_its_picture_and_the_rest_is_done(
     released = threading.Event()
     first = threading.Lock()
 
-    def hang(extension: str, picture: Picture, *, quality: int) -> memoryview | bytes:
+    def hang(extension: str, original: Original, *, quality: int) -> memoryview | bytes:
         if first.acquire(blocking=False):
             released.wait(20)
-        return encode_picture(extension, picture, quality=quality)
+        return encode_original(extension, original, quality=quality)
 
-    monkeypatch.setattr(workers, "encode_picture", hang)
+    monkeypatch.setattr(workers, "encode_original", hang)
     jobs = Plan(faces, out, ("",)).jobs()
     outcome = run_jobs(jobs, out, [Inverter()], options=BatchOptions(timeout_s=0.3))
     released.set()
@@ -281,7 +281,7 @@ def test_ever_more_decoders_that_hang_stop_the_run(
 ) -> None:
     released = threading.Event()
     monkeypatch.setattr("efgan_rt.pipeline.batch.GRACE_S", 0.01)
-    monkeypatch.setattr(workers, "read_picture", lambda *_, **__: released.wait(20))
+    monkeypatch.setattr(workers, "read_bytes", lambda _: released.wait(20))
     jobs = (PictureJob(faces / "00.png", (out / f"{number}.png",)) for number in range(100))
     with pytest.raises(HangError, match=r"^1[78] threads hang, so the run stops; the last: /"):
         run_jobs(jobs, out, [Inverter()], options=BatchOptions(timeout_s=0.02))
