@@ -1,13 +1,13 @@
 """A long run with broken pictures in it: is every output there, and does memory stay flat?
 
     python benchmarks/endurance.py                  2,000 pictures and ten broken ones
-    python benchmarks/endurance.py --pictures 20000
+    python benchmarks/endurance.py --pictures 100000 --broken-sets 2 --json FILE
 
 Runs `efgan-rt batch` as a process of its own over copies of the example faces, and reads that
-process's resident memory and the number of outputs from outside, several times a second. What is
-compared is the memory after a tenth of the pictures, when every buffer has been used, with the peak
-afterwards. Prints a line for people and one JSON object last; the same goes to
-benchmarks/results/endurance.json.
+process's resident memory and the number of outputs from outside. Compared are the memory once every
+buffer has been used (after a tenth of the pictures, the 2,000th at the latest) with the peak from
+then on, and the pictures a second of the tenth that follows with those of the last tenth. Prints a
+line for people and one JSON object last; the same goes to benchmarks/results/endurance.json.
 """
 
 import argparse
@@ -17,9 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
@@ -30,7 +30,8 @@ from tests.broken_pictures import write_broken_pictures  # noqa: E402
 
 EXAMPLES = REPOSITORY / "examples" / "faces"
 RESULTS = REPOSITORY / "benchmarks" / "results" / "endurance.json"
-SAMPLE_S = 0.1
+SAMPLE_S = 0.1  # for 2,000 pictures; more pictures are counted less often
+SETTLED_AT = 2000  # pictures, or a tenth of them if that is less
 
 
 @dataclass(frozen=True)
@@ -53,21 +54,26 @@ class Endurance:
     partial_files: int
     exit_status: int
     seconds: float
-    resident_mb_at_a_tenth: float
+    settled_at: int
+    resident_mb_settled: float
     peak_mb_afterwards: float
+    rate_first: float
+    rate_last: float
     samples: int
 
 
-def run(pictures: int, arguments: list[str]) -> Endurance:
+def run(pictures: int, broken_sets: int, arguments: list[str]) -> Endurance:
     """Makes the input, runs the command and watches it."""
     sources = sorted(EXAMPLES.glob("*.jpg"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         inputs, outputs = folder / "in", folder / "out"
-        (inputs / "broken").mkdir(parents=True)
+        broken: list[Path] = []
+        for i in range(broken_sets):
+            (inputs / f"broken-{i}").mkdir(parents=True)
+            broken += write_broken_pictures(inputs / f"broken-{i}", sources[0])
         for i in range(pictures):
             shutil.copyfile(sources[i % len(sources)], inputs / f"{i:06d}.jpg")
-        broken = write_broken_pictures(inputs / "broken", sources[0])
         command = [
             *(sys.executable, "-c", "from efgan_rt.cli.app import main; main()"),
             *("batch", str(inputs), str(outputs), "--expression", "happy", *arguments),
@@ -77,7 +83,8 @@ def run(pictures: int, arguments: list[str]) -> Endurance:
             process = subprocess.Popen(
                 command, cwd=REPOSITORY, stderr=messages, stdout=subprocess.DEVNULL
             )
-            samples = list(_watch(process, outputs, started))
+            interval_s = SAMPLE_S * min(50, max(1, pictures / 2000))
+            samples = list(_watch(process, outputs, started, interval_s))
             seconds = time.perf_counter() - started
             messages.seek(0)
             said = messages.read()
@@ -89,7 +96,7 @@ def run(pictures: int, arguments: list[str]) -> Endurance:
         ]
         left_over = list((journal / "parts").iterdir())
         named = sum(str(path) in said.replace("\n", "") for path in broken)
-        settled = next(s for s in samples if s.outputs >= pictures / 10)
+        settled = _at(samples, min(SETTLED_AT, pictures // 10))
         return Endurance(
             pictures=pictures,
             broken=len(broken),
@@ -98,13 +105,29 @@ def run(pictures: int, arguments: list[str]) -> Endurance:
             partial_files=sum(path.suffix != ".jpg" for path in written) + len(left_over),
             exit_status=process.returncode,
             seconds=round(seconds, 1),
-            resident_mb_at_a_tenth=settled.resident_mb,
+            settled_at=settled.outputs,
+            resident_mb_settled=settled.resident_mb,
             peak_mb_afterwards=max(s.resident_mb for s in samples if s.second >= settled.second),
+            rate_first=_rate(settled, _at(samples, settled.outputs + pictures // 10)),
+            rate_last=_rate(_at(samples, pictures * 9 // 10), _at(samples, pictures * 99 // 100)),
             samples=len(samples),
         )
 
 
-def _watch(process: "subprocess.Popen[bytes]", outputs: Path, started: float) -> Any:
+def _at(samples: list[Sample], outputs: int) -> Sample:
+    """The first sample with so many outputs, or the last of all."""
+    return next((s for s in samples if s.outputs >= outputs), samples[-1])
+
+
+def _rate(first: Sample, last: Sample) -> float:
+    """Pictures a second between two samples; 0 where they are one and the same."""
+    seconds = last.second - first.second
+    return round((last.outputs - first.outputs) / seconds, 1) if seconds else 0.0
+
+
+def _watch(
+    process: "subprocess.Popen[bytes]", outputs: Path, started: float, interval_s: float
+) -> Iterator[Sample]:
     """Samples until the process ends."""
     while process.poll() is None:
         try:
@@ -117,7 +140,7 @@ def _watch(process: "subprocess.Popen[bytes]", outputs: Path, started: float) ->
             done = sum(path.name != JOURNAL_FOLDER for path in names)
             megabytes = round(int(resident[0].split()[1]) / 1024, 1)
             yield Sample(round(time.perf_counter() - started, 2), done, megabytes)
-        time.sleep(SAMPLE_S)
+        time.sleep(interval_s)
     process.wait()
 
 
@@ -127,10 +150,11 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--pictures", type=int, default=2000, metavar="N")
+    parser.add_argument("--broken-sets", type=int, default=1, metavar="N", help="of ten each")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
     arguments, rest = parser.parse_known_args()
-    result = run(arguments.pictures, rest)
-    growth = result.peak_mb_afterwards - result.resident_mb_at_a_tenth
+    result = run(arguments.pictures, arguments.broken_sets, rest)
+    growth = result.peak_mb_afterwards - result.resident_mb_settled
     document = {
         "machine": machine_facts(),
         "options": rest,
@@ -143,7 +167,8 @@ def main() -> int:
     print(
         f"{result.outputs:,} outputs of {result.pictures:,} pictures, {result.named_failures} of "
         f"{result.broken} broken ones named, exit status {result.exit_status}; resident "
-        f"{result.resident_mb_at_a_tenth:.0f} MB after a tenth, peak {growth:+.1f} MB later"
+        f"{result.resident_mb_settled:.0f} MB after {result.settled_at:,}, peak {growth:+.1f} MB "
+        f"later; {result.rate_first:.1f} pictures a second at first, {result.rate_last:.1f} at last"
     )
     print(json.dumps(document))
     as_it_must_be = (

@@ -79,8 +79,30 @@ def endurance(document: Document) -> str:
     return (
         f"{document['pictures']:,} pictures and {document['broken']} broken ones in one run: "
         f"{document['outputs']:,} outputs, {document['named_failures']} failures named, exit "
-        f"status {document['exit_status']}; {document['resident_mb_at_a_tenth']:.0f} MB resident "
-        f"after a tenth of them, {document['growth_mb']:+.1f} MB at the peak after that."
+        f"status {document['exit_status']}; {document['resident_mb_settled']:.0f} MB resident "
+        f"after {document['settled_at']:,} pictures, {document['growth_mb']:+.1f} MB at the peak "
+        f"after that; {document['rate_first']:.0f} pictures a second at first, "
+        f"{document['rate_last']:.0f} at last; {_machine(document)}."
+    )
+
+
+def crash(document: Document) -> str:
+    """The run that was killed again and again."""
+    return (
+        f"Killed {document['kills']} times at random moments ({document['kills_at_work']} of them "
+        f"while outputs were appearing), each time given the same command again: "
+        f"{document['torn_or_wrong']} files lost, torn or wrong, {document['finished_done_twice']} "
+        f"finished pictures done twice, {document['in_flight_done_twice']} in flight repeated."
+    )
+
+
+def fuzz(document: Document) -> str:
+    """The malformed inputs that every reader was given."""
+    slowest = max(reader["slowest_s"] for reader in document["readers"].values())
+    return (
+        f"{document['inputs']:,} malformed inputs tried on the readers of pictures, labels, "
+        f"manifests, checkpoints and `--au`: {document['findings']} crashes, hangs or files "
+        f"outside the output; the slowest took {slowest:.1f} s."
     )
 
 
@@ -88,6 +110,8 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "quality": quality,
     "backends": backends,
     "endurance": endurance,
+    "crash": crash,
+    "fuzz": fuzz,
 }
 
 

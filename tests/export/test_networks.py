@@ -37,7 +37,8 @@ def test_the_exported_networks_in_turn_are_the_cascade(
     for number, edit in enumerate(edits, start=1):
         expected = to_bytes(edit.final).numpy()
         found = runs[f"stage_{number}"].outputs["pixels_out"]
-        assert int(np.abs(found.astype(int) - expected).max()) == 0
+        # One level: kernels chosen by the batch's layout may round a pixel on a half the other way.
+        assert int(np.abs(found.astype(int) - expected).max()) <= 1
 
 
 def test_stages_aim_at_the_interpolators_action_units(networks: InferenceNetworks) -> None:
