@@ -18,7 +18,7 @@ def test_every_table_is_what_the_results_say(repository: Path) -> None:
 
 def test_every_command_and_option_that_it_shows_exists(repository: Path) -> None:
     text = (repository / "README.md").read_text()
-    shown = re.findall(r"^ *(efgan-rt .*)$", text.replace("\\\n", " "), flags=re.MULTILINE)
+    shown = re.findall(r"^ {4}(efgan-rt .*)$", text.replace("\\\n", " "), flags=re.MULTILINE)
     assert len(shown) >= 5
     group = get_command(app)
     for line in shown:
