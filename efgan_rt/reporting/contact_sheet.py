@@ -1,5 +1,8 @@
 """One picture that shows a run: a row a person, a column the input and each expression."""
 
+import os
+import struct
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -10,7 +13,9 @@ import cv2
 import numpy as np
 
 from efgan_rt.errors import EfganError
-from efgan_rt.images import READABLE_EXTENSIONS, Picture, read_picture, to_crop, write_picture
+from efgan_rt.images import Picture, read_picture, to_crop, write_original
+from efgan_rt.metadata.record import Metadata
+from efgan_rt.originals import Original
 
 MAX_ROWS: Final = 48
 MAX_LABEL: Final = 16  # characters of a row's label
@@ -21,6 +26,8 @@ FONT_SCALE: Final = 0.45
 BACKGROUND: Final = 255
 MISSING: Final = 224
 INK: Final = (40, 40, 40)
+MARK: Final = b"Software\0efgan-rt contact sheet"
+MARK_WITHIN: Final = 256  # bytes from the file's start: the header and the mark behind it
 
 
 @dataclass(frozen=True)
@@ -32,16 +39,24 @@ class SheetRow:
 
 
 def check_contact_sheet(path: Path, *, overwrite: bool) -> None:
-    """Refuses, before any work, a sheet that could not be written or would replace a file.
+    """Refuses, before any work, a sheet that would replace what is no contact sheet.
 
     Raises:
-        EfganError: the extension names no format, or the file is there and `overwrite` is not set.
+        EfganError: the name does not end in .png, or another file has it.
     """
-    if path.suffix.lower() not in READABLE_EXTENSIONS:
-        known = " ".join(READABLE_EXTENSIONS)
-        raise EfganError(f"{path}: the contact sheet's name must end in one of {known}")
-    if not overwrite and path.exists():
-        raise EfganError(f"{path}: is there already; replace it with --overwrite")
+    if path.suffix.lower() != ".png":
+        raise EfganError(f"{path}: the contact sheet's name must end in .png")
+    if overwrite or not os.path.lexists(path):
+        return
+    try:
+        with path.open("rb") as file:
+            is_sheet = MARK in file.read(MARK_WITHIN)
+    except OSError:
+        is_sheet = False
+    if not is_sheet:
+        raise EfganError(
+            f"{path}: is there already and is no contact sheet; replace it with --overwrite"
+        )
 
 
 def write_contact_sheet(
@@ -50,7 +65,7 @@ def write_contact_sheet(
     """Writes a contact sheet of the first 48 rows; a file that cannot be read leaves a grey cell.
 
     Args:
-        path: the sheet, in the format of its extension; its folder is made.
+        path: the sheet, a PNG; its folder is made.
         columns: headings, one for each picture of a row.
         rows: at least one.
         cell_px: side of a cell.
@@ -84,8 +99,14 @@ def write_contact_sheet(
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EfganError(f"{path.parent}: cannot be made a folder: {error.strerror}") from error
-    write_picture(path, sheet)
+    write_original(path, Original(sheet, metadata=Metadata(own_format="PNG", own=(_mark(),))))
     return len(shown)
+
+
+def _mark() -> bytes:
+    """A PNG text chunk by which a later run knows its own sheet."""
+    content = b"tEXt" + MARK
+    return struct.pack(">I", len(MARK)) + content + struct.pack(">I", zlib.crc32(content))
 
 
 def _cell(path: Path, cell_px: int) -> Picture:

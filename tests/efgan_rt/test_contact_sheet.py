@@ -74,6 +74,15 @@ def test_a_sheet_is_refused_before_any_work(
     path = tmp_path / ("sheet.png" if existing else "sheet.pdf")
     if existing:
         write_picture(path, make_picture())
-    wanted = "is there already; replace it with --overwrite" if existing else "must end in one of"
+    wanted = "is there already and is no contact sheet" if existing else r"must end in \.png"
     with pytest.raises(EfganError, match=wanted):
         check_contact_sheet(path, overwrite=False)
+
+
+def test_a_sheet_of_an_earlier_run_may_be_made_again(
+    tmp_path: Path, make_picture: Callable[..., Picture]
+) -> None:
+    write_picture(tmp_path / "a.png", make_picture())
+    sheet = tmp_path / "sheet.png"
+    write_contact_sheet(sheet, ["input"], [SheetRow("a", (tmp_path / "a.png",))])
+    check_contact_sheet(sheet, overwrite=False)
