@@ -110,6 +110,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "quality": quality,
     "backends": backends,
     "endurance": endurance,
+    "endurance_100000": endurance,
     "crash": crash,
     "fuzz": fuzz,
 }
