@@ -1,6 +1,5 @@
 """One picture that shows a run: a row a person, a column the input and each expression."""
 
-import os
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
@@ -16,6 +15,7 @@ from efgan_rt.errors import EfganError
 from efgan_rt.images import Picture, read_picture, to_crop, write_original
 from efgan_rt.metadata.record import Metadata
 from efgan_rt.originals import Original
+from efgan_rt.reporting.own_file import refuse_foreign
 
 MAX_ROWS: Final = 48
 MAX_LABEL: Final = 16  # characters of a row's label
@@ -46,17 +46,7 @@ def check_contact_sheet(path: Path, *, overwrite: bool) -> None:
     """
     if path.suffix.lower() != ".png":
         raise EfganError(f"{path}: the contact sheet's name must end in .png")
-    if overwrite or not os.path.lexists(path):
-        return
-    try:
-        with path.open("rb") as file:
-            is_sheet = MARK in file.read(MARK_WITHIN)
-    except OSError:
-        is_sheet = False
-    if not is_sheet:
-        raise EfganError(
-            f"{path}: is there already and is no contact sheet; replace it with --overwrite"
-        )
+    refuse_foreign(path, "contact sheet", MARK, within=MARK_WITHIN, overwrite=overwrite)
 
 
 def write_contact_sheet(

@@ -19,6 +19,7 @@ from typing import IO, Any, Final
 
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.outcome import PictureResult
+from efgan_rt.reporting.own_file import refuse_foreign
 
 FORMAT: Final = "efgan-rt run 1"
 START: Final = f'{{"format": "{FORMAT}"'
@@ -32,17 +33,8 @@ def check_report(path: Path, *, overwrite: bool) -> None:
     """
     if path.suffix.lower() != ".json":
         raise EfganError(f"{path}: the report's name must end in .json")
-    if overwrite or not os.path.lexists(path):
-        return
-    try:
-        with path.open(errors="replace") as file:
-            is_report = file.read(len(START)) == START
-    except OSError:
-        is_report = False
-    if not is_report:
-        raise EfganError(
-            f"{path}: is there already and is no report of a run; replace it with --overwrite"
-        )
+    mark = START.encode()
+    refuse_foreign(path, "report of a run", mark, within=len(mark), overwrite=overwrite)
 
 
 class RunReport:
