@@ -103,6 +103,7 @@ def run(request: BatchRequest) -> int:
     plan = Plan(request.in_dir, request.out_dir, request.folders, request.extension)
     overwrite = request.options.overwrite
     if request.contact_sheet is not None:
+        _refuse_as_input(request.contact_sheet, request)
         check_contact_sheet(request.contact_sheet, overwrite=overwrite)
     if request.report is not None:
         check_report(request.report, overwrite=overwrite)
@@ -153,6 +154,17 @@ def run(request: BatchRequest) -> int:
         if outcome.abandoned:
             end_at_once(status)
     return status
+
+
+def _refuse_as_input(sheet: Path, request: BatchRequest) -> None:
+    """Among the inputs a sheet would replace one, or be edited by the next run.
+
+    Raises:
+        EfganError: the sheet's name lies there.
+    """
+    place, source, output = (p.resolve() for p in (sheet, request.in_dir, request.out_dir))
+    if place.is_relative_to(source) and not place.is_relative_to(output):
+        raise EfganError(f"{sheet}: lies among the inputs; choose another place for the sheet")
 
 
 def _list_work(plan: Plan, inspector: Inspector, count: PlanCount) -> None:

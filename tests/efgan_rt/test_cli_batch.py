@@ -151,6 +151,26 @@ def test_a_contact_sheet_shows_inputs_and_edits(batch: Cli, tmp_path: Path) -> N
     assert 3 * 132 < width < 4 * 132
 
 
+def test_the_same_command_with_a_contact_sheet_may_be_given_again(
+    batch: Cli, tmp_path: Path
+) -> None:
+    command = ("-e", "happy", "--contact-sheet", tmp_path / "sheet.png")
+    assert batch(*command).status == 0
+    again = batch(*command)
+    assert again.status == 0 and "11 were already done" in again.out
+
+
+@pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
+def test_a_contact_sheet_never_takes_an_inputs_place(
+    batch: Cli, faces: Path, overwrite: tuple[str, ...]
+) -> None:
+    before = (faces / "00.png").read_bytes()
+    result = batch("-e", "happy", "--contact-sheet", faces / "00.png", *overwrite)
+    assert result.status == 1
+    assert "00.png: lies among the inputs; choose another place for the sheet" in result.err
+    assert (faces / "00.png").read_bytes() == before
+
+
 def test_the_format_is_the_one_asked_for(batch: Cli, tmp_path: Path) -> None:
     assert batch("-e", "happy", "--format", "jpg").status == 0
     assert (tmp_path / "out" / "00.jpg").read_bytes().startswith(b"\xff\xd8\xff")
