@@ -32,8 +32,10 @@ bench: .venv/.installed-cpu
 ship: .venv/.installed-dev
 	rm -rf build/shipped
 	$(BIN)/efgan-rt build-engines $(CKPT) --weights fp16 --out build/shipped
-	cp build/shipped/*.onnx build/shipped/manifest.json efgan_rt/shipped/
-	cp $(CKPT) efgan_rt/shipped/efgan.safetensors
+	cp $(CKPT) build/efgan.safetensors
+	$(BIN)/python -m export.shared_weights build/shipped build/efgan.safetensors
+	rm -f efgan_rt/shipped/*.onnx
+	cp build/shipped/* efgan_rt/shipped/
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

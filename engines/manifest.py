@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from engines.base import EngineError, TensorSpec
+from engines.external_data import has_external_data, with_data
 from engines.manifest_fields import REMEDY as REMEDY
 from engines.manifest_fields import Fields, is_count, is_finite_number
+from engines.manifest_fields import StoredFile as StoredFile
 from engines.manifest_fields import directory_fault as directory_fault
 from engines.plan_entries import PlanFacts as PlanFacts
-from engines.plan_entries import PlanFile as PlanFile
-from engines.plan_entries import plan_facts, plan_file
+from engines.plan_entries import plan_facts
 from engines.plan_entries import plan_fault as plan_fault
 
 MANIFEST_NAME: Final = "manifest.json"
@@ -49,7 +50,7 @@ class NetworkEntry:
     outputs: tuple[TensorSpec, ...]
     parity: Mapping[str, float]
     """What was measured against PyTorch when it was made; finite numbers."""
-    plan: PlanFile | None = None
+    plan: StoredFile | None = None
     """TensorRT's, if the directory has plans."""
 
 
@@ -68,6 +69,8 @@ class Manifest:
     """Opaque to this floor."""
     plans: PlanFacts | None = None
     """None if and only if no network has a plan."""
+    weights_file: StoredFile | None = None
+    """A checkpoint that holds weights which the networks' files only point to; see `read_model`."""
 
     def network(self, name: str) -> NetworkEntry:
         """The entry of one network.
@@ -106,6 +109,8 @@ class Manifest:
         }
         if self.plans is not None:
             document["plans"] = asdict(self.plans)
+        if self.weights_file is not None:
+            document["weights_file"] = asdict(self.weights_file)
         path = directory / MANIFEST_NAME
         text = json.dumps(document, indent=1)
         _parse(path, text)  # a fault shows here, not at the reader's
@@ -144,12 +149,35 @@ def verify_file(directory: Path, entry: NetworkEntry) -> Path:
 
 
 def read_verified(directory: Path, entry: NetworkEntry) -> bytes:
-    """The content of a network's file: the very bytes that were checked.
+    """The content of a network's file as it lies there: the very bytes that were checked.
 
     Raises:
         EngineError: the file is missing, of another size, or of other content.
     """
     return _checked_bytes(directory / entry.file, entry, directory_fault)
+
+
+def read_model(directory: Path, manifest: Manifest, network: str) -> bytes:
+    """A network's ONNX model with all its weights: the very bytes that were checked.
+
+    Raises:
+        EngineError: the network is unknown, a file is missing, of another size or of other content,
+            or a weight lies where the manifest does not say.
+    """
+    entry = manifest.network(network)
+    path = directory / entry.file
+    model = read_verified(directory, entry)
+    stored = manifest.weights_file
+    try:
+        if stored is not None:
+            weights = _checked_bytes(directory / stored.file, stored, directory_fault)
+            model = with_data(model, {stored.file: weights})
+        external = has_external_data(model)
+    except ValueError as error:
+        raise directory_fault(path, f"not an ONNX model that can be read ({error})") from error
+    if external:
+        raise directory_fault(path, "keeps weights where the manifest does not say")
+    return model
 
 
 def read_plan(directory: Path, entry: NetworkEntry) -> bytes:
@@ -168,7 +196,7 @@ def read_plan(directory: Path, entry: NetworkEntry) -> bytes:
 
 
 def _checked_bytes(
-    path: Path, entry: NetworkEntry | PlanFile, error_for: Callable[[Path, str], EngineError]
+    path: Path, entry: NetworkEntry | StoredFile, error_for: Callable[[Path, str], EngineError]
 ) -> bytes:
     if not path.is_file():
         raise error_for(path, "the file is missing, though the manifest names it")
@@ -225,12 +253,13 @@ def _parse(path: Path, text: str) -> Manifest:
         networks=entries,
         properties=top.get("properties", dict, "an object"),
         plans=plans,
+        weights_file=_stored_file(top, "weights_file"),
     )
 
 
 def _entry(path: Path, name: str, document: object) -> NetworkEntry:
     entry = Fields(path, f"network '{name}'", document)
-    file, sha256, size = entry.stored_file()
+    stored = entry.stored_file()
     batch = entry.get("batch", list, "three integers")
     if not (len(batch) == 3 and all(map(is_count, batch)) and batch == sorted(batch)):
         entry.refuse("batch", batch, "[smallest, best, largest] in rising order")
@@ -240,15 +269,20 @@ def _entry(path: Path, name: str, document: object) -> NetworkEntry:
             entry.refuse(f"parity {key}", value, "a finite number")
     return NetworkEntry(
         name=name,
-        file=file,
-        sha256=sha256,
-        bytes=size,
+        **asdict(stored),
         batch=(batch[0], batch[1], batch[2]),
         inputs=_specs(entry, "inputs"),
         outputs=_specs(entry, "outputs"),
         parity={key: float(value) for key, value in parity.items()},
-        plan=plan_file(path, name, entry.fields["plan"]) if "plan" in entry.fields else None,
+        plan=_stored_file(entry, "plan"),
     )
+
+
+def _stored_file(within: Fields, key: str) -> StoredFile | None:
+    """An optional file, or None where the field is not there."""
+    if key not in within.fields:
+        return None
+    return Fields(within.path, f"{within.what}, {key}", within.fields[key]).stored_file()
 
 
 def _specs(entry: Fields, key: str) -> tuple[TensorSpec, ...]:

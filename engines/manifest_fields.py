@@ -43,6 +43,15 @@ def is_count(value: object) -> bool:
 
 
 @dataclass(frozen=True)
+class StoredFile:
+    """A file of the directory, and what vouches for its content."""
+
+    file: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Fields:
     """The fields of one JSON object, read with a sentence for whatever is not as it should be."""
 
@@ -93,12 +102,12 @@ class Fields:
         )
         return value
 
-    def stored_file(self) -> tuple[str, str, int]:
-        """`file`, `sha256` and `bytes`: what vouches for one file of the directory."""
+    def stored_file(self) -> StoredFile:
+        """The fields `file`, `sha256` and `bytes`."""
         file = self.text("file")
         if not _FILE_NAME.fullmatch(file) or ".." in file:
             self.refuse("file", file, "a plain file name without '/' or '..', no longer than 255")
         sha256 = self.text("sha256")
         if not _SHA256.fullmatch(sha256):
             self.refuse("sha256", sha256, "64 lower-case hexadecimal digits")
-        return file, sha256, self.checked("bytes", is_count, "a positive integer")
+        return StoredFile(file, sha256, self.checked("bytes", is_count, "a positive integer"))

@@ -11,8 +11,7 @@ from typing import Final
 
 from engines import runtimes
 from engines.base import Engine, EngineError
-from engines.external_data import has_external_data
-from engines.manifest import REMEDY, Manifest, directory_fault, read_verified
+from engines.manifest import REMEDY, Manifest, directory_fault, read_model
 from engines.processor import Processor, this_processor
 
 BACKENDS: Final = ("openvino", "onnxruntime")
@@ -99,8 +98,7 @@ def open_engine(
     if manifest.kind != "onnx":
         raise directory_fault(directory, f"kind '{manifest.kind}' found, 'onnx' expected")
     choice = choose_backend(backend, manifest, precision)
-    model = read_verified(directory, entry)
-    _refuse_external_data(directory / entry.file, model)
+    model = read_model(directory, manifest, network)
     if choice.backend == "openvino":
         from engines.openvino_engine import OpenvinoEngine
 
@@ -156,12 +154,3 @@ def _openvino(requested: str, precision: str | None, processor: Processor) -> Ba
     if precision == "bf16":
         raise EngineError(f"bf16 was asked for, but {lack}; use fp32")
     return BackendChoice("openvino", "fp32", f"OpenVINO in fp32{wish}: {lack}, so no bf16")
-
-
-def _refuse_external_data(path: Path, model: bytes) -> None:
-    try:
-        external = has_external_data(model)
-    except ValueError as error:
-        raise directory_fault(path, f"not an ONNX model ({error})") from error
-    if external:
-        raise directory_fault(path, "keeps weights in another file, which no engine may")

@@ -17,15 +17,6 @@ HARDWARE_COMPATIBILITIES: Final = ("none", "ampere_plus", "same_compute_capabili
 
 
 @dataclass(frozen=True)
-class PlanFile:
-    """What TensorRT made of one network."""
-
-    file: str
-    sha256: str
-    bytes: int
-
-
-@dataclass(frozen=True)
 class PlanFacts:
     """What all plans of a directory have in common: who can open them, and where."""
 
@@ -59,11 +50,6 @@ def plan_fault(directory: Path, path: Path, fault: str) -> EngineError:
         f"{path}: {fault}; make the plans again with: "
         f"efgan-rt build-engines {directory} --backend tensorrt"
     )
-
-
-def plan_file(path: Path, name: str, document: object) -> PlanFile:
-    """Reads the entry of one network's plan."""
-    return PlanFile(*Fields(path, f"network '{name}', plan", document).stored_file())
 
 
 def plan_facts(path: Path, document: object) -> PlanFacts:

@@ -41,7 +41,8 @@ def _own_names(out: Path) -> set[str]:
             return set()
         networks = content["networks"].values()
         plans = [network["plan"] for network in networks if "plan" in network]
-        return {MANIFEST_NAME} | {each["file"] for each in (*networks, *plans)}
+        weights = [content["weights_file"]] if "weights_file" in content else []
+        return {MANIFEST_NAME} | {each["file"] for each in (*networks, *plans, *weights)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
 

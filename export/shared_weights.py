@@ -15,15 +15,18 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import numpy.typing as npt
 import onnx
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import TensorProto, numpy_helper
 from safetensors import safe_open
 
 from efgan_rt.errors import EfganError
-from engines.external_data import has_external_data, with_data
-from engines.manifest import FileRecord, NetworkEntry, read_manifest, read_verified
+from engines.manifest import StoredFile, read_manifest, read_verified
+from export.to_onnx import to_file_bytes
+
+Values = tuple[str, tuple[int, ...], bytes]  # a tensor's type, shape and content
 
 # Below this the place takes about as much room as the values.
 SMALLEST: Final = 512
@@ -53,38 +56,31 @@ def share_weights(directory: Path, checkpoint: Path) -> int:
     """
     manifest = read_manifest(directory)
     places = _places(checkpoint)
-    location = checkpoint.name
-    entries: dict[str, NetworkEntry] = {}
+    weights = checkpoint.read_bytes()
+    stored = StoredFile(checkpoint.name, _sha256(weights), len(weights))
+    entries = {}
     saved = 0
     for name, entry in manifest.networks.items():
-        whole = read_verified(directory, entry)
-        model = onnx.load_from_string(whole)
-        _refer(model, places, location)
-        content = model.SerializeToString(deterministic=True)
-        if with_data(content, {location: checkpoint.read_bytes()}) != with_data(whole, {}):
-            assert _same_values(content, whole, checkpoint), f"{name}: weights changed"
-        (directory / entry.file).write_bytes(content)
-        saved += len(whole) - len(content)
-        entries[name] = replace(
-            entry, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content)
-        )
+        before = read_verified(directory, entry)
+        after = _referring(before, places, stored.file)
+        saved += len(before) - len(after)
+        (directory / entry.file).write_bytes(after)
+        entries[name] = replace(entry, sha256=_sha256(after), bytes=len(after))
     if not saved:
         raise EfganError(
             f"{checkpoint}: shares no weight with the networks of {directory}; expected the "
-            "half-precision .safetensors that they were made from, with --weights fp16"
+            "half-precision .safetensors that they were made from, and --weights fp16"
         )
-    shutil.copyfile(checkpoint, directory / location)
-    content = checkpoint.read_bytes()
-    record = FileRecord(location, hashlib.sha256(content).hexdigest(), len(content))
-    replace(manifest, networks=entries, weight_files=(record,)).write(directory)
+    shutil.copyfile(checkpoint, directory / stored.file)
+    replace(manifest, networks=entries, weights_file=stored).write(directory)
     return saved
 
 
-def _refer(model: ModelProto, places: Mapping[tuple[str, bytes], Place], location: str) -> None:
-    """Puts the place of every weight that the checkpoint holds instead of its values, in place."""
+def _referring(content: bytes, places: Mapping[Values, Place], location: str) -> bytes:
+    """The model with the place of every weight that the checkpoint holds instead of its values."""
+    model = onnx.load_from_string(content)
     for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        place = places.get((f"{values.dtype}{values.shape}", values.tobytes()))
+        place = places.get(_values(numpy_helper.to_array(tensor)))
         if place is None or place.length < SMALLEST:
             continue
         tensor.ClearField("raw_data")
@@ -95,9 +91,10 @@ def _refer(model: ModelProto, places: Mapping[tuple[str, bytes], Place], locatio
             ("length", str(place.length)),
         ):
             tensor.external_data.add(key=key, value=value)
+    return to_file_bytes(model)
 
 
-def _places(checkpoint: Path) -> dict[tuple[str, bytes], Place]:
+def _places(checkpoint: Path) -> dict[Values, Place]:
     """Every tensor of a `.safetensors`, found by type, shape and values.
 
     Source: the format's description: eight bytes with the header's length, the header, the values.
@@ -110,9 +107,16 @@ def _places(checkpoint: Path) -> dict[tuple[str, bytes], Place]:
         for name in tensors.keys():  # noqa: SIM118
             values = tensors.get_tensor(name)
             begin, end = header[name]["data_offsets"]
-            key = (f"{values.dtype}{values.shape}", values.tobytes())
-            found[key] = Place(8 + header_bytes + begin, end - begin)
+            found[_values(values)] = Place(8 + header_bytes + begin, end - begin)
     return found
+
+
+def _values(array: npt.NDArray[Any]) -> Values:
+    return array.dtype.str, array.shape, array.tobytes()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def main() -> None:

@@ -152,7 +152,9 @@ def test_a_model_that_holds_everything_stays_as_it_is() -> None:
 
 def test_a_weight_in_an_unknown_file_is_named() -> None:
     model = helper.make_model(graph(initializer=(outside(),))).SerializeToString()
-    with pytest.raises(ValueError, match=r"weight 'w' lies in '\.\./\.\./etc/passwd', which is not"):
+    with pytest.raises(
+        ValueError, match=r"weight 'w' lies in '\.\./\.\./etc/passwd', which is not"
+    ):
         with_data(model, {"passwd": b"root"})
 
 
