@@ -365,9 +365,7 @@ def test_a_model_with_weights_in_another_file_is_refused(
 def test_bytes_that_are_no_model_are_refused(
     tmp_path: Path, manifest: Manifest, backend: str
 ) -> None:
-    with pytest.raises(
-        EngineError, match=r"stage_1\.onnx: not an ONNX model that can be read \(.*\); make the eng"
-    ):
+    with pytest.raises(EngineError, match=r"stage_1\.onnx: not an ONNX model that can .*; make"):
         reopen(tmp_path, manifest, b"<net/>", backend)
 
 

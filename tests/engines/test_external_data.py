@@ -152,9 +152,7 @@ def test_a_model_that_holds_everything_stays_as_it_is() -> None:
 
 def test_a_weight_in_an_unknown_file_is_named() -> None:
     model = helper.make_model(graph(initializer=(outside(),))).SerializeToString()
-    with pytest.raises(
-        ValueError, match=r"weight 'w' lies in '\.\./\.\./etc/passwd', which is not"
-    ):
+    with pytest.raises(ValueError, match=r"weight 'w' lies in '\.\./.*passwd', which is not"):
         with_data(model, {"passwd": b"root"})
 
 
@@ -167,7 +165,7 @@ def test_a_weight_beyond_the_end_of_its_file_is_refused(offset: str, length: str
     for key, value in (("location", "m.data"), ("offset", offset), ("length", length)):
         tensor.external_data.add(key=key, value=value)
     model = helper.make_model(graph(initializer=(tensor,))).SerializeToString()
-    with pytest.raises(ValueError, match="weight 'w' lies beyond the end of 'm.data'"):
+    with pytest.raises(ValueError, match=r"weight 'w' lies beyond the end of 'm\.data'"):
         with_data(model, {"m.data": b"1234"})
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime
 import pytest
@@ -64,12 +65,13 @@ def test_the_directory_is_smaller_by_nearly_all_of_the_weights(built: Path) -> N
 
 def test_edits_are_the_same(built: Path) -> None:
     faces = bundled_faces()[:2]
-    edited = []
-    for name in ("whole", "shared"):
+
+    def edited(name: str) -> npt.NDArray[np.uint8]:
         cascade = CascadeEngines.open(built / name, backend="onnxruntime", batch=2)
         au = np.full(len(cascade.au_names), 2, np.float32)
-        edited.append(cascade.edit(faces, np.zeros_like(au), au).pixels)
-    np.testing.assert_array_equal(*edited)
+        return cascade.edit(faces, np.zeros_like(au), au).pixels
+
+    np.testing.assert_array_equal(edited("whole"), edited("shared"))
 
 
 def test_any_reader_of_onnx_opens_the_files_where_they_lie(built: Path) -> None:
@@ -120,7 +122,7 @@ def test_a_checkpoint_of_other_weights_is_refused(built: Path, tmp_path: Path) -
     other = tmp_path / "other.safetensors"
     save_safetensors(load_checkpoint(toy_checkpoint(tmp_path / "other.pt", seed=7)), other)
     shutil.copytree(built / "whole", tmp_path / "whole")
-    with pytest.raises(EfganError, match="shares no weight with the networks of .*--weights fp16"):
+    with pytest.raises(EfganError, match=r"shares no weight with the networks of .*--weights fp16"):
         share_weights(tmp_path / "whole", other)
 
 
