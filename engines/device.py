@@ -6,9 +6,10 @@ once to fixed buffers and one stream, and used by one thread at a time.
 """
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Protocol
 
-from engines.base import TensorSpec
+from engines.base import EngineError, TensorSpec
 from engines.cuda_memory import DeviceMemory, Stream
 
 
@@ -82,3 +83,33 @@ class DeviceEngine(Protocol):
             EngineError: a buffer is missing or of another size, or the runtime refuses.
         """
         ...
+
+
+def tensor_bytes(spec: TensorSpec) -> int:
+    """The size of a tensor whose shape is fixed."""
+    return prod(spec.resolve()) * spec.numpy_dtype.itemsize
+
+
+def check_buffers(
+    engine: DeviceEngine, buffers: Mapping[str, DeviceMemory], scratch: DeviceMemory | None
+) -> None:
+    """Holds the memory that a context is to be bound to against what the engine needs.
+
+    Raises:
+        EngineError: a tensor's buffer is missing or of another size, or the scratch is too small.
+    """
+    for spec in (*engine.inputs, *engine.outputs):
+        buffer = buffers.get(spec.name)
+        if buffer is None:
+            raise EngineError(f"{engine.network}: tensor '{spec.name}' has no buffer")
+        if buffer.nbytes != tensor_bytes(spec):
+            raise EngineError(
+                f"{engine.network}: the buffer of tensor '{spec.name}' has {buffer.nbytes} bytes, "
+                f"expected {tensor_bytes(spec)}"
+            )
+    given = 0 if scratch is None else scratch.nbytes
+    if given < engine.scratch_bytes:
+        raise EngineError(
+            f"{engine.network}: {given} bytes of activation memory given, "
+            f"expected {engine.scratch_bytes} or more"
+        )
