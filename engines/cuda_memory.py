@@ -21,7 +21,9 @@ import numpy.typing as npt
 from engines.base import Array, EngineError
 
 PROVIDERS: Final = ("pycuda", "cuda-bindings")
-INSTALL_LINES: Final = 'pip install "efgan-rt[tensorrt]" (or, built from source, "efgan-rt[pycuda]")'
+INSTALL_LINES: Final = (
+    'pip install "efgan-rt[tensorrt]" (or, built from source, "efgan-rt[pycuda]")'
+)
 KERNEL_DRIVER: Final = Path("/proc/driver/nvidia/version")
 CPU_REMEDY: Final = "or run on the processor with --backend onnxruntime or openvino"
 
