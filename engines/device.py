@@ -91,25 +91,23 @@ def tensor_bytes(spec: TensorSpec) -> int:
 
 
 def check_buffers(
-    engine: DeviceEngine, buffers: Mapping[str, DeviceMemory], scratch: DeviceMemory | None
+    network: str, specs: Sequence[TensorSpec], buffers: Mapping[str, DeviceMemory]
 ) -> None:
-    """Holds the memory that a context is to be bound to against what the engine needs.
+    """Holds a lane's buffers against the tensors that will live in them.
 
     Raises:
-        EngineError: a tensor's buffer is missing or of another size, or the scratch is too small.
+        EngineError: a buffer is missing or of another size.
     """
-    for spec in (*engine.inputs, *engine.outputs):
-        buffer = buffers.get(spec.name)
-        if buffer is None:
-            raise EngineError(f"{engine.network}: tensor '{spec.name}' has no buffer")
-        if buffer.nbytes != tensor_bytes(spec):
+    for spec in specs:
+        memory = buffers.get(spec.name)
+        if memory is None:
             raise EngineError(
-                f"{engine.network}: the buffer of tensor '{spec.name}' has {buffer.nbytes} bytes, "
-                f"expected {tensor_bytes(spec)}"
+                f"{network}: there is no buffer for '{spec.name}'; it needs "
+                f"{', '.join(each.name for each in specs)}"
             )
-    given = 0 if scratch is None else scratch.nbytes
-    if given < engine.scratch_bytes:
-        raise EngineError(
-            f"{engine.network}: {given} bytes of activation memory given, "
-            f"expected {engine.scratch_bytes} or more"
-        )
+        expected = tensor_bytes(spec)
+        if memory.nbytes != expected:
+            raise EngineError(
+                f"{network}: the buffer for '{spec.name}' has {memory.nbytes} bytes, "
+                f"expected {expected}"
+            )

@@ -93,7 +93,13 @@ class TensorrtEngine:
         """A new execution slot over the caller's memory; see `DeviceEngine.bind`."""
         if not TYPE_CHECKING:
             trt = self._trt
-        check_buffers(self, buffers, scratch)
+        check_buffers(self.network, (*self.inputs, *self.outputs), buffers)
+        given = 0 if scratch is None else scratch.nbytes
+        if given < self.scratch_bytes:
+            raise EngineError(
+                f"{self.network}: {given} bytes of activation memory given, "
+                f"expected {self.scratch_bytes} or more"
+            )
         context = self._engine.create_execution_context(
             trt.ExecutionContextAllocationStrategy.USER_MANAGED
         )
