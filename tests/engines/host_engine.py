@@ -10,7 +10,7 @@ from engines import binding, runtimes
 from engines.cuda_memory import DeviceMemory, Stream
 from engines.device import check_buffers
 from engines.manifest import NetworkEntry
-from tests.engines.fake_cuda import ALIGNMENT, POISON, FakeCuda
+from tests.engines.fake_cuda import ALIGNMENT, POISON, FakeCuda, span_of
 
 
 class HostEngine:
@@ -46,6 +46,9 @@ class HostEngine:
         check_buffers(self.network, (*self.inputs, *self.outputs), buffers)
         assert (0 if scratch is None else scratch.nbytes) >= self.scratch_bytes
         assert all(memory.address % ALIGNMENT == 0 for memory in buffers.values())
+        read = [span_of(buffers[spec.name]) for spec in self.inputs]
+        written = [span_of(buffers[spec.name]) for spec in self.outputs]
+        assert not any(a.overlaps(b) for a in read for b in written), "a network in place"
         bound = self._session.io_binding()
         for spec in self.inputs:
             place = (spec.shape, buffers[spec.name].address)
