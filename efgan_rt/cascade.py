@@ -20,8 +20,9 @@ from efgan_rt.cascade_properties import (
     network_specs,
     read_properties,
 )
+from efgan_rt.edited import ByteArray, Edited
 from efgan_rt.errors import EfganError
-from efgan_rt.lane import ByteArray, Edited, Lane
+from efgan_rt.lane import Lane
 from engines.base import Array, Engine
 from engines.manifest import Manifest, read_manifest
 from engines.open import BackendChoice, choose_backend, open_engine

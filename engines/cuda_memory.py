@@ -21,9 +21,10 @@ import numpy.typing as npt
 from engines.base import Array, EngineError
 
 PROVIDERS: Final = ("pycuda", "cuda-bindings")
-INSTALL_LINES: Final = (
-    'pip install "efgan-rt[tensorrt]" (or, built from source, "efgan-rt[pycuda]")'
-)
+INSTALL_LINES: Final = {
+    "pycuda": 'pip install "efgan-rt[pycuda]"',
+    "cuda-bindings": 'pip install "efgan-rt[tensorrt]"',
+}
 KERNEL_DRIVER: Final = Path("/proc/driver/nvidia/version")
 CPU_REMEDY: Final = "or run on the processor with --backend onnxruntime or openvino"
 
@@ -214,20 +215,24 @@ def _opened(provider: str | None, device: int) -> Cuda:
     from engines.cuda_bindings_memory import open_cuda_bindings
     from engines.pycuda_memory import open_pycuda
 
-    if provider == "cuda-bindings":
-        return open_cuda_bindings(device, "as asked for")
-    try:
-        return open_pycuda(device, "as asked for" if provider else "the first choice")
-    except ProviderMissingError as missing:
-        if provider == "pycuda":
-            raise EngineError(f"{missing}; install it with: {INSTALL_LINES}") from missing
+    openers = {"pycuda": open_pycuda, "cuda-bindings": open_cuda_bindings}
+    if provider is not None:
         try:
-            return open_cuda_bindings(device, f"because {missing}")
-        except ProviderMissingError as missing_too:
-            raise EngineError(
-                f"a GPU backend needs PyCUDA or cuda-bindings: {missing}, and {missing_too}; "
-                f"install one with: {INSTALL_LINES}"
-            ) from missing_too
+            return openers[provider](device, "as asked for")
+        except ProviderMissingError as missing:
+            raise EngineError(f"{missing}; install it with: {INSTALL_LINES[provider]}") from missing
+    try:
+        return open_pycuda(device, "the first choice")
+    except ProviderMissingError as missing:
+        no_pycuda = str(missing)
+    try:
+        return open_cuda_bindings(device, f"because {no_pycuda}")
+    except ProviderMissingError as missing:
+        raise EngineError(
+            f"a GPU backend needs PyCUDA or cuda-bindings: {no_pycuda}, and {missing}; install "
+            f"one with: {INSTALL_LINES['cuda-bindings']} or, built from source, "
+            f"{INSTALL_LINES['pycuda']}"
+        ) from missing
 
 
 class ProviderMissingError(EngineError):

@@ -6,9 +6,10 @@ once to fixed buffers and one stream, and used by one thread at a time.
 """
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Protocol
 
-from engines.base import TensorSpec
+from engines.base import EngineError, TensorSpec
 from engines.cuda_memory import DeviceMemory, Stream
 
 
@@ -82,3 +83,31 @@ class DeviceEngine(Protocol):
             EngineError: a buffer is missing or of another size, or the runtime refuses.
         """
         ...
+
+
+def tensor_bytes(spec: TensorSpec) -> int:
+    """The size of a tensor whose shape is fixed."""
+    return prod(spec.resolve()) * spec.numpy_dtype.itemsize
+
+
+def check_buffers(
+    network: str, specs: Sequence[TensorSpec], buffers: Mapping[str, DeviceMemory]
+) -> None:
+    """Holds a lane's buffers against the tensors that will live in them.
+
+    Raises:
+        EngineError: a buffer is missing or of another size.
+    """
+    for spec in specs:
+        memory = buffers.get(spec.name)
+        if memory is None:
+            raise EngineError(
+                f"{network}: there is no buffer for '{spec.name}'; it needs "
+                f"{', '.join(each.name for each in specs)}"
+            )
+        expected = tensor_bytes(spec)
+        if memory.nbytes != expected:
+            raise EngineError(
+                f"{network}: the buffer for '{spec.name}' has {memory.nbytes} bytes, "
+                f"expected {expected}"
+            )

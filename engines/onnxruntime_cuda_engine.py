@@ -23,12 +23,12 @@ import numpy as np
 from engines import binding, runtimes
 from engines.base import EngineError
 from engines.cuda_memory import Cuda, DeviceMemory, Stream, no_device, no_driver, old_driver
+from engines.device import check_buffers
 from engines.manifest import NetworkEntry
 from engines.onnxruntime_device import (
     ERRORS_AND_WORSE,
     FATAL_ONLY,
     OnnxRuntimeContext,
-    check_buffers,
     reason,
     runtime_error,
     session_options,

@@ -13,7 +13,6 @@ computed on the processor. A network that a provider cannot run completely is re
 step on the processor would wait for the device.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -97,29 +96,6 @@ def unsynchronised(ort: Any) -> Any:
     options = ort.RunOptions()
     options.add_run_config_entry("disable_synchronize_execution_providers", "1")
     return options
-
-
-def check_buffers(
-    network: str, specs: Sequence[TensorSpec], buffers: Mapping[str, DeviceMemory]
-) -> None:
-    """Holds a lane's buffers against the tensors that will live in them.
-
-    Raises:
-        EngineError: a buffer is missing or of another size.
-    """
-    for spec in specs:
-        memory = buffers.get(spec.name)
-        if memory is None:
-            raise EngineError(
-                f"{network}: there is no buffer for '{spec.name}'; it needs "
-                f"{', '.join(each.name for each in specs)}"
-            )
-        expected = spec.numpy_dtype.itemsize * math.prod(spec.resolve())
-        if memory.nbytes != expected:
-            raise EngineError(
-                f"{network}: the buffer for '{spec.name}' has {memory.nbytes} bytes, "
-                f"expected {expected}"
-            )
 
 
 def runtime_error(what: str, error: Exception, cuda: Cuda) -> EngineError:

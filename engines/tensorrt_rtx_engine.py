@@ -19,12 +19,12 @@ from typing import Any, Final
 from engines import binding, runtimes
 from engines.base import EngineError
 from engines.cuda_memory import CPU_REMEDY, Cuda, DeviceMemory, Stream, no_driver
+from engines.device import check_buffers
 from engines.manifest import NetworkEntry
 from engines.onnxruntime_device import (
     ERRORS_AND_WORSE,
     FATAL_ONLY,
     OnnxRuntimeContext,
-    check_buffers,
     reason,
     runtime_error,
     session_options,
