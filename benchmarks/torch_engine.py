@@ -14,17 +14,17 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmarks.host_cuda import bytes_at
 from efgan_rt.action_units import FloatArray
 from efgan_rt.cascade_properties import AU_ESTIMATOR, INTERPOLATOR, stage_name
-from efgan_rt.lane import ByteArray, Edited
+from efgan_rt.edited import ByteArray, Edited, even_progress
 from engines import binding
-from engines.base import EngineError, TensorSpec
+from engines.base import TensorSpec
 from engines.cuda_memory import DeviceMemory, Stream
+from engines.device import check_buffers
 from export.networks import AUEstimator, ExportedNetwork, FirstStage, exported_networks
 from train.models.checkpoint import InferenceNetworks
 
@@ -105,9 +105,7 @@ class TorchEngine:
         self, buffers: Mapping[str, DeviceMemory], scratch: DeviceMemory | None, stream: Stream
     ) -> "TorchContext":
         """See `engines.device.DeviceEngine.bind`; runs twice, so that compiling happens here."""
-        missing = [s.name for s in (*self.inputs, *self.outputs) if s.name not in buffers]
-        if missing:
-            raise EngineError(f"{self.network}: there is no buffer for {', '.join(missing)}")
+        check_buffers(self.network, (*self.inputs, *self.outputs), buffers)
         context = TorchContext(
             self._module,
             [tensor_over(buffers[spec.name], spec, self._device) for spec in self.inputs],
@@ -180,8 +178,7 @@ class TorchLoop:
         self._networks = {name: network.module for name, network in networks.items()}
         self._stages = stages
         self._device = device
-        rising = np.arange(1, stages + 1, dtype=np.float32) / np.float32(stages)
-        self._progress = np.tile(rising, (batch, 1))
+        self._progress = even_progress(stages, batch)
 
     @torch.inference_mode()
     def run(
