@@ -106,6 +106,35 @@ def fuzz(document: Document) -> str:
     )
 
 
+def gpu(document: Document) -> str:
+    """Every way on a GPU against PyTorch, in the same run."""
+    head = ["way", "batch", "a batch, p50 / p90 / p99 ms", "pictures /s"]
+    head += ["directory to directory, /s", "GPU computes, one lane"]
+    body = []
+    for way in document["bench"].values():
+        if "left_out" in way:
+            continue
+        whole = way["one_lane_ms"]["whole batch"]
+        body.append(
+            [
+                way["way"],
+                str(way["batch"]),
+                " / ".join(f"{whole[figure]:.2f}" for figure in ("p50_ms", "p90_ms", "p99_ms")),
+                f"{way['images_per_s']:,.0f}",
+                f"{way['directory_images_per_s']:,.0f}",
+                f"{way['gpu_share_one_lane']:.0%}",
+            ]
+        )
+    body.sort(key=lambda row: int(row[1]))
+    facts = document["facts"]["facts"]
+    machine = f"{facts['gpu']['name']}, driver {facts['gpu']['driver']}"
+    packages = facts["packages"]
+    names = ("torch", "onnxruntime-gpu", "tensorrt")
+    versions = ", ".join(f"{name} {packages[name]}" for name in names if name in packages)
+    rounds = next(way["rounds"] for way in document["bench"].values() if "rounds" in way)
+    return f"{_table(head, body)}\n\nMedians of {rounds} rounds; {machine}, {versions}."
+
+
 TABLES: dict[str, Callable[[Document], str]] = {
     "quality": quality,
     "backends": backends,
@@ -113,12 +142,15 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "endurance_100000": endurance,
     "crash": crash,
     "fuzz": fuzz,
+    "gpu": gpu,
 }
 
 
 def rewritten(text: str) -> str:
     """The README with every table as the results give it."""
     for name, render in TABLES.items():
+        if not (RESULTS / f"{name}.json").is_file():
+            continue  # not measured yet
         document = json.loads((RESULTS / f"{name}.json").read_text())
         block = f"<!-- begin: {name} -->\n{render(document)}\n<!-- end: {name} -->"
         pattern = rf"<!-- begin: {name} -->.*?<!-- end: {name} -->"

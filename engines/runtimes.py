@@ -8,6 +8,7 @@ onnxruntime 1.31.1 and openvino 2026.4.1). TensorRT sends nothing; it is here fo
 """
 
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,20 @@ def import_openvino() -> Any:
     # OpenVINO uses a stub of its own where the telemetry package cannot be imported.
     with _not_importable("openvino_telemetry"):
         return _imported("openvino", "OpenVINO")
+
+
+def tensorrt_library() -> str:
+    """`tensorrt`, or `tensorrt_rtx` where that alone is installed."""
+    for library, (_, modules, _) in _TENSORRT.items():
+        if any(importlib.util.find_spec(module) for module in modules):
+            return library
+    return "tensorrt"
+
+
+def tensorrt_is_installed() -> bool:
+    """True if a module of TensorRT's can be found; whether it loads is another matter."""
+    _, modules, _ = _TENSORRT[tensorrt_library()]
+    return any(importlib.util.find_spec(module) for module in modules)
 
 
 def import_tensorrt(library: str = "tensorrt") -> Any:
