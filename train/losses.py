@@ -11,6 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from train.distributed import uniform
+
 Reduction = Literal["mean", "sum"]
 NormOrMean = Literal["norm", "mean"]
 
@@ -39,7 +41,7 @@ def gradient_penalty(
     Source: Gulrajani et al. 2017, with the weight (10) applied by the caller.
     """
     weight_shape = (len(real),) + (1,) * (real.dim() - 1)
-    weight = torch.rand(weight_shape, generator=rng).to(real.device)
+    weight = uniform(len(real), rng).reshape(weight_shape).to(real.device)
     mixed = (weight * real + (1 - weight) * fake).detach().requires_grad_()
     (slope,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
     excess: Tensor = slope.flatten(1).norm(dim=1) - 1
@@ -78,26 +80,24 @@ def interpolation_loss(interpolated: Tensor, pseudo_target: Tensor) -> Tensor:
     return distance.mean()
 
 
-def paired_loss(edit: Tensor, truth: Tensor, chosen: Tensor | None = None) -> Tensor:
+def paired_loss(edit: Tensor, truth: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean absolute difference to the same person's real picture (ours, for paired data).
 
     Args:
         edit: (B, 3, h, w).
         truth: the same shape.
-        chosen: bool (B,), the samples that have a truth; None is all.
+        weight: (B,), how much each sample counts, 0 where it has no truth; None is 1 for all. The
+            mean is over the whole batch, so that it is the same however the batch is shared out.
     """
     difference = (edit - truth).abs().flatten(1).mean(dim=1)
-    if chosen is None:
-        return difference.mean()
-    weight = chosen.to(difference.dtype)
-    return (difference * weight).sum() / weight.sum().clamp(min=1)
+    return difference.mean() if weight is None else (difference * weight).mean()
 
 
-def detail_loss(edit: Tensor, truth: Tensor, chosen: Tensor | None = None) -> Tensor:
+def detail_loss(edit: Tensor, truth: Tensor, weight: Tensor | None = None) -> Tensor:
     """The paired loss of the differences between neighbouring pixels (ours): edges and texture.
 
     A blurred edge costs little in the paired loss and its full height here.
     """
-    across = paired_loss(edit.diff(dim=3), truth.diff(dim=3), chosen)
-    down = paired_loss(edit.diff(dim=2), truth.diff(dim=2), chosen)
+    across = paired_loss(edit.diff(dim=3), truth.diff(dim=3), weight)
+    down = paired_loss(edit.diff(dim=2), truth.diff(dim=2), weight)
     return across + down

@@ -65,10 +65,9 @@ def test_the_detail_loss_sees_edges_and_not_brightness() -> None:
     assert losses.detail_loss(torch.zeros_like(truth), truth).item() == pytest.approx(1 / 3)
 
 
-def test_the_paired_loss_counts_only_the_samples_with_a_truth() -> None:
+def test_the_paired_loss_counts_each_sample_by_its_weight() -> None:
     edit, truth = torch.zeros(2, 3, 2, 2), torch.ones(2, 3, 2, 2)
     truth[1] = 9
-    chosen = torch.tensor([True, False])
-    assert losses.paired_loss(edit, truth, chosen).item() == 1.0
     assert losses.paired_loss(edit, truth).item() == 5.0
-    assert losses.paired_loss(edit, truth, torch.tensor([False, False])).item() == 0.0
+    assert losses.paired_loss(edit, truth, torch.tensor([2.0, 0.0])).item() == 1.0
+    assert losses.paired_loss(edit, truth, torch.zeros(2)).item() == 0.0
