@@ -121,7 +121,8 @@ def train(
         raise EfganError(f"{latest} exists: add --resume to go on, or choose another --out")
     if resume and not latest.exists():
         raise EfganError(f"{latest}: nothing to resume")
-    checkpoint = load_checkpoint(latest if resume else start_from) if resume or start_from else None
+    weights_from = latest if resume else start_from
+    checkpoint = load_checkpoint(weights_from) if weights_from else None
     regions = checkpoint.config.regions if checkpoint else None
     state = TrainingState.start(recipe, faces, torch.device(device), regions)
     optimizer_states = {}

@@ -62,7 +62,7 @@ def load_plain(module: nn.Module, weights: dict[str, Tensor]) -> None:
     normalised = set()
     for path, layer in module.named_modules():
         if parametrize.is_parametrized(layer):
-            for name in layer.parametrizations:  # type: ignore[union-attr]
+            for name in layer.parametrizations:
                 setattr(layer, name, weights[f"{path}.{name}"].to(torch.float32))
                 normalised.add(f"{path}.{name}")
                 for _ in range(POWER_ITERATIONS if layer.training else 0):

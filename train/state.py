@@ -51,15 +51,19 @@ class TrainingState:
             recipe: the model's dimensions and the seed.
             faces: its action units, and the places of the patches.
             device: of the networks.
-            regions: the places of the patches, where the weights to come have learnt them elsewhere.
+            regions: the places that the weights to come have learnt; taken where the recipe has the
+                same regions.
         """
         torch.manual_seed(recipe.seed)
         model = recipe.model
+        boxes = faces.region_boxes(model.regions)
+        if regions is not None and regions.keys() == boxes.keys():
+            boxes = regions
         config = ModelConfig(
             width=model.width,
             residual_blocks=model.residual_blocks,
             stages=model.stages,
-            regions=faces.region_boxes(model.regions) if regions is None else regions,
+            regions=boxes,
             residual_refiner=model.residual_refiner,
             critic_width=model.critic_width,
             interpolator_width=model.interpolator_width,
