@@ -24,6 +24,7 @@ from train.models.checkpoint import load_checkpoint, save_pt, save_safetensors
 from train.phases.adversarial import AdversarialPhase
 from train.phases.au_head import AUHeadPhase
 from train.phases.base import Phase, learning_rate_at
+from train.phases.paired_adversarial import PairedAdversarialPhase
 from train.phases.warm_up import WarmUpPhase
 from train.recipe import DataRecipe, PhaseRecipe, Recipe
 from train.state import TrainingState
@@ -32,6 +33,7 @@ PHASES: dict[str, Callable[[TrainingState, PhaseRecipe, FaceSet], Phase]] = {
     "au_head": AUHeadPhase,
     "warm_up": WarmUpPhase,
     "adversarial": AdversarialPhase,
+    "paired_adversarial": PairedAdversarialPhase,
 }
 
 

@@ -15,7 +15,7 @@ from efgan_rt.errors import EfganError
 from train.data.faces import Augmentation
 from train.losses import NormOrMean, Reduction
 
-PHASE_KINDS = ("au_head", "warm_up", "adversarial")
+PHASE_KINDS = ("au_head", "warm_up", "adversarial", "paired_adversarial")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class ModelRecipe:
     residual_refiner: bool = False
     critic_width: int = 64
     interpolator_width: int = 64
+    paired_critic_width: int = 0  # ours: above 0 there are critics that see source and truth
     spectral_norm: bool = True
 
 
@@ -59,13 +60,16 @@ class LossRecipe:
     paired: float = 0.0  # ours: distance to the same person's real picture
     paired_eyes_mouth: float = 0.0  # ours: the same again over the eye and mouth patches
     paired_detail: float = 0.0  # ours: the same over differences between neighbouring pixels
+    paired_adversarial: float = 0.0  # ours: the paired critics' verdict on each of their views
+    feature_matching: float = 0.0  # ours: distance to the truth in the paired critics' features
+    zero_centred_penalty: float = 0.0  # ours: on the paired critics' slope at true pictures
 
 
 @dataclass(frozen=True)
 class PhaseRecipe:
     """One phase of a training."""
 
-    kind: Literal["au_head", "warm_up", "adversarial"] = "adversarial"
+    kind: Literal["au_head", "warm_up", "adversarial", "paired_adversarial"] = "adversarial"
     steps: int = 0  # either steps or epochs
     epochs: int = 0
     batch: int = 2
@@ -73,6 +77,8 @@ class PhaseRecipe:
     betas: tuple[float, float] = (0.5, 0.999)
     flat_share: float = 0.5  # the rate stays for this share of the phase, then falls to 0 linearly
     critic_updates: int = 5  # for one of the generator; not given in the paper, GANimation's
+    critic_learning_rate: float = 0.0  # ours: of the paired critics; 0 is `learning_rate`
+    critic_betas: tuple[float, float] = (0.0, 0.99)  # ours: of the paired critics
     penalty_every: int = 1  # critic updates between gradient penalties, their weight scaled up
     progress_min: float = 1 / 3  # the Interpolator's progress is drawn from here to 1
     unchanged_share: float = 0.0  # pairs that ask for no change

@@ -14,6 +14,7 @@ from train.models.cascade import CascadeEFGAN
 from train.models.checkpoint import Checkpoint, plain_weights
 from train.models.config import ModelConfig
 from train.models.discriminators import Discriminators, ImageDiscriminator
+from train.models.paired_critics import PairedCritics
 from train.recipe import Recipe
 
 
@@ -28,6 +29,7 @@ class TrainingState:
     critics: Discriminators
     average: "InferenceAverage | None"  # None where the recipe averages nothing
     rng: torch.Generator  # on the CPU, so that draws do not depend on the device
+    paired_critics: PairedCritics | None = None  # ours, for paired data; None where none is asked
     phase: int = 0
     step: int = 0  # finished steps of the phase
     optimizers: dict[str, torch.optim.Optimizer] = field(default_factory=dict)
@@ -57,7 +59,11 @@ class TrainingState:
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = InferenceAverage(cascade, critics.final) if recipe.ema_decay else None
         rng = torch.Generator().manual_seed(recipe.seed)
-        return cls(recipe, config, device, cascade, critics, average, rng)
+        # Last, so that the other networks start alike with and without them.
+        paired = None
+        if model.paired_critic_width:
+            paired = PairedCritics(config.regions, model.paired_critic_width).to(device)
+        return cls(recipe, config, device, cascade, critics, average, rng, paired)
 
     def to_layout(self, image: Tensor) -> Tensor:
         """A picture in the memory layout that the recipe asks for."""
@@ -83,6 +89,9 @@ class TrainingState:
                 "recipe": self.recipe.to_dict(),
                 "cascade": self.cascade.state_dict(),
                 "critics": self.critics.state_dict(),
+                "paired_critics": (
+                    self.paired_critics.state_dict() if self.paired_critics else None
+                ),
                 "average": self.average.state_dict() if self.average else None,
                 "rng": self.rng.get_state(),
                 "phase": self.phase,
@@ -115,6 +124,8 @@ class TrainingState:
             )
         self.cascade.load_state_dict(state["cascade"])
         self.critics.load_state_dict(state["critics"])
+        if self.paired_critics:
+            self.paired_critics.load_state_dict(state["paired_critics"])
         if self.average:
             self.average.load_state_dict(state["average"])
         self.rng.set_state(state["rng"])
