@@ -28,6 +28,7 @@ from train.phases.adversarial import AdversarialPhase
 from train.phases.au_head import AUHeadPhase
 from train.phases.base import Phase, learning_rate_at
 from train.phases.cascade import cascade_phase
+from train.phases.paired_adversarial import PairedAdversarialPhase
 from train.phases.warm_up import WarmUpPhase
 from train.predecessor import take_over
 from train.recipe import DataRecipe, PhaseRecipe, Recipe
@@ -39,6 +40,7 @@ PHASES: dict[str, Callable[[TrainingState, PhaseRecipe, FaceSet], Phase]] = {
     "warm_up": WarmUpPhase,
     "adversarial": AdversarialPhase,
     "cascade": cascade_phase,
+    "paired_adversarial": PairedAdversarialPhase,
 }
 FILES_NAMED: Final = 32  # of a batch that went wrong; a batch of the paper's recipe has four
 

@@ -41,6 +41,9 @@ def take_over(state: TrainingState, checkpoint: Checkpoint) -> str:
     if saved is not None and same_critics:
         state.cascade.load_state_dict(saved["cascade"])
         state.critics.load_state_dict(saved["critics"])
+        paired = saved.get("paired_critics")
+        if state.paired_critics and paired is not None:
+            state.paired_critics.load_state_dict(paired)
         if state.average and saved["average"] is not None:
             state.average.load_state_dict(saved["average"])
         elif state.average:

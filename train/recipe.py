@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from efgan_rt.errors import EfganError
 from train.data.faces import Augmentation
 from train.losses import NormOrMean, Reduction
 
-PHASE_KINDS = ("au_head", "warm_up", "adversarial", "cascade")
+PhaseKind = Literal["au_head", "warm_up", "adversarial", "paired_adversarial", "cascade"]
+PHASE_KINDS: Final = get_args(PhaseKind)
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class ModelRecipe:
     residual_refiner: bool = False
     critic_width: int = 64
     interpolator_width: int = 64
+    paired_critic_width: int = 0  # ours: above 0 there are critics that see source and truth
     spectral_norm: bool = True
 
 
@@ -61,13 +63,16 @@ class LossRecipe:
     paired: float = 0.0  # ours: distance to the same person's real picture
     paired_eyes_mouth: float = 0.0  # ours: the same again over the eye and mouth patches
     paired_detail: float = 0.0  # ours: the same over differences between neighbouring pixels
+    paired_adversarial: float = 0.0  # ours: the paired critics' verdict on each of their views
+    feature_matching: float = 0.0  # ours: distance to the truth in the paired critics' features
+    zero_centred_penalty: float = 0.0  # ours: on the paired critics' slope at true pictures
 
 
 @dataclass(frozen=True)
 class PhaseRecipe:
     """One phase of a training."""
 
-    kind: Literal["au_head", "warm_up", "adversarial", "cascade"] = "adversarial"
+    kind: PhaseKind = "adversarial"
     stages: int = 0  # EF-GANs in a row, copied from the single one before; 0: as many as there are
     steps: int = 0  # either steps or epochs
     epochs: int = 0
@@ -76,6 +81,8 @@ class PhaseRecipe:
     betas: tuple[float, float] = (0.5, 0.999)
     flat_share: float = 0.5  # the rate stays for this share of the phase, then falls to 0 linearly
     critic_updates: int = 5  # for one of the generator; not given in the paper, GANimation's
+    critic_learning_rate: float = 0.0  # ours: of the paired critics; 0 is `learning_rate`
+    critic_betas: tuple[float, float] = (0.0, 0.99)  # ours: of the paired critics
     penalty_every: int = 1  # critic updates between gradient penalties, their weight scaled up
     share_edits: bool = False  # ours: the last critic update's edits are the generator's too
     content_every: int = 1  # generator updates between cycle passes, their weight scaled up
@@ -102,6 +109,16 @@ class PhaseRecipe:
             raise EfganError(
                 f"phase {self.kind}: stages {self.stages}, expected "
                 + ("2 or more" if self.kind == "cascade" else "0 or more")
+            )
+        paired_critics = self.loss.paired_adversarial or self.loss.feature_matching
+        if paired_critics and self.kind not in ("paired_adversarial", "cascade"):
+            raise EfganError(
+                f"phase {self.kind}: paired_adversarial and feature_matching are for phases whose "
+                "every edit has a truth: paired_adversarial and cascade"
+            )
+        if self.kind == "cascade" and paired_critics and not self.loss.paired:
+            raise EfganError(
+                "phase cascade: paired critics need the truth, so loss.paired must be above 0"
             )
         if not 0 < self.progress_min <= 1:
             raise EfganError(f"phase {self.kind}: progress_min {self.progress_min} not in (0, 1]")

@@ -14,6 +14,7 @@ from train.models.cascade import CascadeEFGAN
 from train.models.checkpoint import Checkpoint, plain_weights
 from train.models.config import ModelConfig, RegionBox
 from train.models.discriminators import Discriminators, ImageDiscriminator
+from train.models.paired_critics import PairedCritics
 from train.recipe import Recipe
 
 
@@ -29,6 +30,7 @@ class TrainingState:
     average: "InferenceAverage | None"  # None where the recipe averages nothing
     rng: torch.Generator  # on the CPU, so that draws do not depend on the device
     pictures: str  # fingerprint of the set
+    paired_critics: PairedCritics | None = None  # ours, for paired data; None where none is asked
     phase: int = 0
     step: int = 0  # finished steps of the phase
     optimizers: dict[str, torch.optim.Optimizer] = field(default_factory=dict)
@@ -77,8 +79,12 @@ class TrainingState:
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = InferenceAverage(cascade, critics.final) if recipe.ema_decay else None
         rng = torch.Generator().manual_seed(recipe.seed)
+        # Last, so that the other networks start alike with and without them.
+        paired = None
+        if model.paired_critic_width:
+            paired = PairedCritics(config.regions, model.paired_critic_width).to(device)
         pictures = faces.fingerprint()
-        return cls(recipe, config, device, cascade, critics, average, rng, pictures)
+        return cls(recipe, config, device, cascade, critics, average, rng, pictures, paired)
 
     def set_stages(self, count: int) -> None:
         """Makes a cascade of a single EF-GAN: each stage gets its weights (paper, section 3.3).
@@ -124,6 +130,9 @@ class TrainingState:
                 "pictures": self.pictures,
                 "cascade": self.cascade.state_dict(),
                 "critics": self.critics.state_dict(),
+                "paired_critics": (
+                    self.paired_critics.state_dict() if self.paired_critics else None
+                ),
                 "average": self.average.state_dict() if self.average else None,
                 "rng": self.rng.get_state(),
                 "phase": self.phase,
@@ -160,6 +169,8 @@ class TrainingState:
             )
         self.cascade.load_state_dict(state["cascade"])
         self.critics.load_state_dict(state["critics"])
+        if self.paired_critics:
+            self.paired_critics.load_state_dict(state["paired_critics"])
         if self.average:
             self.average.load_state_dict(state["average"])
         self.rng.set_state(state["rng"])

@@ -34,6 +34,8 @@ def recipe_of(*phases: dict[str, object], **changes: object) -> Recipe:
     )
 
 
+OURS = {"residual_refiner": True, "paired_critic_width": 4}
+PAIRED_CRITICS = {"paired_adversarial": 0.1, "feature_matching": 1.0, "zero_centred_penalty": 1.0}
 PAIRED = {"paired": 1.0, "paired_eyes_mouth": 1.0, "paired_detail": 1.0}
 SINGLE = {"kind": "adversarial", "critic_updates": 1}
 CASCADE = {"kind": "cascade", "stages": 3, "critic_updates": 1, "flat_share": 0.0}
@@ -124,14 +126,26 @@ def test_the_published_cascade_trains_every_stage_and_the_interpolator(
     [
         {**CASCADE, "loss": PAIRED, "unchanged_share": 0.5, "share_edits": True},
         {**CASCADE, "loss": {**PAIRED, "adversarial": 0.0, "condition": 10.0}},
+        {**CASCADE, "loss": {**PAIRED, **PAIRED_CRITICS}},
         {"kind": "warm_up", "stages": 2, "loss": {**PAIRED, "stage_condition": 1.0}},
+        {
+            "kind": "paired_adversarial",
+            "stages": 2,
+            "loss": {**PAIRED, **PAIRED_CRITICS, "stage_condition": 1.0},
+        },
     ],
-    ids=["paired", "paired without picture critics", "warm-up over two stages"],
+    ids=[
+        "paired",
+        "paired without picture critics",
+        "paired critics too",
+        "warm-up over two stages",
+        "paired critics alone over two stages",
+    ],
 )
 def test_our_switches_work_over_stages_and_resume_exactly(
     phase: dict[str, object], phase_one: Path, toy_faces: FaceSet, tmp_path: Path
 ) -> None:
-    recipe = recipe_of({**phase, "steps": 3})
+    recipe = recipe_of({**phase, "steps": 3}, model={**MODEL, **OURS})
     start = phase_one / "weights.safetensors"
     whole = load_checkpoint(
         train(recipe, toy_faces, tmp_path / "whole", start_from=start, intervals=QUIET)
@@ -140,7 +154,7 @@ def test_our_switches_work_over_stages_and_resume_exactly(
     train(recipe, toy_faces, out, start_from=start, intervals=QUIET, stop_after=1)
     pieces = load_checkpoint(train(recipe, toy_faces, out, intervals=QUIET, resume=True))
     assert whole.training_state is not None and pieces.training_state is not None
-    for part in ("cascade", "critics", "average"):
+    for part in ("cascade", "critics", "paired_critics", "average"):
         for name, value in whole.training_state[part].items():
             assert torch.equal(value, pieces.training_state[part][name]), f"{part}.{name}"
     assert logged(out)[-1]["paired"] > 0

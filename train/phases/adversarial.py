@@ -37,6 +37,11 @@ from train.phases.objective import (
     interpolation_terms,
     paired_terms,
 )
+from train.phases.paired_terms import (
+    paired_critics_loss,
+    paired_critics_optimizer,
+    update_paired_critics,
+)
 from train.recipe import PhaseRecipe
 from train.state import TrainingState
 
@@ -58,6 +63,9 @@ class AdversarialPhase:
             "generator": adam(state.cascade.parameters(), phase),
             "critics": adam(state.critics.parameters(), phase),
         }
+        self.paired_critics = bool(phase.loss.paired_adversarial or phase.loss.feature_matching)
+        if self.paired_critics:
+            state.optimizers["paired_critics"] = paired_critics_optimizer(state, phase)
 
     def step(self, learning_rate: float, done: float) -> dict[str, float]:
         """See `Phase.step`."""
@@ -197,6 +205,14 @@ class AdversarialPhase:
             paired, figures = paired_terms(steps, request.real.image, weights)
             loss = loss + paired
             logged |= figures
+        if self.paired_critics:
+            # The last stage's edits all have a truth: `PhaseRecipe` holds that.
+            pictures = (request.source.image, steps[-1].edit.final.float(), request.real.image)
+            optimizer = state.optimizers["paired_critics"]
+            logged |= update_paired_critics(state, self.phase, optimizer, *pictures, learning_rate)
+            verdict, parts = paired_critics_loss(state, self.phase, *pictures)
+            loss = loss + verdict
+            logged |= parts
         update(state.optimizers["generator"], loss, learning_rate)
         critics.requires_grad_(True)
         if state.average:

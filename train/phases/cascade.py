@@ -38,7 +38,7 @@ def ask_all_stages(state: TrainingState, phase: PhaseRecipe, faces: FaceSet) -> 
     """What the stages are asked for: equal parts of the way, the last one for all of it."""
     count = len(state.cascade.stages)
     truths: tuple[Tensor | None, ...] = (None,) * count
-    if phase.loss.paired or phase.kind == "warm_up":
+    if phase.loss.paired or phase.kind in ("warm_up", "paired_adversarial"):
         pair = faces.draw_pairs(
             phase.batch, state.rng, phase.augmentation, unchanged_share=phase.unchanged_share
         )
