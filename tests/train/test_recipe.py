@@ -29,6 +29,8 @@ def test_the_papers_recipe_has_the_published_values_and_no_departure() -> None:
     )
     assert phase.flat_share == 0.5
     assert loss.paired == loss.paired_eyes_mouth == phase.unchanged_share == 0
+    assert loss.paired_adversarial == loss.feature_matching == loss.zero_centred_penalty == 0
+    assert recipe.model.paired_critic_width == 0
     assert loss.condition_start == 1 and phase.penalty_every == 1
     assert not recipe.model.residual_refiner and not recipe.bf16 and recipe.ema_decay == 0
     assert recipe.model.width == 64 and recipe.model.regions == ("eyes", "nose", "mouth")
