@@ -115,17 +115,18 @@ def warp(picture: Pixels, to_target: Similarity, width: int, height: int) -> Pix
     right, bottom = (_within(seen[:, i].max() + margin, picture.shape[1 - i]) for i in (0, 1))
     part = picture[top : bottom + 1, left : right + 1]
     to_target = Similarity(1, complex(left, top)).then(to_target)
+    matrix = to_target.matrix
     if to_target.scale < 1:
         rows, columns = part.shape[:2]
         small = [max(1, round(side * to_target.scale)) for side in (columns, rows)]
-        # Rounded to whole pixels, the two factors differ by a hair: the mean is taken back.
         part = cv2.resize(part, (small[0], small[1]), interpolation=cv2.INTER_AREA)
-        factor = (small[0] / columns * small[1] / rows) ** 0.5
-        to_small = Similarity(factor, complex(factor - 1, factor - 1) / 2)
-        to_target = to_small.inverse.then(to_target)
+        # Rounded to whole pixels, the two factors differ by a hair, so each is taken back apart.
+        factors = np.array([columns / small[0], rows / small[1]])
+        matrix[:, 2] += matrix[:, :2] @ (factors / 2 - 0.5)
+        matrix[:, :2] *= factors
     return cv2.warpAffine(
         part,
-        to_target.matrix,
+        matrix,
         (width, height),
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,

@@ -11,7 +11,6 @@ standard sizes, and the mean is taken: then they move by 0.9, and the points rea
 photograph and in the crop made of it agree within 0.6 on average (144 portraits, November 2026).
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -151,14 +150,14 @@ class YuNet:
             scale, border = side / longer, round(side * BORDER_SHARE)
             size = max(1, round(width * scale)), max(1, round(height * scale))
             small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-            framed = cv2.copyMakeBorder(small, *[border] * 4, cv2.BORDER_REPLICATE)
+            framed = cv2.copyMakeBorder(small, border, border, border, border, cv2.BORDER_REPLICATE)
             back = Similarity(1 / scale, (0.5 - border) / scale * (1 + 1j) - 0.5 - 0.5j)
             for face in self._detected(framed):
                 yield face.moved(back)
 
     def _read_again(self, picture: Picture, face: Face) -> Face:
         """The face with the mean of its points over the standard windows."""
-        readings = []
+        readings: list[FloatArray] = []
         for side in WINDOW_SIDES:
             scale = side / (WINDOW * max(face.width, face.height))
             to_window = Similarity(scale, complex(side - 1, side - 1) / 2 - scale * face.centre)
@@ -167,11 +166,9 @@ class YuNet:
                 continue
             middle = complex(side, side) / 2
             nearest = min(seen, key=lambda each: abs(each.centre - middle))
-            if abs(nearest.centre - middle) < side / 4:
-                readings.append(nearest.moved(to_window.inverse).points)
-        if not readings:
-            return face
-        return replace(face, points=np.mean(readings, axis=0, dtype=np.float32))
+            if nearest.points is not None and abs(nearest.centre - middle) < side / 4:
+                readings.append(to_window.inverse.apply(nearest.points))
+        return replace(face, points=np.stack(readings).mean(axis=0)) if readings else face
 
     def _detected(self, picture: Picture) -> list[Face]:
         """What the network finds in a picture as it is."""
@@ -181,7 +178,8 @@ class YuNet:
         for row in () if rows is None else rows:
             box, points, score = row[:4], row[4:14].reshape(5, 2), float(row[14])
             if np.isfinite(row).all() and box[2] > 0 and box[3] > 0:
-                faces.append(Face(*(float(v) for v in box), score, points.astype(np.float32)))
+                left, top, width, height = map(float, box)
+                faces.append(Face(left, top, width, height, score, points.astype(np.float32)))
         return faces
 
 
@@ -196,7 +194,7 @@ class HaarCascade:
         """
         from efgan_rt.faces.detector_file import sha256_of
 
-        file = Path(os.path.join(cv2.data.haarcascades, HAAR_FILE))
+        file = Path(cv2.__file__).parent / "data" / HAAR_FILE
         if not file.is_file():
             raise EfganError(
                 f"OpenCV {cv2.__version__} ships no {HAAR_FILE}; fetch the YuNet detector with "

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from efgan_rt.errors import EfganError
-from efgan_rt.faces.detect import Detector, HaarCascade, YuNet
+from efgan_rt.faces.detect import MIN_SCORE, Detector, HaarCascade, YuNet
 
 NAME: Final = "face_detection_yunet_2023mar.onnx"
 BYTES: Final = 232_589
@@ -49,12 +49,12 @@ def own_file() -> Path:
     return user_data_path("efgan-rt", appauthor=False) / "models" / NAME
 
 
-def open_detector(named: Path | None, *, min_score: float | None = None) -> tuple[Detector, str]:
+def open_detector(named: Path | None, *, min_score: float = MIN_SCORE) -> tuple[Detector, str]:
     """The detector to use, and the sentence that says which it is and why.
 
     Args:
         named: what `--detector` gave.
-        min_score: faces below it are not faces; None is the detector's default.
+        min_score: what YuNet scores below it is no face.
 
     Raises:
         EfganError: a file is there and is no YuNet, or there is none and OpenCV has no cascade.
@@ -64,8 +64,7 @@ def open_detector(named: Path | None, *, min_score: float | None = None) -> tupl
         digest = sha256_of(file)
         if not named and digest != SHA256:
             raise EfganError(f"{file}: is damaged; fetch it again with --fetch-detector")
-        settings = {} if min_score is None else {"min_score": min_score}
-        return YuNet(file, digest, **settings), f"YuNet, {file} ({why})"
+        return YuNet(file, digest, min_score=min_score), f"YuNet, {file} ({why})"
     return HaarCascade(), (
         "OpenCV's Haar cascade, because no YuNet file is there: it misses more faces and cannot "
         "turn them upright; --fetch-detector fetches YuNet once (0.2 MB), --detector names a file"
