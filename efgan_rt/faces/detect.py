@@ -150,7 +150,8 @@ class YuNet:
             scale, border = side / longer, round(side * BORDER_SHARE)
             size = max(1, round(width * scale)), max(1, round(height * scale))
             small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-            framed = cv2.copyMakeBorder(small, border, border, border, border, cv2.BORDER_REPLICATE)
+            edges = ((border, border), (border, border), (0, 0))
+            framed = np.pad(np.asarray(small, dtype=np.uint8), edges, mode="edge")
             back = Similarity(1 / scale, (0.5 - border) / scale * (1 + 1j) - 0.5 - 0.5j)
             for face in self._detected(framed):
                 yield face.moved(back)

@@ -26,10 +26,31 @@ FRONTAL: Final = 90
 # Du, Tao, Martinez (2014): neutral, six basic and fifteen compound expressions, as CFEE's folders
 # and papers spell them, next to the eight of RaFD and AffectNet.
 EXPRESSION_FOLDERS: Final = frozenset(
-    "neutral happy sad fearful angry surprised disgusted contemptuous happily_surprised "
-    "happily_disgusted sadly_fearful sadly_angry sadly_surprised sadly_disgusted fearfully_angry "
-    "fearfully_surprised fearfully_disgusted angrily_surprised angrily_disgusted "
-    "disgustedly_surprised appalled hatred awed".split()
+    {
+        "neutral",
+        "happy",
+        "sad",
+        "fearful",
+        "angry",
+        "surprised",
+        "disgusted",
+        "contemptuous",
+        "happily_surprised",
+        "happily_disgusted",
+        "sadly_fearful",
+        "sadly_angry",
+        "sadly_surprised",
+        "sadly_disgusted",
+        "fearfully_angry",
+        "fearfully_surprised",
+        "fearfully_disgusted",
+        "angrily_surprised",
+        "angrily_disgusted",
+        "disgustedly_surprised",
+        "appalled",
+        "hatred",
+        "awed",
+    }
 )
 
 

@@ -38,7 +38,7 @@ def read_own_table(path: Path) -> Labels:
     columns = {
         name: column
         for name in AU_NAMES
-        for column in (f"{name}_r", name)[:: 1 if f"{name}_r" in table.columns else -1]
+        for column in (name, f"{name}_r")  # the later one wins where both are there
         if column in table.columns
     }
     rows = []
