@@ -17,6 +17,7 @@ import torch
 from efgan_rt import __version__
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from train.data.alignment import alignment_beside
 from train.data.faces import FaceSet
 from train.data.labels import read_labels
 from train.grid import write_grid
@@ -67,7 +68,8 @@ def load_faces(pictures: Path, labels: Path, data: DataRecipe, device: str) -> F
     def is_trained_on(identity: str) -> bool:
         return not any(fnmatch(identity, pattern) for pattern in data.holdout)
 
-    return FaceSet(pictures, read_labels(labels).where(is_trained_on), device=device)
+    table = read_labels(labels, data.au_names).where(is_trained_on)
+    return FaceSet(pictures, table, device=device, alignment=alignment_beside(labels))
 
 
 def train(
@@ -110,6 +112,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", "utf-8")
     expressions = faces.table.prototypes(recipe.data.expressions or None)
+    state.alignment = faces.alignment
     steps_left = stop_after
     while state.phase < len(recipe.phases):
         phase_recipe = recipe.phases[state.phase]

@@ -33,6 +33,7 @@ class TrainingState:
     optimizers: dict[str, torch.optim.Optimizer] = field(default_factory=dict)
     pictures_seen: int = 0
     seconds: float = 0.0
+    alignment: dict[str, Any] | None = None  # of the training crops, for whoever crops for them
 
     @classmethod
     def start(cls, recipe: Recipe, faces: FaceSet, device: torch.device) -> "TrainingState":
@@ -91,7 +92,7 @@ class TrainingState:
                 "pictures_seen": self.pictures_seen,
                 "seconds": self.seconds,
             }
-        return Checkpoint(self.config, weights, expressions, record, None, state)
+        return Checkpoint(self.config, weights, expressions, record, self.alignment, state)
 
     def restore(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Takes up where a checkpoint stopped; the optimisers' states are returned.

@@ -40,6 +40,14 @@ class Frames(StrEnum):
     ORDER = "order"
 
 
+class Points(StrEnum):
+    """Whose centres of eyes, nose and mouth go into the table."""
+
+    AUTO = "auto"
+    LABELS = "labels"
+    DETECTOR = "detector"
+
+
 class CropFormat(StrEnum):
     """Formats that crops are written in."""
 
@@ -215,6 +223,13 @@ def prepare(
             show_default=False,
         ),
     ] = None,
+    points: Annotated[
+        Points,
+        typer.Option(
+            rich_help_panel=FACES_PANEL,
+            help="Whose eyes, nose and mouth go into the table; auto: the labels', if there.",
+        ),
+    ] = Points.AUTO,
     crops: Annotated[
         bool,
         typer.Option(
@@ -290,6 +305,7 @@ def prepare(
             detector=detector,
             fetch_detector=fetch_detector,
             template=template,
+            points=points,
             crops=crops,
             largest=largest,
             min_score=min_score,

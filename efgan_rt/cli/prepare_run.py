@@ -62,6 +62,7 @@ class PrepareRequest:
     detector: Path | None
     fetch_detector: bool
     template: Path | None
+    points: str
     crops: bool
     largest: bool
     min_score: float
@@ -84,13 +85,16 @@ def run(request: PrepareRequest) -> int:
     labels = _read_labels(request)
     tasks = _plan(request, labels)
     weak = _weak_labels(request, labels, WeakLabels)
-    from_labels = regions_are_labelled(tasks.tasks)
+    labelled = regions_are_labelled(tasks.tasks)
+    if request.points == "labels" and not labelled:
+        raise EfganError("--points labels: the labels do not place eyes, nose and mouth everywhere")
+    from_labels = labelled and request.points != "detector"
     detector, why = _open_detector(request)
     frame = _frame(request, detector.facts, FRAME)
     has_points = detector.facts.name == "yunet"
     if not has_points and not from_labels:
         raise EfganError(
-            "the labels do not place eyes, nose and mouth and the Haar cascade cannot; "
+            "eyes, nose and mouth are to be placed by the detector, and the Haar cascade cannot; "
             "fetch YuNet with --fetch-detector, or give its file with --detector FILE"
         )
     remark(f"detector: {why}")
@@ -275,7 +279,7 @@ def _tell(
     if missing:
         print_text(f"  missing: {' '.join(missing)}")
         if au_names:
-            print_text("  train on those that are there with: efgan-rt train --table-aus")
+            print_text('  to train on those that are there: action_units = "table" under [data]')
     if template is None:
         print_text("no alignment template: it needs YuNet")
     else:
