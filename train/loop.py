@@ -20,6 +20,7 @@ from efgan_rt import __version__
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from train import distributed
+from train.data.alignment import alignment_beside
 from train.data.faces import FaceSet
 from train.data.labels import read_labels
 from train.grid import write_grid
@@ -78,7 +79,8 @@ def load_faces(pictures: Path, labels: Path, data: DataRecipe, device: str) -> F
     def is_trained_on(identity: str) -> bool:
         return not any(fnmatch(identity, pattern) for pattern in data.holdout)
 
-    return FaceSet(pictures, read_labels(labels).where(is_trained_on), device=device)
+    table = read_labels(labels, data.au_names).where(is_trained_on)
+    return FaceSet(pictures, table, device=device, alignment=alignment_beside(labels))
 
 
 def train(
@@ -135,12 +137,13 @@ def train(
         state.predecessor = checkpoint.training
         if on_remark:
             on_remark(f"{start_from}: {taken}")
-    distributed.alike([state.cascade, state.critics])
+    distributed.alike(state.networks())
     first = distributed.is_first()
     if first:
         out.mkdir(parents=True, exist_ok=True)
         (out / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", "utf-8")
     expressions = faces.table.prototypes(recipe.data.expressions or None)
+    state.alignment = faces.alignment or (checkpoint.alignment if checkpoint else None)
     steps_left = stop_after
     with RunRecord(out, tensorboard=tensorboard) if first else nullcontext() as record:
         while state.phase < len(recipe.phases):

@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args
 
+from efgan_rt.action_units import AU_NAMES, canonical_name
 from efgan_rt.errors import EfganError
 from train.data.faces import Augmentation
 from train.losses import NormOrMean, Reduction
@@ -41,8 +42,18 @@ class DataRecipe:
 
     holdout: tuple[str, ...] = ()  # glob patterns of identities that are never trained on
     expressions: tuple[str, ...] = ()  # those with a prototype; empty: every named one
+    action_units: str = "openface"  # its 17; `table`: those that the table has; or names: AU06 AU12
     source: str = ""  # for the checkpoint's record
     licence: str = ""
+
+    @property
+    def au_names(self) -> tuple[str, ...] | None:
+        """The action units that are trained on; None leaves it to the label table."""
+        if self.action_units == "table":
+            return None
+        if self.action_units == "openface":
+            return AU_NAMES
+        return tuple(canonical_name(name) for name in self.action_units.split())
 
 
 @dataclass(frozen=True)

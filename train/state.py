@@ -38,6 +38,7 @@ class TrainingState:
     predecessor: dict[str, Any] = field(default_factory=dict)  # record of the weights' origin
     pictures_seen: int = 0
     seconds: float = 0.0
+    alignment: dict[str, Any] | None = None  # of the training crops, for whoever crops for them
 
     @classmethod
     def start(
@@ -85,6 +86,11 @@ class TrainingState:
             paired = PairedCritics(config.regions, model.paired_critic_width).to(device)
         pictures = faces.fingerprint()
         return cls(recipe, config, device, cascade, critics, average, rng, pictures, paired)
+
+    def networks(self) -> list[nn.Module]:
+        """Everything with weights: trained networks and their average."""
+        optional = [self.paired_critics, self.average]
+        return [self.cascade, self.critics, *(each for each in optional if each is not None)]
 
     def set_stages(self, count: int) -> None:
         """Makes a cascade of a single EF-GAN: each stage gets its weights (paper, section 3.3).
@@ -143,7 +149,7 @@ class TrainingState:
                 "pictures_seen": self.pictures_seen,
                 "seconds": self.seconds,
             }
-        return Checkpoint(self.config, weights, expressions, record, None, state)
+        return Checkpoint(self.config, weights, expressions, record, self.alignment, state)
 
     def restore(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Takes up where a checkpoint stopped; the optimisers' states are returned.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,9 +58,22 @@ class FaceSet:
     """Crops and labels of a training or test set, drawn from at random."""
 
     def __init__(
-        self, root: Path, table: LabelTable, *, crop_px: int = 128, device: str = "cpu"
+        self,
+        root: Path,
+        table: LabelTable,
+        *,
+        crop_px: int = 128,
+        device: str = "cpu",
+        alignment: dict[str, Any] | None = None,
     ) -> None:
         """Reads every picture of the table from `root`.
+
+        Args:
+            root: the folder of the pictures.
+            table: their labels.
+            crop_px: side that the pictures are brought to.
+            device: that holds them.
+            alignment: the set's template as plain values, if known, for the checkpoint.
 
         Raises:
             EfganError: a picture is missing or cannot be decoded.
@@ -67,6 +81,7 @@ class FaceSet:
         if len(table) == 0:
             raise EfganError(f"{root}: no pictures are left for this set")
         self.table = table
+        self.alignment = alignment
         self.device = torch.device(device)
         with ThreadPoolExecutor(4) as pool:
             crops = list(pool.map(lambda name: _read_crop(root / name, crop_px), table.files))
