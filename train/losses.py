@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from train.distributed import uniform
 
 Reduction = Literal["mean", "sum"]
 NormOrMean = Literal["norm", "mean"]
@@ -39,7 +42,7 @@ def gradient_penalty(
     Source: Gulrajani et al. 2017, with the weight (10) applied by the caller.
     """
     weight_shape = (len(real),) + (1,) * (real.dim() - 1)
-    weight = torch.rand(weight_shape, generator=rng).to(real.device)
+    weight = uniform(len(real), rng).reshape(weight_shape).to(real.device)
     mixed = (weight * real + (1 - weight) * fake).detach().requires_grad_()
     (slope,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
     excess: Tensor = slope.flatten(1).norm(dim=1) - 1
@@ -78,26 +81,75 @@ def interpolation_loss(interpolated: Tensor, pseudo_target: Tensor) -> Tensor:
     return distance.mean()
 
 
-def paired_loss(edit: Tensor, truth: Tensor, chosen: Tensor | None = None) -> Tensor:
+def paired_loss(edit: Tensor, truth: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean absolute difference to the same person's real picture (ours, for paired data).
 
     Args:
         edit: (B, 3, h, w).
         truth: the same shape.
-        chosen: bool (B,), the samples that have a truth; None is all.
+        weight: (B,), how much each sample counts, 0 where it has no truth; None is 1 for all. The
+            mean is over the whole batch, so that it is the same however the batch is shared out.
     """
     difference = (edit - truth).abs().flatten(1).mean(dim=1)
-    if chosen is None:
-        return difference.mean()
-    weight = chosen.to(difference.dtype)
-    return (difference * weight).sum() / weight.sum().clamp(min=1)
+    return difference.mean() if weight is None else (difference * weight).mean()
 
 
-def detail_loss(edit: Tensor, truth: Tensor, chosen: Tensor | None = None) -> Tensor:
+def detail_loss(edit: Tensor, truth: Tensor, weight: Tensor | None = None) -> Tensor:
     """The paired loss of the differences between neighbouring pixels (ours): edges and texture.
 
     A blurred edge costs little in the paired loss and its full height here.
     """
-    across = paired_loss(edit.diff(dim=3), truth.diff(dim=3), chosen)
-    down = paired_loss(edit.diff(dim=2), truth.diff(dim=2), chosen)
+    across = paired_loss(edit.diff(dim=3), truth.diff(dim=3), weight)
+    down = paired_loss(edit.diff(dim=2), truth.diff(dim=2), weight)
     return across + down
+
+
+def relativistic_loss(better: Tensor, worse: Tensor) -> Tensor:
+    """Scores of `better` are to be above those of `worse`, place by place (ours, for paired data).
+
+    With (truth, edit) it is the critic's side, with (edit, truth) the generator's. Each edit is
+    compared with its own truth, so a critic cannot win by knowing faces, only by knowing faults.
+
+    Args:
+        better: scores of any shape, not bounded.
+        worse: the same shape.
+
+    Source: Jolicoeur-Martineau 2018, the paired form, with the logistic loss.
+    """
+    return F.softplus(worse - better).mean()
+
+
+def feature_matching_loss(edit: Iterable[Tensor], truth: Iterable[Tensor]) -> Tensor:
+    """Distance of a critic's features, by the truth's own size, averaged over its layers (ours).
+
+    Divided by the truth's mean absolute feature, so that a critic whose features grow does not
+    pull harder.
+
+    Args:
+        edit: features by layer, (B, C, h, w) each.
+        truth: the same shapes; nothing flows back into them.
+
+    Source: Wang et al. 2018 (pix2pixHD).
+    """
+    layers = []
+    for found, wanted in zip(edit, truth, strict=True):
+        wanted = wanted.detach().float()
+        layers.append((found.float() - wanted).abs().mean() / (wanted.abs().mean() + 1e-6))
+    return torch.stack(layers).mean()
+
+
+def zero_centred_penalty(scores: Iterable[Tensor], picture: Tensor) -> Tensor:
+    """Squared slope of critics' scores at true pictures, to be small (ours; "R1").
+
+    Without it a critic grows ever steeper, and with it what it asks of the generator.
+
+    Args:
+        scores: of `picture` by critic, (B, 1, h, w) each; averaged over places before the slope.
+        picture: (B, 3, H, W), a leaf that requires a gradient.
+
+    Source: Mescheder et al. 2018.
+    """
+    mean_scores = torch.stack([s.flatten(1).mean(dim=1) for s in scores])
+    (slope,) = torch.autograd.grad(mean_scores.sum(), picture, create_graph=True)
+    penalty: Tensor = slope.flatten(1).square().sum(dim=1).mean()
+    return penalty

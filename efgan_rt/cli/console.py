@@ -99,29 +99,6 @@ def picture_progress() -> "Progress":
     )
 
 
-def training_progress() -> "Progress":
-    """A bar on stderr for each phase, with time left and the losses of the last step."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[losses]}", style="dim"),
-        console=Console(stderr=True),
-    )
-
-
 @contextmanager
 def compile_progress() -> "Iterator[Callable[[str, float, str], None]]":
     """A bar on stderr for each network that is compiled; nothing where stderr is a file.

@@ -26,31 +26,70 @@ def train(
             metavar="DIR", help="The run: checkpoints, losses, grids.", show_default=False
         ),
     ] = None,
+    phase: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="Only the recipe's phases of this kind, such as cascade.",
+            show_default=False,
+        ),
+    ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="CKPT",
+            help="Start from these weights: .pt, or the .safetensors of a finished training.",
+            show_default=False,
+        ),
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change the recipe: model.width=8, phases.2.steps=100. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the run's latest checkpoint.")
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu or cuda; under torchrun, one GPU a process.")
+    ] = "cpu",
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the losses for TensorBoard as well.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the recipe as it is understood, and stop.")
     ] = False,
 ) -> None:
     """Trains the networks on face crops with action-unit labels.
 
-    Stopping is safe: --resume goes on from the latest checkpoint. Needs the extra `train`.
+    Stopping is safe: the same command with --resume goes on from the latest checkpoint. Several
+    processes under torchrun share every batch out among them. Needs the extra `train`.
 
-    **Example**
+    **Examples**
 
     - `efgan-rt train rendered-w16 --pictures crops --labels labels.csv --out runs/first`
+    - `efgan-rt train paper --phase cascade --from runs/first/latest.pt --pictures crops
+      --labels labels.csv --out runs/cascade`
+    - `torchrun --nproc-per-node 4 -m efgan_rt.cli.app train paper --device cuda ...`
     """
-    from efgan_rt.cli.console import print_json, print_text, remark, training_progress
+    from efgan_rt.cli.console import print_json, print_text, remark
+    from efgan_rt.cli.training_progress import training_progress
     from efgan_rt.extras import needs_extra
 
     with needs_extra("train"):
-        from train.loop import Progress, load_faces
+        from train import distributed
+        from train.loop import load_faces
         from train.loop import train as run_recipe
         from train.recipe import read_recipe
 
-    understood = read_recipe(recipe)
+    understood = read_recipe(recipe, change or ())
+    if phase is not None:
+        understood = understood.only(phase)
     if dry_run:
         print_json(understood.to_dict())
         return
@@ -58,19 +97,24 @@ def train(
         raise typer.BadParameter(
             "say what to train on and where the run goes", param_hint="--pictures --labels --out"
         )
-    faces = load_faces(pictures, labels, understood.data, device)
-    with training_progress() as bars:
-        phases = {}  # phase number -> its bar
-
-        def show(progress: Progress) -> None:
-            number = progress.phase_number
-            if number not in phases:
-                title = f"{number}/{progress.phase_count} {progress.phase}"
-                phases[number] = bars.add_task(title, total=progress.steps, losses="")
-            losses = "  ".join(f"{name} {value:.3g}" for name, value in progress.losses.items())
-            bars.update(phases[number], completed=progress.step, losses=losses)
-
-        latest = run_recipe(understood, faces, out, resume=resume, device=device, on_progress=show)
-    weights = latest.with_name("weights.safetensors")
-    remark(f"compile them with: efgan-rt build-engines {weights}")
-    print_text(str(weights))
+    place = distributed.join(device)
+    try:
+        faces = load_faces(pictures, labels, understood.data, str(place))
+        with training_progress() as show:
+            latest = run_recipe(
+                understood,
+                faces,
+                out,
+                resume=resume,
+                start_from=start_from,
+                device=place,
+                on_progress=show,
+                on_remark=remark if distributed.is_first() else None,
+                tensorboard=tensorboard,
+            )
+        if distributed.is_first():
+            weights = latest.with_name("weights.safetensors")
+            remark(f"compile them with: efgan-rt build-engines {weights}")
+            print_text(str(weights))
+    finally:
+        distributed.leave()

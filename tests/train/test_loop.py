@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from efgan_rt.errors import EfganError
 from train.data.faces import FaceSet
 from train.loop import Intervals, Progress, train
 from train.models.checkpoint import load_checkpoint
+from train.phases.base import update
 from train.recipe import Recipe, read_recipe
 
 QUIET = Intervals(log=1, samples=1000, checkpoint=1000)
@@ -84,7 +86,7 @@ def test_a_run_leaves_a_log_a_grid_and_weights(
 def test_the_papers_phase_runs_unpaired(
     toy_recipe: Recipe, toy_faces: FaceSet, tmp_path: Path
 ) -> None:
-    (phase,) = read_recipe("paper").phases
+    phase, _ = read_recipe("paper").phases
     phase = dataclasses.replace(phase, steps=1, epochs=0, critic_updates=2)
     recipe = dataclasses.replace(toy_recipe, phases=(phase,), bf16=False, ema_decay=0.0)
     train(recipe, toy_faces, tmp_path / "run", intervals=QUIET)
@@ -96,8 +98,56 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_the_step_named(
     toy_recipe: Recipe, toy_faces: FaceSet, tmp_path: Path
 ) -> None:
     toy_faces.au[:] = float("nan")
-    with pytest.raises(EfganError, match="phase au_head, step 0: the loss is nan"):
+    with pytest.raises(EfganError, match="phase au_head, step 0: the loss is nan.*p[0-2]_") as e:
         train(toy_recipe, toy_faces, tmp_path / "run", intervals=QUIET)
+    assert "no checkpoint was saved" in str(e.value)
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_before_it_does_harm() -> None:
+    weight = torch.nn.Parameter(torch.tensor([0.0, 1.0]))
+    optimizer = torch.optim.Adam([weight])
+    with pytest.raises(FloatingPointError, match=r"the loss is 1, its gradient (inf|nan)"):
+        update(optimizer, weight.sqrt().sum(), 1e-3)  # the slope of a square root at 0
+    assert torch.equal(weight.detach(), torch.tensor([0.0, 1.0]))
+
+
+def test_the_pictures_of_a_step_that_went_wrong_are_named(
+    toy_recipe: Recipe, toy_faces: FaceSet, tmp_path: Path
+) -> None:
+    toy_faces.au[5] = float("nan")
+    culprit = toy_faces.table.files[5]
+    recipe = dataclasses.replace(toy_recipe.only("au_head"), seed=4)
+    steps = dataclasses.replace(recipe.phases[0], steps=200, batch=1)
+    with pytest.raises(EfganError, match=f"the weight that grew: {culprit}$"):
+        train(dataclasses.replace(recipe, phases=(steps,)), toy_faces, tmp_path / "run")
+
+
+def test_a_run_says_how_long_it_will_take(
+    toy_recipe: Recipe, toy_faces: FaceSet, tmp_path: Path
+) -> None:
+    reports: list[Progress] = []
+    recipe = toy_recipe.only("au_head")
+    train(recipe, toy_faces, tmp_path / "run", intervals=QUIET, on_progress=reports.append)
+    first, *_, last = reports
+    assert first.left_s == pytest.approx(2 * first.step_ms / 1e3) and last.left_s == 0
+
+
+def test_tensorboard_that_is_missing_is_named_with_its_install_line(
+    toy_recipe: Recipe, toy_faces: FaceSet, tmp_path: Path
+) -> None:
+    if find_spec("tensorboard"):
+        pytest.skip("TensorBoard is installed, so its absence cannot be seen")
+    with pytest.raises(EfganError, match=r'pip install "efgan-rt\[tensorboard\]"'):
+        train(toy_recipe, toy_faces, tmp_path / "run", tensorboard=True)
+
+
+def test_tensorboard_gets_the_losses(
+    toy_recipe: Recipe, toy_faces: FaceSet, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorboard", reason="TensorBoard is not installed (extra tensorboard)")
+    recipe = toy_recipe.only("au_head")
+    train(recipe, toy_faces, tmp_path / "run", intervals=QUIET, tensorboard=True)
+    assert list((tmp_path / "run" / "tensorboard").glob("events.out.tfevents.*"))
 
 
 def test_a_run_directory_is_neither_overwritten_nor_resumed_by_mistake(
@@ -109,6 +159,9 @@ def test_a_run_directory_is_neither_overwritten_nor_resumed_by_mistake(
     train(toy_recipe, toy_faces, out, intervals=QUIET, stop_after=1)
     with pytest.raises(EfganError, match="exists: add --resume"):
         train(toy_recipe, toy_faces, out)
+    toy_faces.au[0] += 0.5
+    with pytest.raises(EfganError, match="on other pictures"):
+        train(toy_recipe, toy_faces, out, resume=True)
     other = dataclasses.replace(toy_recipe, seed=99)
     with pytest.raises(EfganError, match="made by another recipe"):
         train(other, toy_faces, out, resume=True)

@@ -65,10 +65,35 @@ def test_the_detail_loss_sees_edges_and_not_brightness() -> None:
     assert losses.detail_loss(torch.zeros_like(truth), truth).item() == pytest.approx(1 / 3)
 
 
-def test_the_paired_loss_counts_only_the_samples_with_a_truth() -> None:
+def test_the_paired_loss_counts_each_sample_by_its_weight() -> None:
     edit, truth = torch.zeros(2, 3, 2, 2), torch.ones(2, 3, 2, 2)
     truth[1] = 9
-    chosen = torch.tensor([True, False])
-    assert losses.paired_loss(edit, truth, chosen).item() == 1.0
     assert losses.paired_loss(edit, truth).item() == 5.0
-    assert losses.paired_loss(edit, truth, torch.tensor([False, False])).item() == 0.0
+    assert losses.paired_loss(edit, truth, torch.tensor([2.0, 0.0])).item() == 1.0
+    assert losses.paired_loss(edit, truth, torch.zeros(2)).item() == 0.0
+
+
+def test_relative_scores_matter_and_not_their_level() -> None:
+    better, worse = torch.full((2, 1, 3, 3), 7.0), torch.full((2, 1, 3, 3), 5.0)
+    expected = torch.log1p(torch.exp(torch.tensor(-2.0))).item()
+    assert losses.relativistic_loss(better, worse).item() == pytest.approx(expected)
+    assert losses.relativistic_loss(better + 100, worse + 100).item() == pytest.approx(expected)
+    assert losses.relativistic_loss(worse, better).item() == pytest.approx(expected + 2)
+
+
+def test_features_are_compared_by_the_truths_own_size() -> None:
+    truth = [torch.full((1, 2, 2, 2), 4.0), torch.full((1, 1, 1, 1), 0.5)]
+    edit = [torch.full((1, 2, 2, 2), 3.0), torch.full((1, 1, 1, 1), 1.0)]
+    assert losses.feature_matching_loss(edit, truth).item() == pytest.approx(0.625, rel=1e-5)
+    larger = losses.feature_matching_loss([10 * e for e in edit], [10 * t for t in truth])
+    assert larger.item() == pytest.approx(0.625, rel=1e-5)
+
+
+def test_the_zero_centred_penalty_is_the_squared_slope() -> None:
+    picture = torch.rand(2, 3, 4, 4).requires_grad_()
+    weight = torch.tensor(2.0, requires_grad=True)
+    scores = weight * picture.sum(dim=1, keepdim=True)  # a slope of 2 / 16 places at 48 samples
+    penalty = losses.zero_centred_penalty([scores], picture)
+    assert penalty.item() == pytest.approx(48 * (2 / 16) ** 2)
+    penalty.backward()
+    assert weight.grad is not None and weight.grad > 0

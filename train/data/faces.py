@@ -5,10 +5,12 @@ step never waits for a disk. Every draw comes from one seeded generator whose st
 checkpoint, so a resumed training sees the pictures that an uninterrupted one would have seen.
 """
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,16 +19,22 @@ from torch import Tensor
 from efgan_rt.errors import EfganError
 from efgan_rt.images import Picture, read_picture, to_crop
 from train.data.labels import LabelTable
+from train.distributed import own_rows
 from train.models.cascade import to_unit_range
 from train.models.config import REGION_SIZES, RegionBox
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures (B, 3, H, W) in [-1, 1] and their action units (B, K), 0 to 5."""
+    """Pictures (B, 3, H, W) in [-1, 1], their action units (B, K), 0 to 5, and which they are.
+
+    `rows` (B,) are rows of the set's table. Where several processes train together, a batch is this
+    process's share of the whole one.
+    """
 
     image: Tensor
     au: Tensor
+    rows: Tensor
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,22 @@ class FaceSet:
     """Crops and labels of a training or test set, drawn from at random."""
 
     def __init__(
-        self, root: Path, table: LabelTable, *, crop_px: int = 128, device: str = "cpu"
+        self,
+        root: Path,
+        table: LabelTable,
+        *,
+        crop_px: int = 128,
+        device: str = "cpu",
+        alignment: dict[str, Any] | None = None,
     ) -> None:
         """Reads every picture of the table from `root`.
+
+        Args:
+            root: the folder of the pictures.
+            table: their labels.
+            crop_px: side that the pictures are brought to.
+            device: that holds them.
+            alignment: the set's template as plain values, if known, for the checkpoint.
 
         Raises:
             EfganError: a picture is missing or cannot be decoded.
@@ -60,6 +81,7 @@ class FaceSet:
         if len(table) == 0:
             raise EfganError(f"{root}: no pictures are left for this set")
         self.table = table
+        self.alignment = alignment
         self.device = torch.device(device)
         with ThreadPoolExecutor(4) as pool:
             crops = list(pool.map(lambda name: _read_crop(root / name, crop_px), table.files))
@@ -68,6 +90,7 @@ class FaceSet:
         self._scales = np.array([scale for _, scale in crops], dtype=np.float32)
         self.crop_px = crop_px
         self._paired = self._paired_rows()
+        self.drawn: list[int] = []  # rows drawn since `forget_drawn`, to name a step's pictures
         self._one_sided = {i for i, e in enumerate(table.expressions) if e == "contemptuous"}
 
     def region_boxes(self, names: Sequence[str]) -> dict[str, RegionBox]:
@@ -77,6 +100,16 @@ class FaceSet:
             x, y = (self.table.points[name] * self._scales[:, None]).mean(axis=0)
             boxes[name] = RegionBox.centred(float(x), float(y), *REGION_SIZES[name], self.crop_px)
         return boxes
+
+    def fingerprint(self) -> str:
+        """The same for the same files with the same labels."""
+        digest = hashlib.sha256("\n".join(self.table.files).encode())
+        digest.update(self.table.au.tobytes())
+        return digest.hexdigest()
+
+    def forget_drawn(self) -> None:
+        """Starts `drawn` anew; called before every step."""
+        self.drawn.clear()
 
     def draw(self, count: int, rng: torch.Generator, change: Augmentation | None = None) -> Batch:
         """Pictures drawn with replacement."""
@@ -148,8 +181,13 @@ class FaceSet:
         gain = 1 + change.gain * (2 * torch.rand(count, 3, 1, 1, generator=rng) - 1)
         span = 2 * change.shift_px + 1
         shift = torch.randint(span, (count, 2), generator=rng) - change.shift_px
+        # Everything random is drawn for the whole batch, whichever share of it this process keeps.
+        mine = own_rows(count)
+        flip, gain, shift = flip[mine], gain[mine], shift[mine]
         batches = []
-        for rows in columns:
+        for whole in columns:
+            self.drawn += whole
+            rows = whole[mine]
             image = to_unit_range(self.pixels[rows])
             if change.flip:
                 image = torch.where(flip[:, None, None, None].to(self.device), image.flip(3), image)
@@ -157,7 +195,7 @@ class FaceSet:
                 image = ((image + 1) * gain.to(self.device) - 1).clamp(-1, 1)
             if change.shift_px:
                 image = _shifted(image, shift)
-            batches.append(Batch(image, self.au[rows]))
+            batches.append(Batch(image, self.au[rows], torch.tensor(rows)))
         return batches
 
 

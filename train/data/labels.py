@@ -63,8 +63,13 @@ class LabelTable:
         return found
 
 
-def read_labels(path: Path, au_names: Sequence[str] = AU_NAMES) -> LabelTable:
+def read_labels(path: Path, au_names: Sequence[str] | None = AU_NAMES) -> LabelTable:
     """Reads a label table.
+
+    Args:
+        path: the file.
+        au_names: the action units to read, which may be none; None reads those of OpenFace's 17
+            that the table has.
 
     Raises:
         EfganError: the file cannot be read, lacks a column, or holds a value that is not a number
@@ -79,6 +84,10 @@ def read_labels(path: Path, au_names: Sequence[str] = AU_NAMES) -> LabelTable:
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise EfganError(f"{path}: the label table cannot be read: {error}") from error
+    if au_names is None:
+        au_names = [name for name in AU_NAMES if {f"{name}_r", name} & set(columns)]
+        if not au_names:
+            raise EfganError(f"{path}: the table has no action units to train on")
     au_columns = {name: _column_of(name, columns, path) for name in au_names}
     point_columns = [f"{region}_{axis}" for region in REGION_SIZES for axis in "xy"]
     missing = [n for n in ("file", "identity", "expression", *point_columns) if n not in columns]
@@ -108,7 +117,7 @@ def read_labels(path: Path, au_names: Sequence[str] = AU_NAMES) -> LabelTable:
         [[number(row, i, column) for column in au_columns.values()] for i, row in enumerate(rows)],
         dtype=np.float32,
     )
-    if au.min() < 0 or au.max() > MAX_INTENSITY:
+    if au.size and (au.min() < 0 or au.max() > MAX_INTENSITY):
         row_index, unit = np.argwhere((au < 0) | (au > MAX_INTENSITY))[0]
         raise EfganError(
             f"{path}, row {row_index}: {au_names[unit]} is {au[row_index, unit]:g}, "

@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from train.distributed import average_gradients
 from train.recipe import PhaseRecipe
 
 
@@ -39,15 +40,20 @@ def adam(parameters: Iterable[nn.Parameter], phase: PhaseRecipe) -> torch.optim.
 
 
 def update(optimizer: torch.optim.Optimizer, loss: torch.Tensor, learning_rate: float) -> None:
-    """One optimiser step of `loss`.
+    """One optimiser step of `loss`, averaged over the processes that train together.
 
     Raises:
-        FloatingPointError: the loss is not finite; nothing was updated.
+        FloatingPointError: the loss or a gradient is not finite; nothing was updated.
     """
-    if not torch.isfinite(loss):
-        raise FloatingPointError(f"the loss is {loss.item()}")
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    mean_loss = average_gradients(parameters, loss)
+    if not torch.isfinite(mean_loss):
+        raise FloatingPointError(f"the loss is {mean_loss.item()}")
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if not torch.isfinite(norm):
+        raise FloatingPointError(f"the loss is {mean_loss.item():.4g}, its gradient {norm.item()}")
     optimizer.step()

@@ -2,16 +2,24 @@
 
 Only for data that are paired, as RaFD and the rendered set are: several expressions of one person,
 all else alike. It gives plainly readable expressions before the first adversarial step.
+
+Over several stages it is a cheap start of a cascade. The last stage has the truth; those before it
+have none (see `train.phases.cascade`), but where `loss.stage_condition` is set they answer to the
+action-unit head as it stands, so that the work is shared out.
 """
 
 import torch
 
-from efgan_rt.action_units import MAX_INTENSITY
 from train.data.faces import FaceSet
-from train.losses import attention_loss, detail_loss, interpolation_loss, paired_loss
-from train.models.efgan import StageEdit
-from train.models.transformer import crop
 from train.phases.base import adam, update
+from train.phases.cascade import ask_all_stages
+from train.phases.edits import natural_au, run_stages
+from train.phases.objective import (
+    attention_terms,
+    condition_terms,
+    interpolation_terms,
+    paired_terms,
+)
 from train.recipe import PhaseRecipe
 from train.state import TrainingState
 
@@ -25,59 +33,30 @@ class WarmUpPhase:
 
     def step(self, learning_rate: float, done: float) -> dict[str, float]:
         """See `Phase.step`."""
-        state, phase, weights = self.state, self.phase, self.phase.loss
-        pair = self.faces.draw_pairs(
-            phase.batch, state.rng, phase.augmentation, unchanged_share=phase.unchanged_share
+        state, weights = self.state, self.phase.loss
+        request = ask_all_stages(state, self.phase, self.faces)
+        stage_au = natural_au(state, request)
+        # The true action units steer the last stage; the Interpolator learns beside it.
+        steering = [*(au.detach() for au in stage_au[:-1]), request.real.au]
+        steps = run_stages(state, request, steering)
+        paired, logged = paired_terms(steps, request.real.image, weights)
+        attention = attention_terms(steps, weights)
+        distance, _ = interpolation_terms(
+            state.critics.interp, stage_au, request.pseudo_au, weights
         )
-        image, truth = state.to_layout(pair.source.image), pair.target.image
-        with state.autocast():
-            # The true action units steer the generator here; the Interpolator learns beside it.
-            edit: StageEdit = state.cascade.stage(1)(image, pair.target.au)
-            interpolated = state.cascade.interpolator(
-                pair.source.au, pair.target.au - pair.source.au
-            )
-        paired = initial_loss(edit, truth) + paired_loss(edit.final, truth)
-        focus, detail = eyes_mouth_loss(edit, truth), detail_loss(edit.final, truth)
-        attention = attention_loss(
-            [edit.initial.face_attention, *edit.initial.patch_attentions.values()],
-            weights.attention_reduction,
-        )
-        interpolation = interpolation_loss(
-            interpolated.float() / MAX_INTENSITY, pair.target.au / MAX_INTENSITY
-        )
-        loss = (
-            weights.paired * paired
-            + weights.paired_eyes_mouth * focus
-            + weights.paired_detail * detail
-            + weights.attention * attention
-            + weights.interpolation * interpolation
-        )
+        loss = paired + weights.attention * attention + weights.interpolation * distance
+        count = len(steps)
+        logged["attention"] = attention.item() / count
+        if weights.stage_condition and count > 1:
+            state.critics.requires_grad_(False)
+            with state.autocast():
+                conditions = condition_terms(state.critics, steps[:-1], weights)
+            state.critics.requires_grad_(True)
+            loss = loss + weights.stage_condition * torch.stack(conditions).sum()
+            logged |= {f"au_fake_{i}": term.item() for i, term in enumerate(conditions, start=1)}
         update(state.optimizers["generator"], loss, learning_rate)
         if state.average:
             state.average.follow(
                 state.average.cascade, state.cascade, state.recipe.ema_decay, state.step
             )
-        final = paired_loss(edit.final.detach(), truth).item()
-        return {"paired": paired.item(), "final": final, "attention": attention.item()}
-
-
-def initial_loss(
-    edit: StageEdit, truth: torch.Tensor, chosen: torch.Tensor | None = None
-) -> torch.Tensor:
-    """The paired loss summed over the global edit and every patch."""
-    losses = [paired_loss(edit.initial.face, truth, chosen)]
-    for name, patch in edit.initial.patches.items():
-        losses.append(paired_loss(patch, crop(truth, edit.regions[name]), chosen))
-    return torch.stack(losses).sum()
-
-
-def eyes_mouth_loss(
-    edit: StageEdit, truth: torch.Tensor, chosen: torch.Tensor | None = None
-) -> torch.Tensor:
-    """The paired loss of the final edit again, over the eye and mouth patches."""
-    losses = [
-        paired_loss(crop(edit.final, box), crop(truth, box), chosen)
-        for name, box in edit.regions.items()
-        if name in ("eyes", "mouth")
-    ]
-    return torch.stack(losses).sum() if losses else truth.new_zeros(())
+        return logged

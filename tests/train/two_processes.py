@@ -1,0 +1,51 @@
+"""What `test_distributed.py` starts under torchrun: one training whole, and once more in pieces."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from train import distributed
+from train.data.faces import FaceSet
+from train.data.labels import read_labels
+from train.loop import Intervals, train
+from train.recipe import Recipe, recipe_from_dict
+
+EVERY_STEP = Intervals(log=1, samples=1000, checkpoint=1000)
+
+
+def toy_recipe(batch: int = 4) -> Recipe:
+    """The published phase with its penalties, then a cascade with every term of ours."""
+    published = {"kind": "adversarial", "steps": 2, "batch": batch, "critic_updates": 2}
+    cascade = {
+        "kind": "cascade",
+        "stages": 2,
+        "steps": 1,
+        "batch": batch,
+        "critic_updates": 1,
+        "share_edits": True,
+        "unchanged_share": 0.5,
+        "augmentation": {"flip": True, "gain": 0.1, "shift_px": 2},
+        "loss": {"paired": 1.0, "paired_eyes_mouth": 1.0, "paired_detail": 1.0},
+    }
+    model = {"width": 8, "residual_blocks": 1, "critic_width": 8, "interpolator_width": 8}
+    return recipe_from_dict(
+        {"name": "toy", "ema_decay": 0.5, "model": model, "phases": [published, cascade]},
+        where="test",
+    )
+
+
+def main(data: Path, out: Path) -> None:
+    """Trains into `out/whole` and, stopped once in the first phase, into `out/pieces`."""
+    torch.set_num_threads(1)
+    device = distributed.join("cpu")
+    faces = FaceSet(data / "images", read_labels(data / "labels.csv"))
+    recipe = toy_recipe()
+    train(recipe, faces, out / "whole", device=device, intervals=EVERY_STEP)
+    train(recipe, faces, out / "pieces", device=device, intervals=EVERY_STEP, stop_after=1)
+    train(recipe, faces, out / "pieces", device=device, intervals=EVERY_STEP, resume=True)
+    distributed.leave()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
