@@ -64,6 +64,7 @@ class IdentityEmbedder(nn.Module):
 
     def __init__(self, dimensions: int = 64, width: int = 16) -> None:
         super().__init__()
+        self.dimensions = dimensions
         self.body = nn.Sequential(
             nn.Conv2d(3, width, 5, stride=2, padding=2, bias=False),
             nn.BatchNorm2d(width),
@@ -81,7 +82,7 @@ class IdentityEmbedder(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, 128, 128) in [-1, 1] -> directions (B, D), not scaled to length 1."""
+        """(B, 3, 64, 64) in [-1, 1] -> directions (B, D), not scaled to length 1."""
         result: Tensor = self.head(self.body(image))
         return result
 

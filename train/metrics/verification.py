@@ -6,8 +6,8 @@ alike, however many there are of each. TAR at FAR is the share of one-person pai
 threshold that at most the given share of two-person pairs lie above.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,10 @@ class Verification:
     accuracy: float
     tar_at_far: float
     far: float
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values for JSON; what is no number is None."""
+        return {k: None if v != v else v for k, v in asdict(self).items()}
 
 
 def measure_verification(
