@@ -189,7 +189,7 @@ class PageReport:
         output, edit = view.outputs[number], view.edits[number]
         reasons = [_brief(each) for each in result.failures if each.output in (None, output)]
         if reasons:
-            return {"t": number, "s": Status.FAILED, "r": "\n".join(map(shown, reasons))}
+            return {"t": number, "s": Status.FAILED.value, "r": "\n".join(map(shown, reasons))}
         row: dict[str, Any] = {"t": number, "s": STATUS_OF[view.needs[number]]}
         row["o"] = href(output, self._path.parent)
         if edit is not None:
