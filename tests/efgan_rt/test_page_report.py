@@ -159,7 +159,7 @@ def test_a_picture_that_was_done_and_cannot_be_read_still_has_its_rows(
 def test_hostile_names_stay_text(tmp_path: Path, source: Path) -> None:
     page = tmp_path / "run.html"
     name = os.fsdecode(b"</script><img src=x onerror=alert(1)>\"'\xff.png")
-    picture = source / name.replace("/", "∕")
+    picture = source / name.replace("/", "|")
     report = PageReport(page, about_page(source), LatencyRecorder())
     failure = Failure(picture, f"{picture}: </script><b>")
     report.add(PictureResult(picture, Status.FAILED, (), (failure,)))

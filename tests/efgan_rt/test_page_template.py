@@ -102,7 +102,8 @@ def test_every_place_of_the_template_is_filled(page: str) -> None:
 
 
 def test_nothing_is_fetched(page: str) -> None:
-    assert not re.search(r"""https?:|//[\w.]+/|\bfetch\(|import\(|@import|url\(""", page.lower())
+    text = page.replace("http://www.w3.org/2000/svg", "").lower()  # a name, no address
+    assert not re.search(r"https?:|//[\w.]+/|\bfetch\(|import\(|@import|url\(", text)
 
 
 def test_the_policy_allows_the_pages_own_scripts_and_styles_and_no_network(page: str) -> None:
