@@ -92,7 +92,7 @@ def test_a_finished_set_is_not_replaced_without_asking(
         ("file,identity,expression", (), "eyes, nose and mouth are to be placed by the detector"),
         ("file,identity,expression", ("--points", "labels"), "do not place eyes, nose and mouth"),
         ("file,identity,expression", ("--people", "zed"), "no picture is left to prepare"),
-        ("file,identity,expression", ("--au-from", "x"), "no manifest"),
+        ("file,identity,expression", ("--au-from", "x"), "no such engine directory"),
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_written(
