@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from efgan_rt.errors import EfganError
@@ -33,7 +34,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def points_of(face: Face) -> np.ndarray:
+def grown(crop: np.ndarray, side: int) -> npt.NDArray[np.uint8]:
+    size = (side, side)
+    return np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
+def points_of(face: Face) -> npt.NDArray[np.float32]:
     assert face.points is not None
     return face.points
 
@@ -88,8 +94,8 @@ def test_a_picture_without_a_face_has_none(yunet: YuNet) -> None:
 def test_a_crop_made_by_the_points_shows_them_on_the_template(
     yunet: YuNet, crop: np.ndarray
 ) -> None:
-    template = points_of(yunet.find(crop)[0]) * 0.9 + 6
-    picture = cv2.resize(crop, (500, 500), interpolation=cv2.INTER_CUBIC)
+    template = points_of(yunet.find(crop)[0]) * np.float32(0.9) + np.float32(6)
+    picture = grown(crop, 500)
     again = warp(picture, similarity_between(points_of(yunet.find(picture)[0]), template), 128, 128)
     assert np.abs(points_of(yunet.find(again)[0]) - template).mean() < 2
 
