@@ -4,10 +4,10 @@ Two detectors fulfil one protocol. YuNet (OpenCV's `FaceDetectorYN`) gives boxes
 score. OpenCV's bundled Haar cascade needs no file and gives boxes only, so that nothing can be
 turned upright by it.
 
-YuNet's points depend on the size and the turn at which it sees a face: read once, from 675 pixels of
-picture to 480 they move by 2 pixels (standard deviation, at a crop's scale with 42 pixels between
-the eyes), and with a face turned by 30 degrees by 7. A crop would move with them. So a face that
-was found is read again in a window that shows it upright, at three standard sizes, and the mean is
+YuNet's points depend on the size and the turn at which it sees a face: read once, from 675 pixels
+of picture to 480 they move by 2 pixels (standard deviation, at a crop's scale with 42 pixels
+between the eyes), and with a face turned by 30 degrees by 7. A crop would move with them. So a face
+that was found is read again in a window that shows it upright, at three standard sizes, and the mean is
 taken: then size moves the points by 0.8 (root mean square), a turn of 30 degrees by 1.3, and those
 of a whole photograph and of the crop made of it differ by 1.1 (16 portraits, November 2026).
 """

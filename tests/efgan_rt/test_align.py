@@ -17,7 +17,7 @@ def blurred_noise(height: int, width: int) -> np.ndarray:
     """A picture with detail everywhere and none too fine to resample, uint8 RGB."""
     noise = np.random.default_rng(3).integers(0, 256, (height, width, 3), dtype=np.uint8)
     smooth = np.asarray(cv2.GaussianBlur(noise, (0, 0), 3), dtype=np.float32)
-    return ((smooth - smooth.min()) / np.ptp(smooth) * 255).astype(np.uint8)
+    return np.asarray((smooth - smooth.min()) / np.ptp(smooth) * 255, dtype=np.uint8)
 
 
 @pytest.mark.parametrize(("degrees", "scale"), [(0, 1), (30, 2.5), (-170, 0.1)])
