@@ -243,7 +243,7 @@ def test_the_frame_is_where_the_detector_sees_the_rendered_faces(
         seen.append(face.points)
     difference = np.abs(np.mean(seen, axis=0) - FRAME)
     print(json.dumps(difference.round(2).tolist()))
-    assert difference.max() < 2.5  # forty pictures of 6,400, which differ by 6 (one deviation)
+    assert difference.max() < 2.5  # forty pictures, which differ by 6 (one deviation)
 
 
 def test_every_unit_of_openface_is_among_the_defaults() -> None:
