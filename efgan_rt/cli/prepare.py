@@ -279,7 +279,7 @@ def prepare(
     if crops and template is not None:
         raise typer.BadParameter("crops are framed already", param_hint="--template")
 
-    from efgan_rt.cli.prepare_run import PrepareRequest, run
+    from train.prepare_run import PrepareRequest, run
 
     status = run(
         PrepareRequest(

@@ -90,7 +90,12 @@ def test_pyfeat_probabilities_are_refused_until_scaling_is_asked_for(tmp_path: P
 
 
 def test_pyfeat_pictures_without_a_face_are_dropped(tmp_path: Path) -> None:
-    rows = [{"FaceScore": "", "AU12": ""}, {"FaceScore": "nan"}, {"FaceScore": 0.3}, {}]
+    rows: list[dict[str, object]] = [
+        {"FaceScore": "", "AU12": ""},
+        {"FaceScore": "nan"},
+        {"FaceScore": 0.3},
+        {},
+    ]
     labels = read_pyfeat(pyfeat_csv(tmp_path / "a.csv", rows), scale_probabilities=True)
     assert len(labels.rows) == 1
     assert labels.dropped == {"no face, or a score below the floor": 3}
@@ -195,6 +200,7 @@ def test_affectnet_classes_become_expressions_and_the_last_three_are_dropped(
     ]
     assert labels.dropped == {"no expression: none": 1, "no expression: no face": 1}
     assert labels.au_names == () and "AffectNet has no action units" in labels.remarks[0]
+    assert labels.rows[0].landmarks is not None
     assert np.array_equal(labels.rows[0].landmarks, landmarks())
 
 

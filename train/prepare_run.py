@@ -1,13 +1,14 @@
 """What `efgan-rt prepare` does once its options are read: check, crop, write the set, report.
 
-Everything that can be refused is refused before the output folder is touched.
+Everything that can be refused is refused before the output folder is touched. It lies
+on the readers' floor and not among the commands, because most of what it handles is theirs.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from efgan_rt import __version__
 from efgan_rt.action_units import AU_NAMES, FloatArray
@@ -16,6 +17,7 @@ from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector, DetectorFacts
 from efgan_rt.faces.detector_file import fetch_detector, open_detector
 from efgan_rt.faces.template import Template, read_template
+from efgan_rt.images import CROP_PX
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.outcome import Failure
 from efgan_rt.reporting.contact_sheet import (
@@ -24,10 +26,23 @@ from efgan_rt.reporting.contact_sheet import (
     check_contact_sheet,
     write_contact_sheet,
 )
-
-if TYPE_CHECKING:
-    from train.data.prepare import PreparedPicture, PrepareOutcome, Tasks
-    from train.data.rows import Labels
+from train.data.formats import LabelFormat, read_any_labels
+from train.data.framing import FRAME, FramingRule
+from train.data.ganimation import read_id_list
+from train.data.matching import FrameRule
+from train.data.names import Naming, compiled_pattern
+from train.data.prepare import (
+    PreparedPicture,
+    PrepareOutcome,
+    SourceRule,
+    Tasks,
+    plan_tasks,
+    prepare_pictures,
+    regions_are_labelled,
+)
+from train.data.prepared import CROPS, refuse_finished, template_of, write_set
+from train.data.rows import Labels, canonical_expression
+from train.data.weak_labels import WeakLabels
 
 SOME_FAILED: Final = 3
 INTERRUPTED: Final = 130
@@ -77,20 +92,15 @@ def run(request: PrepareRequest) -> int:
         EfganError: the run cannot be done.
         EngineError: the engines of `--au-from` cannot be used.
     """
-    from train.data.framing import FRAME, FramingRule
-    from train.data.prepare import prepare_pictures, regions_are_labelled
-    from train.data.prepared import refuse_finished, template_of, write_set
-    from train.data.weak_labels import WeakLabels
-
     labels = _read_labels(request)
     tasks = _plan(request, labels)
-    weak = _weak_labels(request, labels, WeakLabels)
+    weak = _weak_labels(request, labels)
     labelled = regions_are_labelled(tasks.tasks)
     if request.points == "labels" and not labelled:
         raise EfganError("--points labels: the labels do not place eyes, nose and mouth everywhere")
     from_labels = labelled and request.points != "detector"
     detector, why = _open_detector(request)
-    frame = _frame(request, detector.facts, FRAME)
+    frame = _frame(request, detector.facts)
     has_points = detector.facts.name == "yunet"
     if not has_points and not from_labels:
         raise EfganError(
@@ -148,9 +158,7 @@ def run(request: PrepareRequest) -> int:
     return SOME_FAILED if outcome.failures else 0
 
 
-def _read_labels(request: PrepareRequest) -> "Labels | None":
-    from train.data.formats import LabelFormat, read_any_labels
-
+def _read_labels(request: PrepareRequest) -> Labels | None:
     if request.labels is None:
         return None
     labels = read_any_labels(
@@ -165,14 +173,7 @@ def _read_labels(request: PrepareRequest) -> "Labels | None":
     return labels
 
 
-def _plan(request: PrepareRequest, labels: "Labels | None") -> "Tasks":
-    from train.data.ganimation import read_id_list
-    from train.data.matching import FrameRule
-    from train.data.names import Naming, compiled_pattern
-    from train.data.prepare import SourceRule, plan_tasks
-    from train.data.prepared import CROPS
-    from train.data.rows import canonical_expression
-
+def _plan(request: PrepareRequest, labels: Labels | None) -> Tasks:
     if not request.pictures.is_dir():
         raise EfganError(f"{request.pictures}: no such folder; expected pictures")
     plan = Plan(request.pictures, request.out / CROPS, ("",), request.extension)
@@ -196,7 +197,7 @@ def _plan(request: PrepareRequest, labels: "Labels | None") -> "Tasks":
     )
 
 
-def _weak_labels(request: PrepareRequest, labels: "Labels | None", kind: Any) -> Any:
+def _weak_labels(request: PrepareRequest, labels: Labels | None) -> WeakLabels | None:
     if request.au_from is None:
         return None
     if labels is not None and labels.au_names:
@@ -204,7 +205,7 @@ def _weak_labels(request: PrepareRequest, labels: "Labels | None", kind: Any) ->
             f"{request.labels} has action units, and --au-from would replace them by weaker ones; "
             "leave one of the two out"
         )
-    return kind(request.au_from)
+    return WeakLabels(request.au_from)
 
 
 def _open_detector(request: PrepareRequest) -> tuple[Detector, str]:
@@ -213,26 +214,24 @@ def _open_detector(request: PrepareRequest) -> tuple[Detector, str]:
     return open_detector(request.detector, min_score=min(SEARCH_SCORE, request.min_score))
 
 
-def _frame(request: PrepareRequest, facts: DetectorFacts, default: FloatArray) -> FloatArray:
+def _frame(request: PrepareRequest, facts: DetectorFacts) -> FloatArray:
     """Where the detector's points shall lie in the crops."""
     if request.template is None:
-        return default
+        return FRAME
     template = read_template(request.template)
     if facts.name == "yunet" and template.detector.sha256 != facts.sha256:
         remark(
             f"{request.template} was measured with {template.detector.file} and the detector is "
             f"{facts.file}; their points may differ a little"
         )
-    from efgan_rt.images import CROP_PX
-
     return template.points * (CROP_PX / template.crop_px)
 
 
 def _record(
     request: PrepareRequest,
-    outcome: "PrepareOutcome",
-    tasks: "Tasks",
-    labels: "Labels | None",
+    outcome: PrepareOutcome,
+    tasks: Tasks,
+    labels: Labels | None,
     detector: DetectorFacts,
 ) -> dict[str, Any]:
     """How the set was made, as plain values."""
@@ -252,9 +251,9 @@ def _record(
 
 def _tell(
     request: PrepareRequest,
-    outcome: "PrepareOutcome",
-    tasks: "Tasks",
-    labels: "Labels | None",
+    outcome: PrepareOutcome,
+    tasks: Tasks,
+    labels: Labels | None,
     au_names: Sequence[str],
     au_source: str,
     template: Template | None,
@@ -299,7 +298,7 @@ def _tell(
     print_table(table)
 
 
-def _write_sheet(path: Path, prepared: "Sequence[PreparedPicture]") -> None:
+def _write_sheet(path: Path, prepared: Sequence[PreparedPicture]) -> None:
     """Crops spread evenly over the set, eight a row."""
     shown = min(len(prepared), MAX_ROWS * SHEET_COLUMNS)
     chosen = [prepared[i * len(prepared) // shown] for i in range(shown)]
