@@ -6,7 +6,7 @@ recipe that turns one on says why beside it.
 """
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
@@ -75,6 +75,8 @@ class LossRecipe:
     paired_eyes_mouth: float = 0.0  # ours: the same again over the eye and mouth patches
     paired_detail: float = 0.0  # ours: the same over differences between neighbouring pixels
     paired_adversarial: float = 0.0  # ours: the paired critics' verdict on each of their views
+    # Ours: that weight's factor by region, 1 where none is named; `eyes = 0.4`.
+    paired_adversarial_by_region: Mapping[str, float] = field(default_factory=dict)
     feature_matching: float = 0.0  # ours: distance to the truth in the paired critics' features
     zero_centred_penalty: float = 0.0  # ours: on the paired critics' slope at true pictures
 

@@ -103,7 +103,8 @@ def paired_critics_loss(
         edits = critics.judge(source, edit)
     adversarial, features = [], []
     for name, judgement in edits.items():
-        adversarial.append(relativistic_loss(judgement.scores, truths[name].scores))
+        factor = phase.loss.paired_adversarial_by_region.get(name, 1.0)
+        adversarial.append(factor * relativistic_loss(judgement.scores, truths[name].scores))
         features.append(feature_matching_loss(judgement.features, truths[name].features))
     critics.requires_grad_(True)
     verdict, distance = torch.stack(adversarial).sum(), torch.stack(features).sum()
