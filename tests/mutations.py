@@ -218,6 +218,62 @@ def au_reader() -> Reader:
     return Reader("au", seeds, read)
 
 
+def label_files_reader(scratch: Path) -> Reader:
+    """Label files of other projects, as text; which format it is, is seen by the columns."""
+    from tests.label_files import affectnet_csv, libreface_csv, openface_csv, pyfeat_csv
+    from train.data.formats import read_any_labels
+
+    files = [
+        openface_csv(scratch / "sequence.csv", [{}, {}], sequence=True),
+        openface_csv(scratch / "picture.csv", [{}], sequence=False, marks=False),
+        pyfeat_csv(scratch / "fex.csv", [{"input": "a.jpg"}]),
+        libreface_csv(scratch / "libreface.csv", [{"input_image_path": "a.jpg"}]),
+        affectnet_csv(scratch / "affectnet.csv", [("1/a.jpg", 1), ("b.jpg", 9)]),
+    ]
+
+    def read(data: bytes, folder: Path) -> object:
+        path = folder / "labels.csv"
+        path.write_bytes(data)
+        labels = read_any_labels(path, scale_probabilities=True)
+        return [row.region_centres for row in labels.rows]
+
+    return Reader("label files", tuple(file.read_bytes() for file in files), read)
+
+
+def pickle_reader(scratch: Path) -> Reader:
+    """GANimation's pickles, of the oldest and the newest protocol."""
+    from tests.label_files import ganimation_pickle, python_2_pickle
+    from train.data.ganimation import read_ganimation
+
+    files = [
+        *(ganimation_pickle(scratch / f"{n}.pkl", ["a", "b"], n) for n in (0, 2, 4, 5)),
+        python_2_pickle(scratch / "old.pkl"),
+    ]
+
+    def read(data: bytes, folder: Path) -> object:
+        path = folder / "aus.pkl"
+        path.write_bytes(data)
+        return read_ganimation(path)
+
+    return Reader("pickle", tuple(file.read_bytes() for file in files), read)
+
+
+def template_reader() -> Reader:
+    """Alignment templates."""
+    from efgan_rt.faces.detect import DetectorFacts
+    from efgan_rt.faces.template import Template, read_template
+
+    points = np.array([[43, 49], [85, 49], [63, 72], [47, 91], [82, 91]], np.float32)
+    template = Template(points, 128, DetectorFacts("yunet", "yunet.onnx", "0f" * 32), 6400)
+
+    def read(data: bytes, folder: Path) -> object:
+        path = folder / "template.json"
+        path.write_bytes(data)
+        return read_template(path).to_dict()
+
+    return Reader("template", (json.dumps(template.to_dict(), indent=1).encode(),), read)
+
+
 def all_readers(scratch: Path) -> dict[str, Callable[[], Reader]]:
     """Makers of every reader by name; `scratch` is an empty folder for what they are made of."""
     return {
@@ -227,4 +283,7 @@ def all_readers(scratch: Path) -> dict[str, Callable[[], Reader]]:
         "checkpoint.pt": lambda: checkpoint_reader(scratch, ".pt"),
         "checkpoint.safetensors": lambda: checkpoint_reader(scratch, ".safetensors"),
         "au": au_reader,
+        "label files": lambda: label_files_reader(scratch),
+        "pickle": lambda: pickle_reader(scratch),
+        "template": template_reader,
     }

@@ -6,11 +6,15 @@ import pytest
 
 from tests.mutations import MENDABLE, all_readers
 
-TRIED = {"picture": 600, "labels": 400, "manifest": 400, "au": 600}
+TRIED = {"picture": 600, "labels": 400, "manifest": 400, "au": 600, "pickle": 600, "template": 400}
 
 
 @pytest.mark.parametrize(
-    "name", ["picture", "labels", "manifest", "checkpoint.pt", "checkpoint.safetensors", "au"]
+    "name",
+    [
+        *("picture", "labels", "manifest", "checkpoint.pt", "checkpoint.safetensors", "au"),
+        *("label files", "pickle", "template"),
+    ],
 )
 def test_only_sentences_that_a_user_can_act_on_escape(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -61,7 +61,7 @@ def template_from_dict(values: Any, where: str) -> Template:
         raise EfganError(f"{where}: not an alignment template; expected format '{FORMAT}'")
     try:
         crop_px, pictures = values["crop_px"], values["pictures"]
-        points = np.array([values["points"][name] for name in POINT_NAMES], dtype=np.float32)
+        points = np.array([values["points"][name] for name in POINT_NAMES], dtype=np.float64)
         detector = DetectorFacts(**values["detector"])
         sizes_are_whole = type(crop_px) is int and type(pictures) is int
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -77,7 +77,7 @@ def template_from_dict(values: Any, where: str) -> Template:
             raise EfganError(f"{where}: the detector's {name} is {value!r}, expected a text")
     if not re.fullmatch(r"[0-9a-f]{64}", detector.sha256):
         raise EfganError(f"{where}: the detector's sha256 is no hash")
-    return Template(points, crop_px, detector, pictures)
+    return Template(points.astype(np.float32), crop_px, detector, pictures)
 
 
 def read_template(path: Path) -> Template:

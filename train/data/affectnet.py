@@ -105,9 +105,9 @@ def _array(file: Path) -> Any:
 
 def _landmarks(values: Any, place: str) -> FloatArray:
     try:
-        numbers = np.array([float(value) for value in values], dtype=np.float32)
+        numbers = np.array([float(value) for value in values])
     except (ValueError, TypeError) as error:
         raise EfganError(f"{place}: landmarks that are no numbers: {error}") from error
     if numbers.shape != (2 * LANDMARKS,) or not (abs(numbers) <= LARGEST_NUMBER).all():
         raise EfganError(f"{place}: {numbers.size} landmark values, expected 136 in pixels")
-    return numbers.reshape(LANDMARKS, 2)
+    return numbers.reshape(LANDMARKS, 2).astype(np.float32)

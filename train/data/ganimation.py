@@ -150,6 +150,8 @@ class _Array:
         shape, kind, data = self.state
         if not isinstance(kind, _DType) or kind.kind not in KINDS:
             raise ValueError("it does not hold numbers")
+        if not isinstance(data, str | bytes | bytearray):
+            raise ValueError("its numbers are no bytes")
         raw = data.encode("latin1") if isinstance(data, str) else bytes(data)
         numbers = np.frombuffer(raw, kind.order + kind.kind)
         if not all(type(side) is int for side in shape) or math.prod(shape) != numbers.size:
