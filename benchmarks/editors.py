@@ -61,20 +61,25 @@ class CheckpointEditor:
         checkpoint = load_checkpoint(path)
         self._networks: InferenceNetworks = checkpoint.build()
         self._batch = batch
+        self.stage_count = checkpoint.config.stages
         self.expressions: Mapping[str, FloatArray] = checkpoint.expressions
         self.origin: Mapping[str, Any] = {"file": path.name, "training": checkpoint.training}
 
-    @torch.inference_mode()
     def edit(self, pixels: Bytes, target_au: FloatArray) -> Bytes:
         """See `Editor.edit`."""
+        return self.stages(pixels, target_au)[-1]
+
+    @torch.inference_mode()
+    def stages(self, pixels: Bytes, target_au: FloatArray) -> list[Bytes]:
+        """What every stage makes, the last one being the edit: S times uint8 (n, 128, 128, 3)."""
         parts = []
         for i in range(0, len(pixels), self._batch):
             image = to_unit_range(torch.from_numpy(pixels[i : i + self._batch]))
             source = self._networks.au_reader.au(image).mul(MAX_INTENSITY).clamp(0, MAX_INTENSITY)
             target = torch.from_numpy(target_au[i : i + self._batch])
-            parts.append(to_bytes(self._networks.cascade(image, source, target)[-1].final))
-        result: Bytes = torch.cat(parts).numpy()
-        return result
+            edits = self._networks.cascade(image, source, target)
+            parts.append([to_bytes(edit.final) for edit in edits])
+        return [torch.cat(stage).numpy() for stage in zip(*parts, strict=True)]
 
     @torch.inference_mode()
     def au(self, pixels: Bytes) -> FloatArray:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.editors import Bytes, Editor
+from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.images import READABLE_EXTENSIONS, read_picture, to_crop
 from train.data.faces import FaceSet
@@ -158,10 +159,19 @@ def edit_towards(editor: Editor, pixels: Bytes, expressions: Sequence[str]) -> B
     Raises:
         EfganError: the model does not know one of the expressions.
     """
+    return editor.edit(pixels, target_au(editor, expressions))
+
+
+def target_au(editor: Editor, expressions: Sequence[str]) -> FloatArray:
+    """The model's own action units of each named expression, float32 (n, K), 0 to 5.
+
+    Raises:
+        EfganError: the model does not know one of them.
+    """
     unknown = sorted(set(expressions) - set(editor.expressions))
     if unknown:
         raise EfganError(
             f"the model has no expression {' or '.join(unknown)}; "
             f"it has {' '.join(sorted(editor.expressions))}"
         )
-    return editor.edit(pixels, np.stack([editor.expressions[name] for name in expressions]))
+    return np.stack([editor.expressions[name] for name in expressions])

@@ -15,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
+
+from benchmarks.ablation_table import figure_rows, interval_text  # noqa: E402
+
 RESULTS = REPOSITORY / "benchmarks" / "results"
 Document = dict[str, Any]
 
@@ -50,6 +54,45 @@ def quality(document: Document) -> str:
     body = [[label, *(show(column) for column in shown)] for label, show in rows]
     n = f"{shown[0]['edits']} edits of {shown[0]['people']} people"
     return f"{_table(head, body)}\n\n{n}; {_machine(document)}."
+
+
+def ablation(document: Document) -> str:
+    """Several models by every measure, a column a model; intervals behind the figures."""
+    models = document["models"]
+    head = ["", *(model["name"] for model in models)]
+    body = [[label.strip(), *texts] for label, texts in figure_rows(document)]
+    judges = document["judges"]
+    n = (
+        f"{models[0]['edits']} edits of {document['people']['n']} unseen people, and "
+        f"{models[0]['large_gap_edits']} over large gaps (angry to happy, sad to surprised); in "
+        f"brackets 95 % intervals over people; R is {judges['on_real_crops']['accuracy']:.1%}"
+    )
+    return f"{_table(head, body)}\n\n{n}; {_machine(document, ('torch',))}."
+
+
+def london(document: Document) -> str:
+    """Neutral photographs made happy, as MediaPipe reads the smile."""
+    rows = [
+        (f"smile of the {label}, 0 to 1", interval_text(document["smile"][kind], ".2f"))
+        for kind, label in (
+            ("neutral", "neutral photograph"),
+            ("edit", "edit"),
+            ("true", "true smiling photograph"),
+        )
+    ]
+    identity, check = document["identity"], document["embedder_on_these_photographs"]
+    rows += [
+        ("identity, edit to the true smile", interval_text(identity["edit_to_true"], ".2f")),
+        ("identity, neutral to true smile", interval_text(identity["neutral_to_true"], ".2f")),
+        ("nearest to its own person", interval_text(identity["nearest_own"], ".0%")),
+        ("the same for the unedited", interval_text(identity["neutral_nearest_own"], ".0%")),
+    ]
+    worth = "-" if check["accuracy"] is None else f"{check['accuracy']:.0%}"
+    n = (
+        f"{document['people']} people, in brackets 95 % intervals; the identity judge learnt from "
+        f"rendered faces and tells {worth} of these pairs apart; {document['source']}"
+    )
+    return f"{_table(['', 'neutral made happy'], [list(row) for row in rows])}\n\n{n}."
 
 
 def backends(document: Document) -> str:
@@ -106,19 +149,56 @@ def fuzz(document: Document) -> str:
     )
 
 
+def gpu(document: Document) -> str:
+    """Every way on a GPU against PyTorch, in the same run."""
+    head = ["way", "batch", "a batch, p50 / p90 / p99 ms", "pictures /s"]
+    head += ["directory to directory, /s", "GPU computes, one lane"]
+    body = []
+    for way in document["bench"].values():
+        if "left_out" in way:
+            continue
+        whole = way["one_lane_ms"]["whole batch"]
+        body.append(
+            [
+                way["way"],
+                str(way["batch"]),
+                " / ".join(f"{whole[figure]:.2f}" for figure in ("p50_ms", "p90_ms", "p99_ms")),
+                f"{way['images_per_s']:,.0f}",
+                f"{way['directory_images_per_s']:,.0f}",
+                f"{way['gpu_share_one_lane']:.0%}",
+            ]
+        )
+    body.sort(key=lambda row: int(row[1]))
+    facts = document["facts"]["facts"]
+    machine = f"{facts['gpu']['name']}, driver {facts['gpu']['driver']}"
+    packages = facts["packages"]
+    names = ("torch", "onnxruntime-gpu", "tensorrt")
+    versions = ", ".join(f"{name} {packages[name]}" for name in names if name in packages)
+    rounds = next(way["rounds"] for way in document["bench"].values() if "rounds" in way)
+    return f"{_table(head, body)}\n\nMedians of {rounds} rounds; {machine}, {versions}."
+
+
 TABLES: dict[str, Callable[[Document], str]] = {
     "quality": quality,
+    "ablation": ablation,
+    "london": london,
     "backends": backends,
     "endurance": endurance,
     "endurance_100000": endurance,
     "crash": crash,
     "fuzz": fuzz,
+    "gpu": gpu,
 }
+# What not every machine can measure: shown where there are results, else left out.
+OPTIONAL = {"ablation", "london", "gpu"}
 
 
 def rewritten(text: str) -> str:
     """The README with every table as the results give it."""
     for name, render in TABLES.items():
+        if name in OPTIONAL and not (RESULTS / f"{name}.json").exists():
+            assert f"begin: {name} " not in text, f"README.md shows '{name}', which has no results"
+            continue
         document = json.loads((RESULTS / f"{name}.json").read_text())
         block = f"<!-- begin: {name} -->\n{render(document)}\n<!-- end: {name} -->"
         pattern = rf"<!-- begin: {name} -->.*?<!-- end: {name} -->"
@@ -149,10 +229,10 @@ def _rise(rise: Document) -> str:
     return f"{rise['before']:.2f} → {rise['after']:.2f}"
 
 
-def _machine(document: Document) -> str:
+def _machine(document: Document, names: tuple[str, ...] = ("openvino", "onnxruntime")) -> str:
     machine = document["machine"]
     packages = machine["packages"]
-    versions = ", ".join(f"{name} {packages[name]}" for name in ("openvino", "onnxruntime"))
+    versions = ", ".join(f"{name} {packages[name]}" for name in names)
     bf16 = f" with {machine['bf16']}" if machine["bf16"] else ""
     return f"{machine['processor']}{bf16}, {machine['cores']} cores, {versions}"
 

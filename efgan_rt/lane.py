@@ -5,34 +5,12 @@ allocates nothing but a few views for a batch.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from time import perf_counter
-
-import numpy as np
-import numpy.typing as npt
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.cascade_properties import AU_ESTIMATOR, INTERPOLATOR, stage_name
-from efgan_rt.errors import EfganError
+from efgan_rt.edited import ByteArray, Edited, check_finite, even_progress
 from engines.base import Array, Engine
-
-ByteArray = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True, eq=False)
-class Edited:
-    """What a batch has become. From a lane: its own arrays, overwritten by its next run."""
-
-    pixels: ByteArray
-    """uint8 (B, crop, crop, 3), RGB, of the last stage."""
-    source_au: FloatArray
-    """float32 (B, K): the estimate, or the very array that was given."""
-    stage_au: FloatArray
-    """float32 (S, B, K): what each stage aimed at."""
-    attention: ByteArray
-    """uint8 (B, crop, crop), 255 where the last stage edited most."""
-    seconds: Mapping[str, float]
-    """Wall-clock time of each network that was run."""
 
 
 class Lane:
@@ -41,8 +19,10 @@ class Lane:
     def __init__(self, engines: Mapping[str, Engine], stages: int, batch: int) -> None:
         self._requests = {name: engine.request() for name, engine in engines.items()}
         self._stages = stages
-        rising = np.arange(1, stages + 1, dtype=np.float32) / np.float32(stages)
-        self._progress = np.tile(rising, (batch, 1))
+        self._progress = even_progress(stages, batch)
+
+    def close(self) -> None:
+        """Nothing to give back early: arrays and requests go with the lane."""
 
     def estimate(self, pixels: ByteArray) -> FloatArray:
         """The action units of a batch, uint8 (B, crop, crop, 3) -> float32 (B, K).
@@ -79,11 +59,11 @@ class Lane:
         seconds: dict[str, float] = {}
         progress = self._progress if progress is None else progress
         for name, array in (("scale", scale), ("offset", offset), ("progress", progress)):
-            _check_finite(name, array)
+            check_finite(name, array)
         if source_au is None:
             source_au = self._timed(AU_ESTIMATOR, {"pixels": pixels}, seconds)["au"]
         else:
-            _check_finite("source_au", source_au)
+            check_finite("source_au", source_au)
         inputs = {
             "source_au": source_au,
             "target_scale": scale,
@@ -107,9 +87,3 @@ class Lane:
         outputs = self._requests[network].run(inputs)
         seconds[network] = perf_counter() - started
         return outputs
-
-
-def _check_finite(name: str, array: FloatArray) -> None:
-    if not np.isfinite(array).all():
-        rows = np.flatnonzero(~np.isfinite(array).all(axis=-1)).tolist()
-        raise EfganError(f"{name} holds NaN or infinity in rows {rows}, expected finite numbers")

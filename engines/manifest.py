@@ -2,22 +2,31 @@
 
 Everything in the manifest is checked when it is read, and every file against its size and sha256
 before a runtime sees it, so that a truncated copy, an edited file or a directory of another version
-ends in one sentence and never in a wrong picture. The checks are written out by hand: each has to
-say what was found and what was expected. `properties` belongs to whoever wrote the directory and is
-passed on unread.
+ends in one sentence and never in a wrong picture. `properties` belongs to whoever wrote the
+directory and is passed on unread.
+
+The ONNX files are what every backend can read. Where TensorRT compiled them, a plan lies beside
+each, so one directory serves every backend, and plans that do not suit a GPU are made again from
+the ONNX files alone.
 """
 
 import hashlib
 import json
-import math
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from engines.base import EngineError, TensorSpec
+from engines.external_data import has_external_data, with_data
+from engines.manifest_fields import REMEDY as REMEDY
+from engines.manifest_fields import Fields, is_count, is_finite_number
+from engines.manifest_fields import StoredFile as StoredFile
+from engines.manifest_fields import directory_fault as directory_fault
+from engines.plan_entries import PlanFacts as PlanFacts
+from engines.plan_entries import plan_facts
+from engines.plan_entries import plan_fault as plan_fault
 
 MANIFEST_NAME: Final = "manifest.json"
 FORMAT: Final = "efgan-rt engines 1"
@@ -25,13 +34,6 @@ KINDS: Final = ("onnx",)
 PRECISIONS: Final = ("fp32", "fp16")
 DTYPES: Final = ("uint8", "float16", "float32")
 BATCH_DIMENSION: Final = "B"
-MAX_SHOWN: Final = 200  # characters of a value that a message quotes
-REMEDY: Final = "make the engines again with: efgan-rt build-engines CKPT.pt"
-
-# No separator, no drive, no leading dot: a name that cannot leave the directory on any system.
-# And no longer than file systems allow.
-_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class NetworkEntry:
     outputs: tuple[TensorSpec, ...]
     parity: Mapping[str, float]
     """What was measured against PyTorch when it was made; finite numbers."""
+    plan: StoredFile | None = None
+    """TensorRT's, if the directory has plans."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,10 @@ class Manifest:
     networks: Mapping[str, NetworkEntry]
     properties: Mapping[str, Any]
     """Opaque to this floor."""
+    plans: PlanFacts | None = None
+    """None if and only if no network has a plan."""
+    weights_file: StoredFile | None = None
+    """A checkpoint that holds weights which the networks' files only point to; see `read_model`."""
 
     def network(self, name: str) -> NetworkEntry:
         """The entry of one network.
@@ -88,7 +96,9 @@ class Manifest:
         networks = {name: asdict(entry) for name, entry in self.networks.items()}
         for fields in networks.values():
             del fields["name"]
-        document = {
+            if fields["plan"] is None:
+                del fields["plan"]
+        document: dict[str, Any] = {
             "format": FORMAT,
             "tool_version": self.tool_version,
             "kind": self.kind,
@@ -97,6 +107,10 @@ class Manifest:
             "networks": networks,
             "properties": dict(self.properties),
         }
+        if self.plans is not None:
+            document["plans"] = asdict(self.plans)
+        if self.weights_file is not None:
+            document["weights_file"] = asdict(self.weights_file)
         path = directory / MANIFEST_NAME
         text = json.dumps(document, indent=1)
         _parse(path, text)  # a fault shows here, not at the reader's
@@ -104,11 +118,6 @@ class Manifest:
         temporary.write_text(text + "\n", encoding="utf-8")
         os.replace(temporary, path)
         return path
-
-
-def directory_fault(directory: Path, fault: str) -> EngineError:
-    """The error for an engine directory that cannot be used, with the remedy."""
-    return EngineError(f"{directory}: {fault}; {REMEDY}")
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -140,26 +149,67 @@ def verify_file(directory: Path, entry: NetworkEntry) -> Path:
 
 
 def read_verified(directory: Path, entry: NetworkEntry) -> bytes:
-    """The content of a network's file: the very bytes that were checked.
+    """The content of a network's file as it lies there: the very bytes that were checked.
 
     Raises:
         EngineError: the file is missing, of another size, or of other content.
     """
+    return _checked_bytes(directory / entry.file, entry, directory_fault)
+
+
+def read_model(directory: Path, manifest: Manifest, network: str) -> bytes:
+    """A network's ONNX model with all its weights: the very bytes that were checked.
+
+    Raises:
+        EngineError: the network is unknown, a file is missing, of another size or of other content,
+            or a weight lies where the manifest does not say.
+    """
+    entry = manifest.network(network)
     path = directory / entry.file
+    model = read_verified(directory, entry)
+    stored = manifest.weights_file
+    try:
+        if stored is not None:
+            weights = _checked_bytes(directory / stored.file, stored, directory_fault)
+            model = with_data(model, {stored.file: weights})
+        external = has_external_data(model)
+    except ValueError as error:
+        raise directory_fault(path, f"not an ONNX model that can be read ({error})") from error
+    if external:
+        raise directory_fault(path, "keeps weights where the manifest does not say")
+    return model
+
+
+def read_plan(directory: Path, entry: NetworkEntry) -> bytes:
+    """The content of a network's plan: the very bytes that were checked.
+
+    Raises:
+        EngineError: there is no plan, or its file is missing, of another size, or of other content.
+    """
+    if entry.plan is None:
+        raise plan_fault(directory, directory, f"network '{entry.name}' has no TensorRT plan")
+    return _checked_bytes(
+        directory / entry.plan.file,
+        entry.plan,
+        lambda path, fault: plan_fault(directory, path, fault),
+    )
+
+
+def _checked_bytes(
+    path: Path, entry: NetworkEntry | StoredFile, error_for: Callable[[Path, str], EngineError]
+) -> bytes:
     if not path.is_file():
-        raise directory_fault(path, "the file is missing, though the manifest names it")
+        raise error_for(path, "the file is missing, though the manifest names it")
     try:
         size = path.stat().st_size
         if size != entry.bytes:
-            raise directory_fault(path, f"{size} bytes found, {entry.bytes} expected")
+            raise error_for(path, f"{size} bytes found, {entry.bytes} expected")
         content = path.read_bytes()
     except OSError as error:
-        raise directory_fault(path, f"cannot be read ({error})") from error
+        raise error_for(path, f"cannot be read ({error})") from error
     found = hashlib.sha256(content).hexdigest()
     if found != entry.sha256:
-        raise directory_fault(
-            path, f"sha256 {found[:12]}... found, {entry.sha256[:12]}... expected"
-        )
+        raise error_for(path, f"sha256 {found[:12]}... found, {entry.sha256[:12]}... expected")
     return content
 
 
@@ -177,110 +227,73 @@ def _parse(path: Path, text: str) -> Manifest:
         ) from error
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
         raise directory_fault(path, "JSON beyond what can be read") from error
-    top = _Fields(path, "the manifest", document)
+    top = Fields(path, "the manifest", document)
     if top.fields.get("format") != FORMAT:
         found = top.fields.get("format")
         raise directory_fault(path, f"format {found!r} found, {FORMAT!r} expected")
-    networks = _Fields(path, "'networks'", top.get("networks", dict, "an object"))
+    networks = Fields(path, "'networks'", top.get("networks", dict, "an object"))
     if not networks.fields:
         raise directory_fault(path, "'networks' is empty")
+    entries = {name: _entry(path, name, fields) for name, fields in networks.fields.items()}
+    plans = plan_facts(path, top.fields["plans"]) if "plans" in top.fields else None
+    for name, entry in entries.items():
+        if (entry.plan is None) != (plans is None):
+            found, expected = ("no 'plan'", "one") if plans else ("a 'plan'", "none")
+            given = "has" if plans else "has no"
+            raise directory_fault(
+                path,
+                f"network '{name}' has {found}, expected {expected}, because the manifest {given} "
+                "'plans'",
+            )
     return Manifest(
         tool_version=top.text("tool_version"),
         kind=top.one_of("kind", KINDS),
         precision=top.one_of("precision", PRECISIONS),
         weights=top.one_of("weights", PRECISIONS),
-        networks={name: _entry(path, name, fields) for name, fields in networks.fields.items()},
+        networks=entries,
         properties=top.get("properties", dict, "an object"),
+        plans=plans,
+        weights_file=_stored_file(top, "weights_file"),
     )
 
 
 def _entry(path: Path, name: str, document: object) -> NetworkEntry:
-    entry = _Fields(path, f"network '{name}'", document)
-    file = entry.text("file")
-    if not _FILE_NAME.fullmatch(file) or ".." in file:
-        entry.refuse("file", file, "a plain file name without '/' or '..', no longer than 255")
-    sha256 = entry.text("sha256")
-    if not _SHA256.fullmatch(sha256):
-        entry.refuse("sha256", sha256, "64 lower-case hexadecimal digits")
+    entry = Fields(path, f"network '{name}'", document)
+    stored = entry.stored_file()
     batch = entry.get("batch", list, "three integers")
-    if not (len(batch) == 3 and all(map(_is_count, batch)) and batch == sorted(batch)):
+    if not (len(batch) == 3 and all(map(is_count, batch)) and batch == sorted(batch)):
         entry.refuse("batch", batch, "[smallest, best, largest] in rising order")
     parity = entry.get("parity", dict, "an object")
     for key, value in parity.items():
-        if not _is_finite_number(value):
+        if not is_finite_number(value):
             entry.refuse(f"parity {key}", value, "a finite number")
     return NetworkEntry(
         name=name,
-        file=file,
-        sha256=sha256,
-        bytes=entry.checked("bytes", _is_count, "a positive integer"),
+        **asdict(stored),
         batch=(batch[0], batch[1], batch[2]),
         inputs=_specs(entry, "inputs"),
         outputs=_specs(entry, "outputs"),
         parity={key: float(value) for key, value in parity.items()},
+        plan=_stored_file(entry, "plan"),
     )
 
 
-def _specs(entry: "_Fields", key: str) -> tuple[TensorSpec, ...]:
+def _stored_file(within: Fields, key: str) -> StoredFile | None:
+    """An optional file, or None where the field is not there."""
+    if key not in within.fields:
+        return None
+    return Fields(within.path, f"{within.what}, {key}", within.fields[key]).stored_file()
+
+
+def _specs(entry: Fields, key: str) -> tuple[TensorSpec, ...]:
     specs = []
     for document in entry.get(key, list, "a list of tensors"):
-        tensor = _Fields(entry.path, f"{entry.what}, {key}", document)
+        tensor = Fields(entry.path, f"{entry.what}, {key}", document)
         shape = tensor.get("shape", list, "a list")
-        if not all(_is_count(size) or size == BATCH_DIMENSION for size in shape):
+        if not all(is_count(size) or size == BATCH_DIMENSION for size in shape):
             tensor.refuse("shape", shape, f"positive integers and '{BATCH_DIMENSION}'")
         specs.append(TensorSpec(tensor.text("name"), tensor.one_of("dtype", DTYPES), tuple(shape)))
     names = [spec.name for spec in specs]
     if not names or len(set(names)) < len(names):
         entry.refuse(key, names, "at least one tensor, each with a name of its own")
     return tuple(specs)
-
-
-def _is_finite_number(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number that no float can hold
-        return False
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-@dataclass(frozen=True)
-class _Fields:
-    """The fields of one JSON object, read with a sentence for whatever is not as it should be."""
-
-    path: Path
-    what: str
-    fields: Any
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.fields, dict):
-            raise directory_fault(self.path, f"{self.what} is not a JSON object")
-
-    def refuse(self, key: str, found: object, expected: str) -> NoReturn:
-        shown = repr(found)
-        shown = shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}..."
-        raise directory_fault(self.path, f"{self.what}: {key} is {shown}, expected {expected}")
-
-    def checked(self, key: str, right: Callable[[Any], bool], expected: str) -> Any:
-        if key not in self.fields:
-            raise directory_fault(self.path, f"{self.what} has no '{key}', expected {expected}")
-        if not right(self.fields[key]):
-            self.refuse(key, self.fields[key], expected)
-        return self.fields[key]
-
-    def get(self, key: str, kind: type, expected: str) -> Any:
-        return self.checked(key, lambda value: isinstance(value, kind), expected)
-
-    def text(self, key: str) -> str:
-        value: str = self.checked(
-            key, lambda value: isinstance(value, str) and value != "", "a text"
-        )
-        return value
-
-    def one_of(self, key: str, known: tuple[str, ...]) -> str:
-        value: str = self.checked(key, lambda value: value in known, " or ".join(known))
-        return value

@@ -64,8 +64,12 @@ class OnnxRuntimeEngine:
         self.network = entry.name
         self.inputs = binding.at_batch(entry.inputs, batch)
         self.outputs = binding.at_batch(entry.outputs, batch)
-        binding.check_graph(entry.name, "input", self.inputs, _specs(self._session.get_inputs()))
-        binding.check_graph(entry.name, "output", self.outputs, _specs(self._session.get_outputs()))
+        binding.check_graph(
+            entry.name, "input", self.inputs, graph_specs(self._session.get_inputs())
+        )
+        binding.check_graph(
+            entry.name, "output", self.outputs, graph_specs(self._session.get_outputs())
+        )
 
     def request(self) -> "OnnxRuntimeRequest":
         """A new execution slot with output arrays of its own."""
@@ -97,8 +101,12 @@ def _place(array: Array) -> tuple[tuple[int, ...], int]:
     return array.shape, array.ctypes.data
 
 
-def _specs(arguments: Any) -> tuple[TensorSpec, ...]:
-    """The runtime's description of a graph's inputs or outputs; None is a dimension unknown."""
+def graph_specs(arguments: Any) -> tuple[TensorSpec, ...]:
+    """The runtime's description of a graph's inputs or outputs; None is a dimension unknown.
+
+    Args:
+        arguments: what `get_inputs` or `get_outputs` of a session gave.
+    """
     return tuple(
         TensorSpec(
             argument.name,

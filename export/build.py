@@ -2,7 +2,8 @@
 
 Everything is written into a folder beside the destination and renamed when it is complete and
 within its bars, so a failed or interrupted build leaves nothing. An engine directory that is there
-already is replaced; any other file is never deleted.
+already is replaced; any other file is never deleted. TensorRT plans, where asked for, are made of
+the very ONNX files, after those have passed.
 """
 
 import hashlib
@@ -25,6 +26,7 @@ from export import parity
 from export.calibration import Pixels, checked_faces
 from export.directory import check_replaceable, put_in_place, staging_folder
 from export.networks import ExportedNetwork, exported_networks
+from export.plans import PlanOptions, Watch, add_plans, check_plans_possible
 from export.to_half import (
     check_precision,
     fast_half_convolutions,
@@ -84,6 +86,8 @@ def build_engines(
     weights: str | None = None,
     progress: Progress | None = None,
     faces: Pixels | None = None,
+    plans: PlanOptions | None = None,
+    watch: Watch | None = None,
 ) -> Manifest:
     """Exports every network of a checkpoint and writes an engine directory.
 
@@ -95,21 +99,33 @@ def build_engines(
         weights: how convolution weights are stored, `fp32` or `fp16`; None means like `precision`.
         progress: called with a line after each network.
         faces: uint8 (n, H, W, 3), RGB, on which parity is measured; None means the package's own.
+        plans: what TensorRT plans are to be made for; None means no plans.
+        watch: told how far TensorRT is with a network.
 
     Raises:
         EfganError: an argument or the checkpoint is wrong, `out` holds something else, or a figure
             misses its bar. Then nothing at `out` has changed.
-        EngineError: ONNX Runtime, with which the files are checked, is not installed.
+        EngineError: ONNX Runtime, with which the files are checked, or TensorRT, if plans are asked
+            for, is not installed.
+        KeyboardInterrupt: Ctrl-C; nothing at `out` has changed.
     """
     form = Form(precision, weights or precision, batch)
     check_replaceable(out)
     import_onnxruntime()
+    if plans is not None:
+        check_plans_possible()
     loaded = load_checkpoint(checkpoint)
     used_faces = checked_faces(faces, loaded.config.crop_px)
     with staging_folder(out) as folder:
         entries = _write_networks(loaded, folder, form, used_faces, progress or (lambda _: None))
         properties = _properties(loaded, checkpoint, len(used_faces))
+        if form.computes_in_half:
+            properties["parity"] |= parity.half_range(
+                {name: entry.parity for name, entry in entries.items()}
+            )
         manifest = Manifest(__version__, "onnx", precision, form.weights, entries, properties)
+        if plans is not None:
+            manifest = add_plans(folder, manifest, plans, progress, watch)
         manifest.write(folder)
         read_properties(folder, manifest)
         put_in_place(folder, out)
@@ -161,11 +177,15 @@ def _measured_in_torch(
     else:
         networks = exported_networks(with_rounded_weights(trained))
         runs = parity.run_in_torch(networks, probe)
+    if form.computes_in_half:  # first, because the peak is the cause of what else would be told
+        for name in networks:
+            figures[name] |= parity.half_margin(peaks[name])
+            parity.hold(name, figures[name], parity.HALF_BARS, parity.ROUNDING_REMEDY)
+    parity.refuse_non_finite(runs, parity.ROUNDING_REMEDY)
     for name in networks:
         figures[name] |= parity.rounding_figures(runs[name], exact_runs[name])
         if form.computes_in_half:  # stored halves alone are only reported: FP32 computes with them
             parity.hold(name, figures[name], parity.HALF_BARS, parity.ROUNDING_REMEDY)
-    parity.refuse_non_finite(runs, parity.ROUNDING_REMEDY)
     return networks, runs, figures
 
 

@@ -39,7 +39,10 @@ def _own_names(out: Path) -> set[str]:
         content = json.loads((out / MANIFEST_NAME).read_text(encoding="utf-8"))
         if not content["format"].startswith(FORMAT_PREFIX):
             return set()
-        return {MANIFEST_NAME} | {network["file"] for network in content["networks"].values()}
+        networks = content["networks"].values()
+        plans = [network["plan"] for network in networks if "plan" in network]
+        weights = [content["weights_file"]] if "weights_file" in content else []
+        return {MANIFEST_NAME} | {each["file"] for each in (*networks, *plans, *weights)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
 

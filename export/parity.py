@@ -32,6 +32,7 @@ Figures = dict[str, float]
 
 IDENTICAL_DB: Final = 99.0  # stands for an infinite PSNR, which JSON cannot say
 AGAINST_FP32: Final = "_against_fp32"
+HALF_MARGIN: Final = "margin_to_65504"
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,23 @@ def rounding_figures(stored: Run, exact: Run) -> Figures:
         figure + AGAINST_FP32: figures[figure]
         for figure in ("pixels_out_psnr_db", "au_max_abs")
         if figure in figures
+    }
+
+
+def half_margin(peak: float) -> Figures:
+    """How many times a network's largest activation fits below float16's end."""
+    return {HALF_MARGIN: LARGEST_HALF / peak} if peak > 0 else {}
+
+
+def half_range(figures: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """The set's nearest approach to float16's end, for the manifest, from its networks' figures."""
+    nearest = max(figures, key=lambda name: figures[name]["peak_activation"])
+    peak = figures[nearest]["peak_activation"]
+    return {
+        "largest_half": LARGEST_HALF,
+        "largest_activation": peak,
+        "largest_activation_in": nearest,
+        **half_margin(peak),
     }
 
 

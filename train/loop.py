@@ -7,7 +7,7 @@ several processes train together, the first one writes all of it.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -22,7 +22,7 @@ from efgan_rt.errors import EfganError
 from train import distributed
 from train.data.alignment import alignment_beside
 from train.data.faces import FaceSet
-from train.data.labels import read_labels
+from train.data.labels import LabelTable, read_labels
 from train.grid import write_grid
 from train.models.checkpoint import load_checkpoint, save_pt, save_safetensors
 from train.phases.adversarial import AdversarialPhase
@@ -69,18 +69,42 @@ class Intervals:
     checkpoint: int = 200
 
 
-def load_faces(pictures: Path, labels: Path, data: DataRecipe, device: str) -> FaceSet:
+def load_faces(
+    pictures: Sequence[Path], labels: Sequence[Path], data: DataRecipe, device: str
+) -> FaceSet:
     """The training set of a recipe: the labelled pictures without the held-out people.
 
+    Args:
+        pictures: a folder for each label table.
+        labels: the tables; the first one's template, if it has one, is the set's.
+        data: who is left out, which action units are read.
+        device: that holds the pictures.
+
     Raises:
-        EfganError: the table or a picture cannot be read, or nothing is left.
+        EfganError: the tables are not as many as the folders, a table or a picture cannot be read,
+            or nothing is left.
     """
+    if len(pictures) != len(labels):
+        raise EfganError(
+            f"found {len(pictures)} folders of pictures and {len(labels)} label tables, "
+            "expected one table for each folder"
+        )
 
-    def is_trained_on(identity: str) -> bool:
-        return not any(fnmatch(identity, pattern) for pattern in data.holdout)
+    tables = [
+        read_labels(path, data.au_names).where(lambda who: not matches(who, data.holdout))
+        for path in labels
+    ]
+    roots = [
+        folder for folder, table in zip(pictures, tables, strict=True) for _ in range(len(table))
+    ]
+    return FaceSet(
+        roots, LabelTable.joined(tables), device=device, alignment=alignment_beside(labels[0])
+    )
 
-    table = read_labels(labels, data.au_names).where(is_trained_on)
-    return FaceSet(pictures, table, device=device, alignment=alignment_beside(labels))
+
+def matches(identity: str, patterns: Sequence[str]) -> bool:
+    """Whether a person is meant by one of the glob patterns."""
+    return any(fnmatch(identity, pattern) for pattern in patterns)
 
 
 def train(
@@ -148,7 +172,8 @@ def train(
     if first:
         out.mkdir(parents=True, exist_ok=True)
         (out / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", "utf-8")
-    expressions = faces.table.prototypes(recipe.data.expressions or None)
+    sure = faces.table.where(lambda who: not matches(who, recipe.data.prototypes_without))
+    expressions = sure.prototypes(recipe.data.expressions or None)
     state.alignment = faces.alignment or (checkpoint.alignment if checkpoint else None)
     steps_left = stop_after
     with RunRecord(out, tensorboard=tensorboard) if first else nullcontext() as record:

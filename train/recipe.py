@@ -42,6 +42,7 @@ class DataRecipe:
 
     holdout: tuple[str, ...] = ()  # glob patterns of identities that are never trained on
     expressions: tuple[str, ...] = ()  # those with a prototype; empty: every named one
+    prototypes_without: tuple[str, ...] = ()  # identities whose labels are too weak for them
     action_units: str = "openface"  # its 17; `table`: those that the table has; or names: AU06 AU12
     source: str = ""  # for the checkpoint's record
     licence: str = ""

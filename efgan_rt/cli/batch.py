@@ -130,9 +130,9 @@ def batch(
     report: Annotated[
         Path | None,
         typer.Option(
-            metavar="RUN.json",
+            metavar="FILE",
             rich_help_panel=RUN_PANEL,
-            help="Also write what became of each picture, one row each.",
+            help="Also write what became of each picture: page.html to look at, run.json to read.",
         ),
     ] = None,
     json_: Annotated[

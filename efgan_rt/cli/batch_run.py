@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.cascade_properties import read_properties
+from efgan_rt.cli import batch_report
+from efgan_rt.cli.batch_report import Report
 from efgan_rt.cli.console import (
     end_at_once,
     picture_progress,
@@ -36,7 +38,6 @@ from efgan_rt.pipeline.watchdog import HangError
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.contact_sheet import SheetRow, check_contact_sheet, write_contact_sheet
 from efgan_rt.reporting.latency import LatencyRecorder, latency_table
-from efgan_rt.reporting.run_report import RunReport, check_report
 from efgan_rt.reporting.summary import summary_document, summary_lines
 from engines.base import EngineError
 from engines.manifest import read_manifest
@@ -72,6 +73,11 @@ class BatchRequest:
         """One a target, between the output folder and the mirrored tree."""
         return self.expressions if len(self.expressions) > 1 else ("",)
 
+    @property
+    def edits(self) -> tuple[str, ...]:
+        """One a target, as people are shown it."""
+        return self.expressions or ("edited",)
+
 
 def run(request: BatchRequest) -> int:
     """Does what was asked; the exit status.
@@ -83,7 +89,7 @@ def run(request: BatchRequest) -> int:
     engine_set = find_set(request.engines)
     manifest = read_manifest(engine_set.directory)
     properties = read_properties(engine_set.directory, manifest)
-    choice = choose_backend(request.backend, manifest, request.precision)
+    choice = choose_backend(request.backend, manifest, request.precision, engine_set.directory)
     targets = [
         target_for(
             properties.expressions,
@@ -103,10 +109,12 @@ def run(request: BatchRequest) -> int:
     plan = Plan(request.in_dir, request.out_dir, request.folders, request.extension)
     overwrite = request.options.overwrite
     if request.contact_sheet is not None:
-        _refuse_as_input(request.contact_sheet, request)
+        _refuse_as_input(request.contact_sheet, request, "sheet")
         check_contact_sheet(request.contact_sheet, overwrite=overwrite)
     if request.report is not None:
-        check_report(request.report, overwrite=overwrite)
+        if batch_report.is_page(request.report):
+            _refuse_as_input(request.report, request, "page")
+        batch_report.check(request.report, overwrite=overwrite)
     with ExitStack() as opened:
         journal = None
         if Journal.exists(request.out_dir):
@@ -125,6 +133,7 @@ def run(request: BatchRequest) -> int:
             precision=request.precision,
             batch=request.batch_size,
             threads=request.threads,
+            say=remark,
         )
         remark(f"backend: {cascade.choice.reason}")
         inspector = Inspector(journal or opened.enter_context(Journal(request.out_dir)), recipes)
@@ -135,7 +144,7 @@ def run(request: BatchRequest) -> int:
             "batch": cascade.batch,
         }
         recorder = LatencyRecorder()
-        report = _open_report(request)
+        report = _open_report(request, cascade, used, recorder)
         try:
             outcome = _edit(request, plan, count, cascade, targets, inspector, recorder, report)
         except (EfganError, EngineError) as error:
@@ -149,22 +158,22 @@ def run(request: BatchRequest) -> int:
         if report:
             report.finish(document)
         if request.contact_sheet is not None:
-            _write_sheet(request.contact_sheet, plan, request.expressions or ("edited",))
+            _write_sheet(request.contact_sheet, plan, request.edits)
         status = INTERRUPTED if outcome.interrupted else SOME_FAILED if outcome.failed else 0
         if outcome.abandoned:
             end_at_once(status)
     return status
 
 
-def _refuse_as_input(sheet: Path, request: BatchRequest) -> None:
-    """Among the inputs a sheet would replace one, or be edited by the next run.
+def _refuse_as_input(path: Path, request: BatchRequest, what: str) -> None:
+    """Among the inputs a sheet would replace one; it, or a page's pictures, would be edited next.
 
     Raises:
-        EfganError: the sheet's name lies there.
+        EfganError: the name lies there.
     """
-    place, source, output = (p.resolve() for p in (sheet, request.in_dir, request.out_dir))
+    place, source, output = (p.resolve() for p in (path, request.in_dir, request.out_dir))
     if place.is_relative_to(source) and not place.is_relative_to(output):
-        raise EfganError(f"{sheet}: lies among the inputs; choose another place for the sheet")
+        raise EfganError(f"{path}: lies among the inputs; choose another place for the {what}")
 
 
 def _list_work(plan: Plan, inspector: Inspector, count: PlanCount) -> None:
@@ -182,7 +191,12 @@ def _list_work(plan: Plan, inspector: Inspector, count: PlanCount) -> None:
     )
 
 
-def _open_report(request: BatchRequest) -> RunReport | None:
+def _open_report(
+    request: BatchRequest,
+    cascade: CascadeEngines,
+    used: Mapping[str, Any],
+    recorder: LatencyRecorder,
+) -> Report | None:
     if request.report is None:
         return None
     about = {
@@ -192,7 +206,15 @@ def _open_report(request: BatchRequest) -> RunReport | None:
         "intensity": request.intensity,
         "au": request.au,
     }
-    return RunReport(request.report, about)
+    return batch_report.open_report(
+        request.report,
+        about,
+        source=request.in_dir,
+        targets=request.expressions or (str(request.au),),
+        cascade=cascade,
+        used=used,
+        recorder=recorder,
+    )
 
 
 def _edit(
@@ -203,7 +225,7 @@ def _edit(
     targets: Sequence[Target],
     inspector: Inspector,
     recorder: LatencyRecorder,
-    report: RunReport | None,
+    report: Report | None,
 ) -> Outcome:
     """Runs the pipeline under a progress bar; failures are named as they happen."""
     assert inspector.journal is not None
@@ -220,13 +242,14 @@ def _edit(
 
         return run_batch(
             plan.jobs(),
-            [cascade.lane()],
+            [cascade.lane() for _ in range(cascade.lanes)],
             targets,
             batch=cascade.batch,
             journal=inspector.journal,
             recipes=inspector.recipes,
             crop_px=cascade.crop_px,
             options=request.options,
+            views=batch_report.is_page(request.report),
             recorder=recorder,
             on_failure=name,
             on_picture=note,

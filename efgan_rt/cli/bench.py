@@ -102,7 +102,7 @@ def bench(
         remark(f"measuring {cascade.choice.reason}")
         with generated_pictures() if pictures is None else nullcontext(pictures) as folder:
             alone, pipeline = measure(
-                cascade.lane(),
+                [cascade.lane() for _ in range(cascade.lanes)],
                 _any_target(cascade),
                 folder,
                 batch=cascade.batch,

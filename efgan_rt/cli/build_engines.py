@@ -1,4 +1,4 @@
-"""`efgan-rt build-engines`: a checkpoint becomes an engine directory."""
+"""`efgan-rt build-engines`: a checkpoint becomes an engine directory, or one gets new plans."""
 
 import re
 from enum import StrEnum
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from engines.manifest import Manifest
+    from export.plans import PlanOptions
+
+PLANS_PANEL = "TensorRT plans"
+DEFAULT_BATCH = (1, 8, 32)
 
 
 class Precision(StrEnum):
@@ -20,13 +24,46 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
+class Target(StrEnum):
+    """What is made of the networks."""
+
+    AUTO = "auto"
+    ONNX = "onnx"
+    TENSORRT = "tensorrt"
+
+
+class Hardware(StrEnum):
+    """Which GPUs may open a plan beside the one it was made on."""
+
+    NONE = "none"
+    AMPERE_PLUS = "ampere-plus"
+    SAME_COMPUTE_CAPABILITY = "same-compute-capability"
+
+
 def build_engines(
-    checkpoint: Annotated[
-        Path, typer.Argument(metavar="CKPT", help="A checkpoint, .pt or .safetensors.")
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CKPT|DIR",
+            help="A checkpoint, .pt or .safetensors; or an engine directory, whose TensorRT plans "
+            "are then made again from its ONNX files.",
+        ),
     ],
+    backend: Annotated[
+        Target,
+        typer.Option(
+            help="`onnx`: ONNX files, for every backend. `tensorrt`: TensorRT plans beside them. "
+            "`auto`: plans too where TensorRT and a CUDA GPU are.",
+        ),
+    ] = Target.AUTO,
     precision: Annotated[
-        Precision, typer.Option(help="Arithmetic of the graphs; instance norms stay in fp32.")
-    ] = Precision.FP32,
+        Precision | None,
+        typer.Option(
+            help="Arithmetic of the graphs; instance norms stay in fp32 "
+            "(default: fp16 with TensorRT plans, else fp32).",
+            show_default=False,
+        ),
+    ] = None,
     weights: Annotated[
         Precision | None,
         typer.Option(
@@ -34,31 +71,130 @@ def build_engines(
         ),
     ] = None,
     batch: Annotated[
-        str,
-        typer.Option(metavar="MIN:OPT:MAX", help="Smallest, most usual and largest batch."),
-    ] = "1:8:32",
+        str | None,
+        typer.Option(
+            metavar="MIN:OPT:MAX",
+            help="Smallest, most usual and largest batch "
+            "(default: 1:8:32; for an engine directory, its own).",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Where to put them (default: among your own, to become the current ones).",
+            help="Where to put them (default: among your own, to become the current ones; "
+            "for an engine directory, in its place).",
             show_default=False,
         ),
     ] = None,
+    hardware_compatible: Annotated[
+        Hardware,
+        typer.Option(
+            rich_help_panel=PLANS_PANEL, help="Which other GPUs may open the plans; slower."
+        ),
+    ] = Hardware.NONE,
+    version_compatible: Annotated[
+        bool,
+        typer.Option(
+            "--version-compatible",
+            rich_help_panel=PLANS_PANEL,
+            help="Let later versions of TensorRT open the plans; may be slower.",
+        ),
+    ] = False,
 ) -> None:
     """Compiles a checkpoint, network by network, into an engine directory.
 
     Each network is compared with PyTorch on faces; the differences are printed at the end and
-    recorded in the manifest. Needs the extra `train`.
+    recorded in the manifest. Needs the extra `train`; TensorRT plans need the extra `tensorrt`,
+    and for an engine directory that alone.
 
     **Examples**
 
     - `efgan-rt build-engines runs/happy/latest.pt`
     - `efgan-rt build-engines weights.safetensors --precision fp16 --batch 1:16:64 --out happy-fp16`
+    - `efgan-rt build-engines weights.safetensors --backend tensorrt`
+    - `efgan-rt build-engines happy-fp16 --backend tensorrt --batch 1:32:32`
     """
-    sizes = _batch_range(batch)
+    sizes = _batch_range(batch) if batch is not None else None
+    again = source.is_dir()
+    if again:
+        _refuse_for_a_directory(backend, precision, weights)
 
-    from efgan_rt.cli.console import print_table, print_text, remark
+    from export.plans import PlanOptions
+
+    options = PlanOptions(hardware_compatible.value.replace("-", "_"), version_compatible)
+    try:
+        if again:
+            manifest, directory = _plans_again(source, out or source, sizes, options)
+        else:
+            wants_plans = backend is Target.TENSORRT or (backend is Target.AUTO and _plans_suit())
+            chosen = precision or (Precision.FP16 if wants_plans else Precision.FP32)
+            plans = options if wants_plans else None
+            manifest, directory = _from_checkpoint(
+                source, out, chosen, weights, sizes or DEFAULT_BATCH, plans
+            )
+    except KeyboardInterrupt:
+        from efgan_rt.cli.console import remark
+
+        remark("interrupted: nothing was written")
+        raise typer.Exit(130) from None
+    _print_result(manifest, directory, current=out is None and not again)
+
+
+def _refuse_for_a_directory(
+    backend: Target, precision: Precision | None, weights: Precision | None
+) -> None:
+    """An engine directory keeps its ONNX files, so nothing that changes them can be asked for."""
+    for option, given in (("--precision", precision), ("--weights", weights)):
+        if given is not None:
+            raise typer.BadParameter(
+                "an engine directory keeps the arithmetic it was exported with; "
+                "give the checkpoint to change it",
+                param_hint=option,
+            )
+    if backend is Target.ONNX:
+        raise typer.BadParameter(
+            "an engine directory has its ONNX files; only TensorRT plans are made from it",
+            param_hint="--backend",
+        )
+
+
+def _plans_suit() -> bool:
+    """True where TensorRT and a GPU are; says what is missing where only one of the two is."""
+    from efgan_rt.cli.console import remark
+    from engines.nvidia_driver import present_gpu
+    from engines.runtimes import tensorrt_is_installed
+
+    installed, gpu = tensorrt_is_installed(), present_gpu()
+    if installed and not gpu:
+        remark("no TensorRT plans: TensorRT is installed, but there is no CUDA GPU here")
+    if gpu and not installed:
+        remark(f'no TensorRT plans for {gpu.name}: pip install "efgan-rt[tensorrt]" makes them')
+    return installed and gpu is not None
+
+
+def _plans_again(
+    source: Path, out: Path, sizes: tuple[int, int, int] | None, options: "PlanOptions"
+) -> "tuple[Manifest, Path]":
+    from efgan_rt.cli.console import compile_progress, remark
+    from export.plans import remake_plans
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with compile_progress() as watch:
+        manifest = remake_plans(source, out, options, batch=sizes, progress=remark, watch=watch)
+    return manifest, out
+
+
+def _from_checkpoint(
+    checkpoint: Path,
+    out: Path | None,
+    precision: Precision,
+    weights: Precision | None,
+    sizes: tuple[int, int, int],
+    plans: "PlanOptions | None",
+) -> "tuple[Manifest, Path]":
+    from efgan_rt.cli.console import compile_progress, remark
     from efgan_rt.engine_sets import make_current, own_set
     from efgan_rt.extras import needs_extra
 
@@ -67,18 +203,20 @@ def build_engines(
 
     directory = out or own_set(f"{checkpoint.stem}-{precision}")
     directory.parent.mkdir(parents=True, exist_ok=True)
-    manifest = build(
-        checkpoint,
-        directory,
-        precision=precision,
-        batch=sizes,
-        weights=weights,
-        progress=remark,
-    )
+    with compile_progress() as watch:
+        manifest = build(
+            checkpoint,
+            directory,
+            precision=precision,
+            batch=sizes,
+            weights=weights,
+            progress=remark,
+            plans=plans,
+            watch=watch,
+        )
     if out is None:
         make_current(directory)
-    print_table(_parity_table(manifest))
-    print_text(f"{directory}{' (now the current engines)' if out is None else ''}")
+    return manifest, directory
 
 
 def _batch_range(text: str) -> tuple[int, int, int]:
@@ -91,6 +229,19 @@ def _batch_range(text: str) -> tuple[int, int, int]:
             param_hint="--batch",
         )
     return sizes[0], sizes[1], sizes[2]
+
+
+def _print_result(manifest: "Manifest", directory: Path, *, current: bool) -> None:
+    from efgan_rt.cli.console import print_table, print_text
+
+    print_table(_parity_table(manifest))
+    if manifest.plans is not None:
+        print_table(_plans_table(manifest))
+        if manifest.precision == "fp32":
+            print_text(
+                "these plans compute in FP32; for half: --precision fp16 with the checkpoint"
+            )
+    print_text(f"{directory}{' (now the current engines)' if current else ''}")
 
 
 def _parity_table(manifest: "Manifest") -> "Table":
@@ -108,4 +259,29 @@ def _parity_table(manifest: "Manifest") -> "Table":
         for figure, value in network.parity.items():
             table.add_row(head[0], figure, f"{value:.3g}", head[1])
             head = "", ""
+    return table
+
+
+def _plans_table(manifest: "Manifest") -> "Table":
+    """A row for each network: what it took to compile, and what came of it."""
+    from rich.table import Table
+
+    plans = manifest.plans
+    assert plans is not None
+    place = plans.gpu or "ahead of time, without a GPU"
+    table = Table(title=f"{plans.library} {plans.version}: {place}", title_justify="left")
+    for heading in ("network", "batch", "seconds", "plan MB", "layers", "in half"):
+        table.add_column(heading, justify="left" if heading == "network" else "right")
+    for name, network in manifest.networks.items():
+        assert network.plan is not None
+        facts = plans.settings["networks"][name]
+        half = facts["convolutions"] if manifest.precision == "fp16" else 0
+        table.add_row(
+            name,
+            ":".join(map(str, network.batch)),
+            f"{facts['seconds']:.1f}",
+            f"{network.plan.bytes / 1e6:.2f}",
+            str(facts["layers"]),
+            f"{half} convolutions",
+        )
     return table

@@ -7,11 +7,13 @@ as an escape.
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
     from rich.table import Table
 
 
@@ -95,3 +97,37 @@ def picture_progress() -> "Progress":
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
+
+
+@contextmanager
+def compile_progress() -> "Iterator[Callable[[str, float, str], None]]":
+    """A bar on stderr for each network that is compiled; nothing where stderr is a file.
+
+    Yields:
+        What to call with the network, how much of it is done (0 to 1) and the phase.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    bars: dict[str, TaskID] = {}
+    progress = Progress(
+        TextColumn("compiling {task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[phase]}", style="dim"),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+
+    def show(network: str, done: float, phase: str) -> None:
+        if network not in bars:
+            for earlier in bars.values():
+                progress.update(earlier, visible=False)
+            bars[network] = progress.add_task(network, total=1.0, phase="")
+        progress.update(bars[network], completed=done, phase=phase)
+
+    with progress:
+        yield show

@@ -11,11 +11,15 @@ def train(
         str, typer.Argument(metavar="RECIPE", help="A recipe's name, or a TOML file.")
     ],
     pictures: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The folder that holds the pictures.", show_default=False),
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="The folder that holds the pictures; may be repeated, with a table for each.",
+            show_default=False,
+        ),
     ] = None,
     labels: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             metavar="FILE.csv", help="Their action units, one row a picture.", show_default=False
         ),
@@ -101,7 +105,7 @@ def train(
     if dry_run:
         print_json(understood.to_dict())
         return
-    if pictures is None or labels is None or out is None:
+    if not pictures or not labels or out is None:
         raise typer.BadParameter(
             "say what to train on and where the run goes", param_hint="--pictures --labels --out"
         )

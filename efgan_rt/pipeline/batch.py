@@ -56,6 +56,7 @@ def run_batch(
     recipes: Sequence[bytes],
     crop_px: int = CROP_PX,
     options: BatchOptions | None = None,
+    views: bool = False,
     recorder: LatencyRecorder | None = None,
     on_failure: Callable[[Failure], None] = _ignore,
     on_picture: Callable[[PictureResult], None] = _ignore,
@@ -72,6 +73,7 @@ def run_batch(
         recipes: for each target, what its outputs depend on (`fingerprint.recipe_hash`).
         crop_px: the side of the networks' crops.
         options: how files are treated.
+        views: whether each picture's result has its view, for a page; it costs time.
         recorder: takes each batch's time by stage.
         on_failure: told of each failure, from a worker's thread, one at a time.
         on_picture: told of each picture that is dealt with, likewise.
@@ -115,6 +117,7 @@ def run_batch(
         Watchdog(options.timeout_s),
         options,
         crop_px,
+        views,
     )
     crew = Crew(abort)
 

@@ -21,6 +21,11 @@ class EditedBatch(Protocol):
         ...
 
     @property
+    def attention(self) -> Picture:
+        """Where the last stage edited, uint8 (B, crop, crop), 255 for most."""
+        ...
+
+    @property
     def seconds(self) -> Mapping[str, float]:
         """The time each network took."""
         ...
@@ -44,5 +49,13 @@ class BatchEditor(Protocol):
             scale: float32 (B, K), see `efgan_rt.expressions.Target`.
             offset: float32 (B, K).
             source_au: float32 (B, K), where it is known already from an earlier run.
+        """
+        ...
+
+    def estimate(self, pixels: Picture) -> FloatArray:
+        """The action units of a batch, float32 (B, K); the editor's own array, like a run's.
+
+        Args:
+            pixels: uint8 (B, crop, crop, 3).
         """
         ...

@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from efgan_rt.pipeline.views import PictureView
 
 # Failures are told one by one as they happen; a run keeps this many for its summary.
 KEPT_FAILURES: Final = 100
@@ -27,10 +30,17 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """A picture, or one output of it, that could not be made."""
+    """A picture, or one output of it, that could not be made.
+
+    Attributes:
+        source: the picture.
+        reason: why.
+        output: the one that is missing; None where that is all of them.
+    """
 
     source: Path
     reason: str
+    output: Path | None = None
 
     @property
     def kind(self) -> str:
@@ -52,12 +62,14 @@ class PictureResult:
         status: of the picture as a whole.
         outputs: the files that are now there and right, whether made now or before.
         failures: why others are not.
+        view: what a page shows of it; None if nobody asked, or nothing could be read.
     """
 
     source: Path
     status: Status
     outputs: tuple[Path, ...]
     failures: tuple[Failure, ...] = ()
+    view: "PictureView | None" = None
 
 
 @dataclass(frozen=True)

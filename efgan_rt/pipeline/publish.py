@@ -147,7 +147,7 @@ class Publisher:
                         raise
                     output.part.unlink(missing_ok=True)
                     self._journal.withdraw(output.record)
-                    failures.append(Failure(picture.source, str(error)))
+                    failures.append(Failure(picture.source, str(error), output.path))
             picture.finish(failures)
 
     def _place(self, output: Staged) -> None:

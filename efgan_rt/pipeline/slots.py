@@ -21,6 +21,7 @@ from efgan_rt.originals import Original
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.resume import Need, Work
+from efgan_rt.pipeline.views import Readings
 from efgan_rt.reporting.latency import LatencyRecorder
 
 DECODE: Final = "decode"
@@ -28,6 +29,9 @@ WAIT_SLOT: Final = "wait for a slot"
 WAIT_LANE: Final = "wait for the networks"
 WAIT_ENCODER: Final = "wait for an encoder"
 ENCODE: Final = "encode"
+# Of these two there is nothing in a run without a page.
+MEASURE: Final = "measure the edits"
+VIEW: Final = "pictures for the page"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Slot:
         pixels: uint8 (B, crop, crop, 3), the crops; zeros below the last item.
         edited: uint8 (T, B, crop, crop, 3), the edited crops of each of T targets.
         items: the pictures, one a row, at most B.
+        readings: by target, what the networks said; empty where no page is asked for.
         seconds: by stage, the time this batch took.
     """
 
@@ -54,6 +59,7 @@ class Slot:
         self.pixels = np.zeros((batch, crop_px, crop_px, 3), np.uint8)
         self.edited = np.zeros((targets, batch, crop_px, crop_px, 3), np.uint8)
         self.items: list[Item] = []
+        self.readings: dict[int, Readings] = {}
         self.seconds: dict[str, float] = {}
         self.waiting_since = 0.0
         self._unfinished = 0
@@ -85,8 +91,9 @@ class Slot:
         return any(item.work.needs[target] is not Need.DONE for item in self.items)
 
     def clear(self) -> None:
-        """Lets go of the pictures and the times."""
+        """Lets go of the pictures, the readings and the times."""
         self.items.clear()
+        self.readings.clear()
         self.seconds.clear()
 
 

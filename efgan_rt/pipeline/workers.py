@@ -32,7 +32,17 @@ from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.outcome import Failure, PictureResult, Status, Tally, status_of
 from efgan_rt.pipeline.publish import Publisher, Staged, StagedPicture, is_disk_error
 from efgan_rt.pipeline.resume import Inspector, Need, confirmed_digest
-from efgan_rt.pipeline.slots import ENCODE, WAIT_ENCODER, WAIT_LANE, Item, Slot, SlotRing
+from efgan_rt.pipeline.slots import (
+    ENCODE,
+    MEASURE,
+    VIEW,
+    WAIT_ENCODER,
+    WAIT_LANE,
+    Item,
+    Slot,
+    SlotRing,
+)
+from efgan_rt.pipeline.views import PictureView, RowViewer, read_batch, view_of_done
 from efgan_rt.pipeline.watchdog import DEFAULT_TIMEOUT_S, GivenUpError, Watchdog
 
 
@@ -77,7 +87,10 @@ class JobSource:
 
 @dataclass(frozen=True)
 class Workshop:
-    """What the threads of a run share; each of them is safe for any thread."""
+    """What the threads of a run share; each of them is safe for any thread.
+
+    `views` says whether every picture that is dealt with comes with its `PictureView`.
+    """
 
     source: JobSource
     ring: SlotRing
@@ -88,6 +101,7 @@ class Workshop:
     watchdog: Watchdog
     options: BatchOptions
     crop_px: int
+    views: bool = False
 
 
 def decode_pictures(shop: Workshop, replace: Callable[[], None]) -> None:
@@ -107,10 +121,14 @@ def _decode(shop: Workshop, job: PictureJob, replace: Callable[[], None]) -> Non
         replace()
 
     started = perf_counter()
+    view: PictureView | None = None
     try:
         with shop.watchdog.over(f"{job.source}: decoding", give_up):
             work = shop.inspector.inspect(job)
-            if not work.is_done:
+            if work.is_done:
+                if shop.views:
+                    view = view_of_done(job, shop.crop_px, shop.options.max_pixels)
+            else:
                 data = read_bytes(job.source)
                 original = decode_original(data, job.source, max_pixels=shop.options.max_pixels)
                 crop = to_crop(original.pixels, shop.crop_px)
@@ -121,7 +139,7 @@ def _decode(shop: Workshop, job: PictureJob, replace: Callable[[], None]) -> Non
         shop.tally.fail(job.source, _reason(job.source, error))
         return
     if work.is_done:
-        done = PictureResult(job.source, Status.ALREADY, job.outputs)
+        done = PictureResult(job.source, Status.ALREADY, job.outputs, view=view)
         shop.tally.finish_picture(done, written=0)
     else:
         shop.ring.place(Item(job, original, work, digest), crop, perf_counter() - started)
@@ -146,6 +164,11 @@ def edit_batches(shop: Workshop, editor: BatchEditor, targets: Sequence[Target])
                 source_au = result.source_au.copy()
             for network, seconds in result.seconds.items():
                 slot.add_seconds(network, seconds)
+            if shop.views:
+                started = perf_counter()
+                with shop.watchdog.over(f"the networks: a batch with {slot.items[0].job.source}"):
+                    slot.readings[number] = read_batch(editor, target, edited, result, source_au)
+                slot.add_seconds(MEASURE, perf_counter() - started)
         slot.hand_over()
         for row in range(len(slot.items)):
             shop.rows.put((slot, row))
@@ -167,7 +190,9 @@ def encode_pictures(shop: Workshop, replace: Callable[[], None]) -> None:
 
 def _encode(shop: Workshop, slot: Slot, row: int, replace: Callable[[], None]) -> None:
     item = slot.items[row]
+    crop = slot.pixels[row]
     slot.note_wait(WAIT_ENCODER)
+    viewer = RowViewer(item.job, item.work.needs, crop, slot.readings, row) if shop.views else None
 
     def free_row() -> None:
         if slot.finish_row():
@@ -179,19 +204,24 @@ def _encode(shop: Workshop, slot: Slot, row: int, replace: Callable[[], None]) -
         replace()
 
     def finish(not_renamed: list[Failure]) -> None:
-        _finish_picture(shop.tally, item, [*failures, *not_renamed])
+        _finish_picture(shop.tally, item, [*failures, *not_renamed], view)
         free_row()  # not before, so that the ring bounds what is not yet published, too
 
     started = perf_counter()
     with shop.watchdog.over(f"{item.job.source}: encoding", give_up):
-        staged, failures = _stage_row(shop, item, slot.pixels[row], slot.edited[:, row])
-    slot.add_seconds(ENCODE, perf_counter() - started)
+        staged, failures = _stage_row(shop, item, crop, slot.edited[:, row], viewer)
+        view = viewer.view() if viewer else None
+    seconds = perf_counter() - started
+    if viewer:
+        slot.add_seconds(VIEW, viewer.seconds)
+        seconds -= viewer.seconds
+    slot.add_seconds(ENCODE, seconds)
     with shop.watchdog.over(f"{item.job.source}: recording and renaming its outputs"):
         shop.publisher.publish(StagedPicture(item.job.source, staged, finish))
 
 
 def _stage_row(
-    shop: Workshop, item: Item, crop: Picture, edits: Picture
+    shop: Workshop, item: Item, crop: Picture, edits: Picture, viewer: RowViewer | None
 ) -> tuple[tuple[Staged, ...], list[Failure]]:
     staged = []
     failures = []
@@ -202,6 +232,8 @@ def _stage_row(
             pixels = from_crop(item.original.pixels, crop, edits[number])
             edited = item.original.with_pixels(pixels)
             data = encode_original(path.suffix, edited, quality=shop.options.quality)
+            if viewer:
+                viewer.add(number, edited.pixels)
             staged.append(
                 shop.publisher.stage(
                     path,
@@ -215,11 +247,13 @@ def _stage_row(
         except Exception as error:
             if isinstance(error, EfganError) and is_disk_error(error):
                 raise
-            failures.append(Failure(item.job.source, _reason(path, error)))
+            failures.append(Failure(item.job.source, _reason(path, error), path))
     return tuple(staged), failures
 
 
-def _finish_picture(tally: Tally, item: Item, failures: list[Failure]) -> None:
+def _finish_picture(
+    tally: Tally, item: Item, failures: list[Failure], view: PictureView | None
+) -> None:
     """Counts a picture whose outputs have been published."""
     needs = item.work.needs
     again = any(need in (Need.AGAIN, Need.REPLACE) for need in needs)
@@ -227,7 +261,7 @@ def _finish_picture(tally: Tally, item: Item, failures: list[Failure]) -> None:
     outputs = () if failures else item.job.outputs
     status = status_of(failures, again=again)
     written = sum(need is not Need.DONE for need in needs) - len(failures)
-    result = PictureResult(item.job.source, status, outputs, tuple(failures))
+    result = PictureResult(item.job.source, status, outputs, tuple(failures), view)
     tally.finish_picture(result, written=written)
 
 

@@ -1,14 +1,18 @@
 """How fast the engines are on this machine, and how much of that a batch run gets.
 
 Three things are measured, one after the other, in one process: the engines alone (pictures already
-in memory, one lane), a run from directory to directory through the whole pipeline, and the engines
-alone again, so that a machine that grows slower in between shows on both sides of the ratio. What
-limits a run is the engines where the ratio is near 1; below that it is decoding and encoding, which
-share the processor with them.
+in memory), a run from directory to directory through the whole pipeline, and the engines alone
+again, so that a machine that grows slower in between shows on both sides of the ratio. What limits
+a run is the engines where the ratio is near 1; below that it is decoding and encoding, which share
+the processor with them.
+
+Latency is that of one lane with the device to itself; pictures a second are those of all lanes
+together, for on a GPU one lane uploads and downloads while another computes.
 """
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice
@@ -70,7 +74,7 @@ class BenchResult:
 
 
 def measure(
-    editor: BatchEditor,
+    editors: Sequence[BatchEditor],
     target: Target,
     pictures: Path,
     *,
@@ -82,10 +86,10 @@ def measure(
     """Measures the engines alone and the whole pipeline, each for about `seconds`.
 
     Args:
-        editor: one lane of the engines.
+        editors: the lanes of the engines, at least one.
         target: what to make of every picture.
         pictures: a folder with at least one picture; they are used over and over.
-        batch: the editor's fixed batch.
+        batch: the editors' fixed batch.
         crop_px: side of the crops.
         seconds: time for each of the two.
         options: of the pipeline.
@@ -99,12 +103,15 @@ def measure(
     crops = [to_crop(read_picture(file), crop_px) for file in islice(cycle(files), batch)]
     pixels = np.stack(crops)
     recorder = LatencyRecorder()
-    for _ in range(WARM_UP_RUNS):
-        _run_once(editor, pixels, target)
-    before = _measure_engines(editor, pixels, target, seconds / 2, recorder)
-    count = max(4 * batch, round(seconds / before) * batch)
-    pipeline = _measure_pipeline(editor, target, files, count, batch, crop_px, options)
-    after = _measure_engines(editor, pixels, target, seconds / 2, recorder)
+    for editor in editors:
+        for _ in range(WARM_UP_RUNS):
+            _run_once(editor, pixels, target)
+    before = _measure_engines(editors, pixels, target, seconds / 2, recorder)
+    count = max(4 * batch * len(editors), round(seconds / before) * batch)
+    pipeline = measure_pipeline(
+        editors, target, files, count, batch=batch, crop_px=crop_px, options=options
+    )
+    after = _measure_engines(editors, pixels, target, seconds / 2, recorder)
     seconds_per_batch = (before + after) / 2
     return EnginesResult(recorder.summary(), batch / seconds_per_batch), pipeline
 
@@ -115,13 +122,32 @@ def _run_once(editor: BatchEditor, pixels: Picture, target: Target) -> dict[str,
 
 
 def _measure_engines(
+    editors: Sequence[BatchEditor],
+    pixels: Picture,
+    target: Target,
+    seconds: float,
+    recorder: LatencyRecorder,
+) -> float:
+    """Seconds that a batch takes of all lanes' time together; records what one lane alone shows."""
+    per_batch = _measure_lane(editors[0], pixels, target, seconds, recorder)
+    if len(editors) == 1:
+        return per_batch
+
+    def run(editor: BatchEditor) -> float:
+        return _measure_lane(editor, pixels, target, seconds, LatencyRecorder())
+
+    with ThreadPoolExecutor(len(editors)) as pool:
+        return 1 / sum(1 / each for each in pool.map(run, editors))
+
+
+def _measure_lane(
     editor: BatchEditor,
     pixels: Picture,
     target: Target,
     seconds: float,
     recorder: LatencyRecorder,
 ) -> float:
-    """Runs batches back to back; gives the mean seconds of one."""
+    """Runs batches back to back on one lane; gives the mean seconds of one."""
     started = now = perf_counter()
     runs = 0
     while now - started < seconds or not runs:
@@ -135,16 +161,21 @@ def _measure_engines(
     return (now - started) / runs
 
 
-def _measure_pipeline(
-    editor: BatchEditor,
+def measure_pipeline(
+    editors: Sequence[BatchEditor],
     target: Target,
     files: Sequence[Path],
     count: int,
+    *,
     batch: int,
-    crop_px: int,
-    options: BatchOptions | None,
+    crop_px: int = CROP_PX,
+    options: BatchOptions | None = None,
 ) -> PipelineResult:
-    """Edits `count` links to the files, in folders of at most 1,000, into a temporary folder."""
+    """Edits `count` links to the files, in folders of at most 1,000, into a temporary folder.
+
+    Raises:
+        EfganError: a picture cannot be edited.
+    """
     recorder = LatencyRecorder()
     with tempfile.TemporaryDirectory(prefix="efgan-bench-") as folder:
         source, output = Path(folder, "in"), Path(folder, "out")
@@ -155,7 +186,7 @@ def _measure_pipeline(
         with Journal(output) as journal:
             outcome = run_batch(
                 Plan(source, output, ("",)).jobs(),
-                [editor],
+                editors,
                 [target],
                 batch=batch,
                 journal=journal,

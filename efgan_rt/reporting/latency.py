@@ -1,13 +1,14 @@
 """How long each stage took, in bounded memory however long the run.
 
 Count and mean are exact. Percentiles are nearest-rank over a uniform sample of at most 4,096
-measurements a stage (reservoir sampling, Vitter's algorithm R), hence exact up to that many.
+measurements a stage (reservoir sampling, Vitter's algorithm R), hence exact up to that many. How
+the times went over the run is kept as at most 120 means, each of as many batches as it takes.
 """
 
 import math
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SAMPLE_SIZE: Final = 4096
+MOST_MEANS: Final = 120
 WAIT_PREFIX: Final = "wait "
 
 
@@ -28,6 +30,19 @@ class StageLatency:
     p50_ms: float
     p90_ms: float
     p99_ms: float
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Each stage's course over the run.
+
+    Attributes:
+        batches: that every mean stands for; the last one may stand for fewer.
+        means_ms: by stage, from the first batch to the last.
+    """
+
+    batches: int
+    means_ms: Mapping[str, Sequence[float]]
 
 
 class LatencyRecorder:
@@ -50,6 +65,13 @@ class LatencyRecorder:
         with self._lock:
             return [reservoir.summary(stage) for stage, reservoir in self._stages.items()]
 
+    def timeline(self) -> Timeline:
+        """The stages' times in the order they came in."""
+        with self._lock:
+            batches = max((each.course.batches for each in self._stages.values()), default=1)
+            means = {stage: each.course.means_ms() for stage, each in self._stages.items()}
+        return Timeline(batches, means)
+
 
 class _Reservoir:
     """A uniform sample of a stream of numbers."""
@@ -60,8 +82,10 @@ class _Reservoir:
         self._n = 0
         self._total = 0.0
         self._random = random.Random(0)
+        self.course = _Course()
 
     def add(self, value: float) -> None:
+        self.course.add(value)
         self._n += 1
         self._total += value
         if len(self._sample) < self._size:
@@ -75,6 +99,30 @@ class _Reservoir:
         ordered = sorted(self._sample)
         p50, p90, p99 = (1000 * nearest_rank(ordered, percent) for percent in (50, 90, 99))
         return StageLatency(stage, self._n, 1000 * self._total / self._n, p50, p90, p99)
+
+
+class _Course:
+    """A stream of numbers as a few means in a row: when they are too many, two become one."""
+
+    def __init__(self) -> None:
+        self.batches = 1
+        self._sums: list[float] = []
+        self._n = 0
+
+    def add(self, value: float) -> None:
+        if self._n == MOST_MEANS * self.batches:
+            self._sums = [sum(self._sums[at : at + 2]) for at in range(0, MOST_MEANS, 2)]
+            self.batches *= 2
+        if self._n % self.batches == 0:
+            self._sums.append(0.0)
+        self._sums[-1] += value
+        self._n += 1
+
+    def means_ms(self) -> list[float]:
+        counts = [self.batches] * len(self._sums)
+        if counts:
+            counts[-1] = self._n - self.batches * (len(counts) - 1)
+        return [1000 * total / n for total, n in zip(self._sums, counts, strict=True)]
 
 
 def nearest_rank(ordered: Sequence[float], percent: float) -> float:

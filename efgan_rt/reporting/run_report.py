@@ -29,10 +29,8 @@ def check_report(path: Path, *, overwrite: bool) -> None:
     """Refuses, before any work, a report that would replace what is no report.
 
     Raises:
-        EfganError: the name does not end in .json, or another file has it.
+        EfganError: another file has its name.
     """
-    if path.suffix.lower() != ".json":
-        raise EfganError(f"{path}: the report's name must end in .json")
     mark = START.encode()
     refuse_foreign(path, "report of a run", mark, within=len(mark), overwrite=overwrite)
 

@@ -66,3 +66,24 @@ def test_the_table_gives_waits_no_share_of_the_work() -> None:
     assert "%" not in wait
     assert "900.00" in wait
     assert "75%" in stage
+
+
+def test_the_timeline_keeps_every_batch_while_they_are_few() -> None:
+    recorder = LatencyRecorder()
+    for number in range(120):
+        recorder.add("encode", number / 1000)
+    timeline = recorder.timeline()
+    assert timeline.batches == 1
+    assert timeline.means_ms["encode"] == pytest.approx(range(120))
+
+
+def test_a_long_timeline_has_means_of_batches_in_a_row() -> None:
+    recorder = LatencyRecorder()
+    for number in range(601):
+        recorder.add("encode", number / 1000)
+    timeline = recorder.timeline()
+    assert timeline.batches == 8
+    means = timeline.means_ms["encode"]
+    assert len(means) == 76
+    assert means[0] == pytest.approx(3.5)
+    assert means[-1] == pytest.approx(600)  # of a single batch

@@ -1,5 +1,6 @@
 """The label table: columns by name, and a clear sentence for what is wrong."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
-from train.data.labels import read_labels
+from train.data.labels import LabelTable, read_labels
+from train.models.config import REGION_SIZES
 
 POINTS = ["eyes_x", "eyes_y", "nose_x", "nose_y", "mouth_x", "mouth_y"]
 COLUMNS = ["file", "identity", "expression", *(f"{n}_r" for n in AU_NAMES), *POINTS]
@@ -92,3 +94,34 @@ def test_the_rendered_sets_own_table_is_read(synth_dir: Path) -> None:
     assert len(prototypes) == 8
     assert prototypes["happy"][AU_NAMES.index("AU12")] > 4
     assert prototypes["neutral"].max() < 0.1
+
+
+def test_tables_are_joined_row_by_row() -> None:
+    first, second = toy_table("a.png", "b.png"), toy_table("c.png")
+    joined = LabelTable.joined([first, second])
+    assert joined.files == ("a.png", "b.png", "c.png")
+    assert len(joined.identities) == len(joined.expressions) == len(joined.au) == 3
+    for name, points in joined.points.items():
+        np.testing.assert_array_equal(points[2], second.points[name][0])
+
+
+def test_a_file_in_two_tables_is_refused() -> None:
+    with pytest.raises(EfganError, match=r"b\.png is in two of the label tables, expected another"):
+        LabelTable.joined([toy_table("a.png", "b.png"), toy_table("b.png")])
+
+
+def test_tables_of_other_units_are_not_joined() -> None:
+    other = replace(toy_table("b.png"), au_names=("AU12",), au=np.zeros((1, 1), np.float32))
+    with pytest.raises(EfganError, match="a label table has AU12, another one AU01 .*; expected"):
+        LabelTable.joined([toy_table("a.png"), other])
+
+
+def toy_table(*files: str) -> LabelTable:
+    count = len(files)
+    return LabelTable(
+        files,
+        ("someone",) * count,
+        ("happy",) * count,
+        np.ones((count, len(AU_NAMES)), np.float32),
+        {name: np.full((count, 2), len(files[0]), np.float32) for name in REGION_SIZES},
+    )

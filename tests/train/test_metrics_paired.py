@@ -9,7 +9,14 @@ from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from tests.toy_people import SMILE_AU12, read_people, write_people
 from train.data.faces import FaceSet
-from train.metrics.paired import Bytes, EditPlan, EditQuality, measure_edits, plan_edits
+from train.metrics.paired import (
+    LARGE_GAPS,
+    Bytes,
+    EditPlan,
+    EditQuality,
+    measure_edits,
+    plan_edits,
+)
 
 
 class Oracle:
@@ -68,6 +75,20 @@ def test_unchanged_edits_go_from_each_start_to_itself(faces: FaceSet) -> None:
     plan = plan_edits(faces.table, unchanged=True)
     assert plan.sources == plan.targets
     assert len(plan) == 4
+
+
+def test_pairs_name_the_very_edits(faces: FaceSet) -> None:
+    plan = plan_edits(faces.table, pairs=LARGE_GAPS)
+    what = faces.table.expressions
+    found = [(what[s], what[t]) for s, t in zip(plan.sources, plan.targets, strict=True)]
+    assert found == [("angry", "happy"), ("sad", "surprised")] * 2
+
+
+def test_pairs_need_no_other_expression(tmp_path: Path) -> None:
+    faces = read_people(write_people(tmp_path, ["id200"], without_expression="fearful"))
+    assert len(plan_edits(faces.table, pairs=LARGE_GAPS)) == 2
+    with pytest.raises(EfganError, match=r"^id200 has no picture that is fearful$"):
+        plan_edits(faces.table, pairs=[("neutral", "fearful")])
 
 
 def test_a_person_without_an_expression_is_named(tmp_path: Path) -> None:

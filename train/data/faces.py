@@ -59,17 +59,17 @@ class FaceSet:
 
     def __init__(
         self,
-        root: Path,
+        root: Path | Sequence[Path],
         table: LabelTable,
         *,
         crop_px: int = 128,
         device: str = "cpu",
         alignment: dict[str, Any] | None = None,
     ) -> None:
-        """Reads every picture of the table from `root`.
+        """Reads every picture of the table.
 
         Args:
-            root: the folder of the pictures.
+            root: the folder of the pictures, or one for each row of a table joined from several.
             table: their labels.
             crop_px: side that the pictures are brought to.
             device: that holds them.
@@ -80,11 +80,13 @@ class FaceSet:
         """
         if len(table) == 0:
             raise EfganError(f"{root}: no pictures are left for this set")
+        roots = [root] * len(table) if isinstance(root, Path) else root
         self.table = table
         self.alignment = alignment
         self.device = torch.device(device)
         with ThreadPoolExecutor(4) as pool:
-            crops = list(pool.map(lambda name: _read_crop(root / name, crop_px), table.files))
+            paths = [folder / name for folder, name in zip(roots, table.files, strict=True)]
+            crops = list(pool.map(lambda path: _read_crop(path, crop_px), paths))
         self.pixels = torch.from_numpy(np.stack([crop for crop, _ in crops])).to(self.device)
         self.au = torch.from_numpy(table.au).to(self.device)
         self._scales = np.array([scale for _, scale in crops], dtype=np.float32)

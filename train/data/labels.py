@@ -6,6 +6,7 @@ does not matter and a space after the comma, as OpenFace writes it, is ignored.
 """
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -48,6 +49,38 @@ class LabelTable:
             self.au[rows],
             {name: points[rows] for name, points in self.points.items()},
             self.au_names,
+        )
+
+    @staticmethod
+    def joined(tables: "Sequence[LabelTable]") -> "LabelTable":
+        """The rows of several tables, one after the other.
+
+        Raises:
+            EfganError: two of them call the same file, or label other action units.
+        """
+        first = tables[0]
+        files = [file for table in tables for file in table.files]
+        twice = [file for file, count in Counter(files).items() if count > 1]
+        if twice:
+            raise EfganError(
+                f"{twice[0]} is in two of the label tables, expected another name for each picture"
+            )
+        for table in tables:
+            if table.au_names != first.au_names:
+                raise EfganError(
+                    f"a label table has {' '.join(table.au_names)}, another one "
+                    f"{' '.join(first.au_names)}; expected the same action units in all"
+                )
+        return LabelTable(
+            tuple(files),
+            tuple(name for table in tables for name in table.identities),
+            tuple(name for table in tables for name in table.expressions),
+            np.concatenate([table.au for table in tables]),
+            {
+                name: np.concatenate([table.points[name] for table in tables])
+                for name in first.points
+            },
+            first.au_names,
         )
 
     def prototypes(self, names: Sequence[str] | None = None) -> dict[str, FloatArray]:

@@ -7,7 +7,7 @@ slightly soft edit as an expression. Nothing is chosen by looking at the test pe
 epochs is fixed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -54,6 +54,20 @@ def train_classifier(
     """
     rows = [i for i, name in enumerate(faces.table.expressions) if name in EXPRESSIONS]
     names = [faces.table.expressions[i] for i in rows]
+    return classifier_of(faces.pixels[rows].numpy(), names, recipe, say)
+
+
+def classifier_of(
+    pixels: Bytes, names: Sequence[str], recipe: JudgeRecipe, say: Progress = lambda _: None
+) -> ExpressionClassifier:
+    """Trains on any pictures.
+
+    Args:
+        pixels: uint8 RGB (n, 128, 128, 3).
+        names: the expression of each, one of the eight.
+        recipe: epochs, rate, seed.
+        say: told a line after each epoch.
+    """
     targets = torch.tensor([EXPRESSIONS.index(name) for name in names])
     # The mirror image of a one-sided smile is not what the set calls contemptuous.
     may_flip = np.array([name != "contemptuous" for name in names])
@@ -64,7 +78,7 @@ def train_classifier(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = ExpressionClassifier(len(EXPRESSIONS))
-        _fit(network, faces.pixels[rows].numpy(), targets, may_flip, loss, recipe, say)
+        fit(network, pixels, targets, may_flip, loss, recipe, say)
     return network
 
 
@@ -91,11 +105,11 @@ def train_reader(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = IntensityReader(targets.shape[1])
-        _fit(network, faces.pixels.numpy(), targets, may_flip, loss, recipe, say)
+        fit(network, faces.pixels.numpy(), targets, may_flip, loss, recipe, say)
     return network
 
 
-def _fit(
+def fit(
     network: nn.Module,
     pixels: Bytes,
     targets: Tensor,

@@ -47,12 +47,12 @@ class Judges:
 
     def name(self, pixels: Bytes) -> list[str]:
         """The expression of each crop, pixels uint8 RGB (n, 128, 128, 3)."""
-        best = _run(self.classifier, pixels).argmax(axis=1)
+        best = run_judge(self.classifier, pixels).argmax(axis=1)
         return [self.expressions[i] for i in best]
 
     def au(self, pixels: Bytes) -> FloatArray:
         """Intensities float32 (n, K), 0 to 5, of crops uint8 RGB (n, 128, 128, 3)."""
-        intensities = _run(self.reader, pixels) * np.float32(MAX_INTENSITY)
+        intensities = run_judge(self.reader, pixels) * np.float32(MAX_INTENSITY)
         clipped: FloatArray = np.clip(intensities, 0, MAX_INTENSITY).astype(np.float32)
         return clipped
 
@@ -88,7 +88,7 @@ def load_or_train_judges(
         (reader, reader_recipe, cache_dir / "au.pt", AU_NAMES),
     ):
         origin = {"labels": label_hash, "recipe": asdict(recipe), "outputs": list(outputs)}
-        if _load(network, path, origin):
+        if load_kept(network, path, origin):
             continue
         say(f"{path}: no judge made from these labels by this recipe, training one")
         faces = faces or FaceSet(data_dir / "images", table.where(is_training))
@@ -97,7 +97,7 @@ def load_or_train_judges(
         else:
             trained = train_reader(faces, recipe, say)
         network.load_state_dict(trained.state_dict())
-        _save(network, path, origin)
+        keep(network, path, origin)
     return Judges(classifier.eval(), reader.eval())
 
 
@@ -141,7 +141,8 @@ def _by_unit(names: Sequence[str], errors: Sequence[npt.NDArray[np.floating]]) -
 
 
 @torch.inference_mode()
-def _run(network: nn.Module, pixels: Bytes) -> FloatArray:
+def run_judge(network: nn.Module, pixels: Bytes) -> FloatArray:
+    """A judge's outputs (n, ...) for crops uint8 RGB (n, 128, 128, 3)."""
     parts = [
         network(to_unit_range(torch.from_numpy(np.ascontiguousarray(pixels[i : i + BATCH]))))
         for i in range(0, len(pixels), BATCH)
@@ -150,8 +151,14 @@ def _run(network: nn.Module, pixels: Bytes) -> FloatArray:
     return result
 
 
-def _load(network: nn.Module, path: Path, origin: dict[str, Any]) -> bool:
-    """Fills `network` from a kept file; False where there is none of this origin."""
+def load_kept(network: nn.Module, path: Path, origin: dict[str, Any]) -> bool:
+    """Fills `network` from a kept file; False where there is none of this origin.
+
+    Args:
+        network: of the shape that was kept.
+        path: the file.
+        origin: what the judge depends on: hash of the labels, recipe, outputs.
+    """
     if not path.is_file():
         return False
     try:
@@ -164,7 +171,8 @@ def _load(network: nn.Module, path: Path, origin: dict[str, Any]) -> bool:
     return True
 
 
-def _save(network: nn.Module, path: Path, origin: dict[str, Any]) -> None:
+def keep(network: nn.Module, path: Path, origin: dict[str, Any]) -> None:
+    """Writes a trained judge with its origin, for `load_kept`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     torch.save({"format": FORMAT, "origin": origin, "weights": network.state_dict()}, temporary)

@@ -29,6 +29,7 @@ ReadAU = Callable[[Bytes], FloatArray]
 
 STARTS: Final = ("neutral", "angry")  # one without and one with an expression to take away
 NOISE_PX: Final = 7  # see train/metrics/background.py
+LARGE_GAPS: Final = (("angry", "happy"), ("sad", "surprised"))  # hardly a unit in common
 SMILE: Final = ("neutral", "happy", "AU12")  # from, to, and the unit that makes it
 
 
@@ -54,7 +55,11 @@ class EditPlan:
 
 
 def plan_edits(
-    table: LabelTable, starts: Sequence[str] = STARTS, *, unchanged: bool = False
+    table: LabelTable,
+    starts: Sequence[str] = STARTS,
+    *,
+    unchanged: bool = False,
+    pairs: Sequence[tuple[str, str]] | None = None,
 ) -> EditPlan:
     """Every person's edits, from each start to each other expression.
 
@@ -62,24 +67,28 @@ def plan_edits(
         table: labels of the people to be edited.
         starts: expressions of the inputs.
         unchanged: plan instead the edits from each start to itself, which should change nothing.
+        pairs: plan these edits instead, each (from, to); `starts` and `unchanged` do not matter.
 
     Raises:
-        EfganError: a person lacks a picture of one of the eight expressions.
+        EfganError: a person lacks a picture of an expression that is edited or wanted.
     """
+    if pairs is None:
+        pairs = [(s, e) for s in starts for e in EXPRESSIONS if (s == e) == unchanged]
+        needed: Sequence[str] = EXPRESSIONS
+    else:
+        needed = list(dict.fromkeys(name for pair in pairs for name in pair))
     rows: dict[tuple[str, str], int] = {
         (who, what): i
         for i, (who, what) in enumerate(zip(table.identities, table.expressions, strict=True))
     }
     sources, targets = [], []
     for who in dict.fromkeys(table.identities):
-        missing = [e for e in EXPRESSIONS if (who, e) not in rows]
+        missing = [e for e in needed if (who, e) not in rows]
         if missing:
             raise EfganError(f"{who} has no picture that is {' or '.join(missing)}")
-        for start in starts:
-            for end in EXPRESSIONS:
-                if (start == end) == unchanged:
-                    sources.append(rows[who, start])
-                    targets.append(rows[who, end])
+        for start, end in pairs:
+            sources.append(rows[who, start])
+            targets.append(rows[who, end])
     return EditPlan(tuple(sources), tuple(targets))
 
 

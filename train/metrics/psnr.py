@@ -38,12 +38,18 @@ def psnr_db(pictures: Bytes, truths: Bytes) -> Decibels:
     return decibels
 
 
-def mean_psnr_db(pictures: Bytes, truths: Bytes) -> float:
-    """Mean of the pictures' PSNR in dB, finite even where a picture equals its truth.
+def finite_psnr_db(pictures: Bytes, truths: Bytes) -> Decibels:
+    """PSNR of each picture, finite even where one equals its truth, (n,) in dB.
 
     An equal picture counts as one that is a single level off in a single sample, the smallest
     error that bytes can hold (95.0 dB for 128 x 128 x 3): one of them lifts a mean, but does not
     swallow it.
     """
     ceiling = 10 * np.log10(PEAK**2 * np.prod(pictures.shape[1:]))
-    return float(np.minimum(psnr_db(pictures, truths), ceiling).mean())
+    decibels: Decibels = np.minimum(psnr_db(pictures, truths), ceiling)
+    return decibels
+
+
+def mean_psnr_db(pictures: Bytes, truths: Bytes) -> float:
+    """Mean of the pictures' `finite_psnr_db`."""
+    return float(finite_psnr_db(pictures, truths).mean())

@@ -27,10 +27,29 @@ def laplacian_variance(picture: Bytes, patch: Patch) -> float:
     return float(cv2.Laplacian(luma, cv2.CV_64F)[patch].var())
 
 
+def sharpness_ratios(edits: Bytes, truths: Bytes, patch: Patch) -> npt.NDArray[np.float64]:
+    """Each edit's sharpness in a patch by its truth's.
+
+    Args:
+        edits: uint8 RGB (n, H, W, 3).
+        truths: the same shape.
+        patch: rows and columns.
+
+    Returns:
+        (n,), 1 being as sharp as the truth; not a number where the truth has no edge in the patch.
+    """
+    ratios = np.full(len(edits), np.nan)
+    for i, (edit, truth) in enumerate(zip(edits, truths, strict=True)):
+        wanted = laplacian_variance(truth, patch)
+        if wanted > 0:
+            ratios[i] = laplacian_variance(edit, patch) / wanted
+    return ratios
+
+
 def relative_sharpness(
     edits: Bytes, truths: Bytes, patches: Mapping[str, Patch]
 ) -> dict[str, float]:
-    """Median over the pictures of edit's sharpness by truth's, for each patch.
+    """Median of the pictures' `sharpness_ratios`, for each patch.
 
     Args:
         edits: uint8 RGB (n, H, W, 3).
@@ -40,12 +59,9 @@ def relative_sharpness(
     Returns:
         By patch name; not a number where no truth has an edge in the patch.
     """
-    ratios = {}
+    medians = {}
     for name, patch in patches.items():
-        pairs = [
-            (laplacian_variance(edit, patch), laplacian_variance(truth, patch))
-            for edit, truth in zip(edits, truths, strict=True)
-        ]
-        found = [edit / truth for edit, truth in pairs if truth > 0]
-        ratios[name] = float(np.median(found)) if found else float("nan")
-    return ratios
+        ratios = sharpness_ratios(edits, truths, patch)
+        found = ratios[~np.isnan(ratios)]
+        medians[name] = float(np.median(found)) if len(found) else float("nan")
+    return medians

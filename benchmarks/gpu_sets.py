@@ -1,0 +1,127 @@
+"""The engine sets that a GPU is measured with, made beforehand on any machine.
+
+    python benchmarks/gpu_sets.py build/gpu-sets
+
+    shipped-fp32   the engines that come along: for parity, on faces
+    shipped-fp16   the same weights as half-precision graphs, through the build's own gates
+    paper-fp32     three stages of width 64, random weights: for speed
+    paper-fp16     the same in half precision
+
+A GPU's time is short and its machine may lack the exporter, so nothing is exported there. The
+random weights repeat one block of numbers, scaled for each layer, so that 170 MB a network
+compresses to what can be carried; a GPU does not care, as long as they are not zeros.
+"""
+
+import argparse
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from torch import nn
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
+
+from efgan_rt import __version__  # noqa: E402
+from efgan_rt.cascade_properties import read_properties  # noqa: E402
+from engines.manifest import Manifest, NetworkEntry  # noqa: E402
+from export.build import build_engines  # noqa: E402
+from export.networks import exported_networks  # noqa: E402
+from export.to_half import half_twin  # noqa: E402
+from export.to_onnx import to_file_bytes, to_onnx  # noqa: E402
+from train.models.checkpoint import (  # noqa: E402
+    InferenceNetworks,
+    empty_networks,
+    load_checkpoint,
+)
+from train.models.config import ModelConfig  # noqa: E402
+
+SHIPPED: Final = REPOSITORY / "efgan_rt" / "shipped"
+CHECKPOINT: Final = SHIPPED / "efgan.safetensors"
+BATCHES: Final = (1, 8, 32)
+BLOCK: Final = 4093  # numbers, a prime: no layer's rows are alike
+
+
+def paper_config() -> ModelConfig:
+    """Three stages of the paper's width, with the regions of the weights that come along."""
+    return ModelConfig(width=64, stages=3, regions=load_checkpoint(CHECKPOINT).config.regions)
+
+
+def patterned_networks(config: ModelConfig) -> InferenceNetworks:
+    """Networks of random weights that compress; the same on every machine.
+
+    Convolutions keep the spread of what passes through them, and the output layers are small, so
+    that no activation saturates.
+    """
+    networks = empty_networks(config)
+    block = np.random.default_rng(0).standard_normal(BLOCK).astype(np.float32)
+    for part in (networks.cascade, networks.au_reader):
+        part.eval()
+        for name, layer in part.named_modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+                weight = layer.weight.data
+                spread = (weight[0].numel() ** -0.5) * (0.2 if "head" in name else 1.0)
+                values = np.resize(block, weight.numel()).reshape(weight.shape)
+                layer.weight.data = torch.from_numpy(values * np.float32(spread))
+    return networks
+
+
+def write_set(networks: InferenceNetworks, folder: Path, precision: str) -> Manifest:
+    """Exports networks into an engine directory, without the gates of a build."""
+    if precision == "fp16":
+        exported = exported_networks(half_twin(networks), torch.float16)
+    else:
+        exported = exported_networks(networks)
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = {}
+    for name, network in exported.items():
+        content = to_file_bytes(to_onnx(network))
+        (folder / f"{name}.onnx").write_bytes(content)
+        entries[name] = NetworkEntry(
+            name=name,
+            file=f"{name}.onnx",
+            sha256=hashlib.sha256(content).hexdigest(),
+            bytes=len(content),
+            batch=BATCHES,
+            inputs=network.inputs,
+            outputs=network.outputs,
+            parity={},
+        )
+    config = networks.cascade.config
+    properties = {
+        "stages": config.stages,
+        "crop_px": config.crop_px,
+        "au_names": list(config.au_names),
+        "expressions": {"happy": [2.0] * config.au_count},
+    }
+    manifest = Manifest(__version__, "onnx", precision, precision, entries, properties)
+    manifest.write(folder)
+    read_properties(folder, manifest)
+    return manifest
+
+
+def main() -> None:
+    """Makes the four sets."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path, metavar="DIR")
+    out: Path = parser.parse_args().out
+    out.mkdir(parents=True, exist_ok=True)
+    fp32 = out / "shipped-fp32"
+    fp32.mkdir(exist_ok=True)
+    for file in (*SHIPPED.glob("*.onnx"), SHIPPED / "manifest.json"):
+        shutil.copyfile(file, fp32 / file.name)
+    build_engines(CHECKPOINT, out / "shipped-fp16", precision="fp16", batch=BATCHES, progress=print)
+    networks = patterned_networks(paper_config())
+    for precision in ("fp32", "fp16"):
+        write_set(networks, out / f"paper-{precision}", precision)
+        print(f"paper-{precision}: written")
+
+
+if __name__ == "__main__":
+    main()

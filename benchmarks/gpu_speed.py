@@ -1,0 +1,219 @@
+"""How fast every way of running the networks is on a GPU, in the same run on the same machine.
+
+A way is a backend and a precision, PyTorch on our lanes, or PyTorch's own loop as the opponent.
+Each is opened, warmed up by time and by count, and measured in rounds of three things: one lane
+back to back (each network's time by events), all lanes together, and directory to directory,
+from JPEG crops to JPEG crops through the whole pipeline. Medians of the rounds are kept.
+
+The share of time that the GPU computes is that of one lane: the networks' time by events over the
+clock's. With all lanes together it is what nvidia-smi samples, where there is one.
+"""
+
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks.gpu_parity import Engines, directory_engines
+from benchmarks.torch_engine import TorchEngine, TorchForm, TorchLoop, torch_networks
+from efgan_rt.cascade import CascadeEngines
+from efgan_rt.device_lane import DOWNLOAD, UPLOAD, DeviceLane
+from efgan_rt.expressions import Target
+from efgan_rt.pipeline.editor import BatchEditor
+from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.reporting.bench import WHOLE_BATCH, measure
+from engines.base import EngineError
+from engines.cuda_memory import Cuda
+from train.models.checkpoint import InferenceNetworks
+
+WARM_UP_S: Final = 2.0
+WARM_UP_RUNS: Final = 10
+WORKERS: Final = 8
+COPIES: Final = (UPLOAD, DOWNLOAD)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long, how often, and on what."""
+
+    device: str  # "cuda" or "cpu"
+    cuda: Cuda
+    fp32: Path
+    fp16: Path
+    pictures: Path
+    seconds: float = 4.0
+    rounds: int = 3
+    lanes: int = 2
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to run the networks; `open` gives its lanes, which the stack closes."""
+
+    name: str
+    backend: str
+    precision: str
+    open: Callable[[int, ExitStack], Sequence[BatchEditor]]
+
+
+def ways(
+    settings: Settings, networks: Callable[[], InferenceNetworks], *, compiled: bool = True
+) -> list[Way]:
+    """Every way, the quickest to open first.
+
+    Args:
+        settings: the device and the engine directories.
+        networks: PyTorch's, with the weights of the directories.
+        compiled: whether torch.compile takes part; it takes a minute for each batch size.
+    """
+    cuda, device = settings.cuda, settings.device
+    found = []
+    for backend in ("onnxruntime-cuda", "tensorrt", "tensorrt-rtx"):
+        for precision, directory in (("fp32", settings.fp32), ("fp16", settings.fp16)):
+            opened = partial(_on_lanes, settings, partial(directory_engines, directory, backend))
+            found.append(Way(f"{backend} {precision}", backend, precision, opened))
+    forms = [TorchForm(), TorchForm("fp16", channels_last=True)]
+    forms += [TorchForm("bf16", channels_last=True)]
+    if compiled:
+        forms += [TorchForm("fp16", compiled=True, channels_last=True)]
+    for form in forms:
+
+        def engines(batch: int, cuda: Cuda, form: TorchForm = form) -> Engines:
+            found = torch_networks(networks(), form, device)
+            return {n: TorchEngine(e, form, batch=batch, device=device) for n, e in found.items()}
+
+        def loop(batch: int, stack: ExitStack, form: TorchForm = form) -> Sequence[BatchEditor]:
+            found = torch_networks(networks(), form, device)
+            return [TorchLoop(found, _stages(found), batch, device)]
+
+        on_lanes = partial(_on_lanes, settings, engines)
+        found.append(Way(f"{form.name}, on our lanes", "torch", form.precision, on_lanes))
+        found.append(Way(f"{form.name}, plain loop", "torch loop", form.precision, loop))
+    if device == "cpu":
+
+        def on_processor(batch: int, stack: ExitStack) -> Sequence[BatchEditor]:
+            cascade = CascadeEngines.open(settings.fp32, backend="onnxruntime", batch=batch)
+            return [stack.enter_context(closing(cascade.lane()))]
+
+        found.append(Way("onnxruntime fp32", "onnxruntime", "fp32", on_processor))
+    assert cuda is settings.cuda
+    return found
+
+
+def _on_lanes(
+    settings: Settings, opener: Callable[[int, Cuda], Engines], batch: int, stack: ExitStack
+) -> Sequence[BatchEditor]:
+    engines = opener(batch, settings.cuda)
+    lanes = []
+    for _ in range(settings.lanes):
+        lane = DeviceLane(settings.cuda, engines, _stages(engines), batch)
+        stack.callback(lane.close)
+        lanes.append(lane)
+    return lanes
+
+
+def _stages(networks: Any) -> int:
+    return sum(name.startswith("stage_") for name in networks)
+
+
+def measured(way: Way, batch: int, settings: Settings) -> dict[str, Any]:
+    """One way's figures at one batch, or why there are none."""
+    with ExitStack() as stack:
+        started = time.perf_counter()
+        try:
+            editors = way.open(batch, stack)
+        except EngineError as error:
+            return {"way": way.name, "batch": batch, "left_out": str(error)}
+        opened_s = time.perf_counter() - started
+        units = 17
+        target = Target(np.zeros(units, np.float32), np.full(units, 2.0, np.float32))
+        for editor in editors:
+            _warm_up(editor, batch, units)
+        with _watched_gpu() as samples:
+            rounds = [
+                measure(
+                    editors,
+                    target,
+                    settings.pictures,
+                    batch=batch,
+                    seconds=settings.seconds,
+                    options=BatchOptions(WORKERS),
+                )
+                for _ in range(settings.rounds)
+            ]
+        return {
+            "way": way.name,
+            "backend": way.backend,
+            "precision": way.precision,
+            "batch": batch,
+            "lanes": len(editors),
+            "opened_s": round(opened_s, 2),
+            "rounds": len(rounds),
+            "one_lane_ms": _latency([alone.networks for alone, _ in rounds]),
+            "gpu_share_one_lane": _median(_share(alone.networks) for alone, _ in rounds),
+            "gpu_busy_nvidia_smi": round(statistics.mean(samples) / 100, 3) if samples else None,
+            "images_per_s": _median(alone.images_per_s for alone, _ in rounds),
+            "directory_images_per_s": _median(pipe.images_per_s for _, pipe in rounds),
+            "free_device_bytes": settings.cuda.free_bytes(),
+        }
+
+
+def _warm_up(editor: BatchEditor, batch: int, units: int) -> None:
+    """Runs until both a time and a count have been reached."""
+    pixels = np.random.default_rng(0).integers(0, 256, (batch, 128, 128, 3), dtype=np.uint8)
+    scale, offset = (np.full((batch, units), v, np.float32) for v in (0.0, 2.0))
+    started, runs = time.perf_counter(), 0
+    while runs < WARM_UP_RUNS or time.perf_counter() - started < WARM_UP_S:
+        seconds = editor.run(pixels, scale, offset).seconds
+        runs += 1
+        if sum(seconds.values()) > WARM_UP_S:  # a processor in a GPU's place
+            break
+
+
+def _latency(rounds: Sequence[Any]) -> dict[str, Any]:
+    """Medians over the rounds of each network's percentiles."""
+    found = {}
+    for each in rounds[0]:
+        same = [next(s for s in stages if s.stage == each.stage) for stages in rounds]
+        found[each.stage] = {
+            figure: _median(getattr(s, figure) for s in same)
+            for figure in ("p50_ms", "p90_ms", "p99_ms", "mean_ms")
+        } | {"n": sum(s.n for s in same)}
+    return found
+
+
+def _share(stages: Sequence[Any]) -> float:
+    """The networks' time over the clock's, of one lane."""
+    networks = sum(s.mean_ms for s in stages if s.stage not in (*COPIES, WHOLE_BATCH))
+    whole: float = next(s.mean_ms for s in stages if s.stage == WHOLE_BATCH)
+    return float(networks / whole)
+
+
+def _median(values: Iterator[float]) -> float:
+    return round(statistics.median(values), 4)
+
+
+@contextmanager
+def _watched_gpu() -> Iterator[list[float]]:
+    """Percent of time with a kernel running, five times a second, filled in at the end."""
+    samples: list[float] = []
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        yield samples
+        return
+    query = [tool, "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "200"]
+    process = subprocess.Popen(query, stdout=subprocess.PIPE, text=True)
+    try:
+        yield samples
+    finally:
+        process.terminate()
+        said, _ = process.communicate()
+        samples += [float(line) for line in said.split() if line.replace(".", "").isdigit()]

@@ -1,0 +1,130 @@
+"""Weights kept once, in the checkpoint beside the engines."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import pytest
+
+from efgan_rt.cascade import CascadeEngines
+from efgan_rt.errors import EfganError
+from engines.base import EngineError
+from engines.manifest import Manifest, read_manifest, read_model, read_verified
+from export.build import build_engines
+from export.calibration import bundled_faces
+from export.directory import check_replaceable
+from export.shared_weights import share_weights
+from tests.toy import toy_checkpoint
+from train.models.checkpoint import load_checkpoint, save_safetensors
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Engines with stored halves, and in `toy.safetensors` what they were made from."""
+    folder = tmp_path_factory.mktemp("shared")
+    checkpoint = folder / "toy.safetensors"
+    save_safetensors(load_checkpoint(toy_checkpoint(folder / "toy.pt")), checkpoint)
+    build_engines(checkpoint, folder / "whole", weights="fp16", faces=bundled_faces()[:2])
+    shutil.copytree(folder / "whole", folder / "shared")
+    share_weights(folder / "shared", checkpoint)
+    return folder
+
+
+@pytest.fixture
+def shared(built: Path, tmp_path: Path) -> Iterator[tuple[Path, Manifest]]:
+    """A copy to spoil."""
+    shutil.copytree(built / "shared", tmp_path / "shared")
+    yield tmp_path / "shared", read_manifest(tmp_path / "shared")
+
+
+def test_every_network_is_read_as_it_was_before(built: Path) -> None:
+    before, after = (read_manifest(built / name) for name in ("whole", "shared"))
+    for name in before.networks:
+        whole = onnx.load_from_string(read_model(built / "whole", before, name))
+        joined = onnx.load_from_string(read_model(built / "shared", after, name))
+        for found, expected in zip(joined.graph.initializer, whole.graph.initializer, strict=True):
+            np.testing.assert_array_equal(
+                onnx.numpy_helper.to_array(found), onnx.numpy_helper.to_array(expected)
+            )
+        assert list(joined.graph.node) == list(whole.graph.node)
+
+
+def test_the_directory_is_smaller_by_nearly_all_of_the_weights(built: Path) -> None:
+    def size(name: str) -> int:
+        return sum(path.stat().st_size for path in (built / name).glob("*.onnx"))
+
+    weights = (built / "toy.safetensors").stat().st_size
+    assert size("whole") - size("shared") > weights / 2
+
+
+def test_edits_are_the_same(built: Path) -> None:
+    faces = bundled_faces()[:2]
+
+    def edited(name: str) -> npt.NDArray[np.uint8]:
+        cascade = CascadeEngines.open(built / name, backend="onnxruntime", batch=2)
+        au = np.full(len(cascade.au_names), 2, np.float32)
+        return cascade.edit(faces, np.zeros_like(au), au).pixels
+
+    np.testing.assert_array_equal(edited("whole"), edited("shared"))
+
+
+def test_any_reader_of_onnx_opens_the_files_where_they_lie(built: Path) -> None:
+    for path in (built / "shared").glob("*.onnx"):
+        onnx.checker.check_model(path)
+        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def test_a_changed_weights_file_is_refused(shared: tuple[Path, Manifest]) -> None:
+    folder, manifest = shared
+    path = folder / "toy.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(EngineError, match=r"toy\.safetensors: sha256 .* found, .* expected; make"):
+        read_model(folder, manifest, "stage_1")
+
+
+def test_a_missing_weights_file_is_named(shared: tuple[Path, Manifest]) -> None:
+    folder, manifest = shared
+    (folder / "toy.safetensors").unlink()
+    with pytest.raises(EngineError, match=r"toy\.safetensors: the file is missing, though the man"):
+        read_model(folder, manifest, "stage_1")
+
+
+def test_a_network_that_points_elsewhere_is_refused(shared: tuple[Path, Manifest]) -> None:
+    folder, manifest = shared
+    whole = read_verified(folder, manifest.networks["stage_1"])
+    model = onnx.load_from_string(whole)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = "../elsewhere"
+    content = model.SerializeToString()
+    path = folder / "stage_1.onnx"
+    path.write_bytes(content)
+    entry = replace(
+        manifest.networks["stage_1"],
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+    )
+    changed = replace(manifest, networks={"stage_1": entry})
+    with pytest.raises(EngineError, match=r"lies in '\.\./elsewhere', which is not there\); make"):
+        read_model(folder, changed, "stage_1")
+
+
+def test_a_checkpoint_of_other_weights_is_refused(built: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    save_safetensors(load_checkpoint(toy_checkpoint(tmp_path / "other.pt", seed=7)), other)
+    shutil.copytree(built / "whole", tmp_path / "whole")
+    with pytest.raises(EfganError, match=r"shares no weight with the networks of .*--weights fp16"):
+        share_weights(tmp_path / "whole", other)
+
+
+def test_a_directory_with_shared_weights_may_be_replaced(shared: tuple[Path, Manifest]) -> None:
+    check_replaceable(shared[0])

@@ -1,0 +1,59 @@
+"""A GPU for the tests that need one; without it they skip and say what is missing."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.gpu_parity import Reference, reference_of
+from benchmarks.gpu_sets import CHECKPOINT, SHIPPED, write_set
+from engines.base import EngineError
+from engines.cuda_memory import PROVIDERS, Cuda, open_cuda
+from engines.onnxruntime_cuda_engine import check_cuda_provider
+from train.models.checkpoint import Checkpoint, load_checkpoint
+
+
+@pytest.fixture(scope="session", params=PROVIDERS)
+def cuda(request: pytest.FixtureRequest) -> Cuda:
+    """The device, through each provider in turn."""
+    try:
+        return open_cuda(request.param)
+    except EngineError as error:
+        pytest.skip(f"no GPU through {request.param}: {error}")
+
+
+@pytest.fixture(scope="session")
+def onnxruntime_cuda(cuda: Cuda) -> None:
+    """ONNX Runtime's CUDA provider works."""
+    try:
+        check_cuda_provider()
+    except EngineError as error:
+        pytest.skip(f"no ONNX Runtime on the GPU: {error}")
+
+
+@pytest.fixture(scope="session")
+def torch_cuda(cuda: Cuda) -> None:
+    """PyTorch was built for CUDA and finds the device."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip(f"no GPU in PyTorch {torch.__version__}")
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> Checkpoint:
+    """The weights that come along."""
+    return load_checkpoint(CHECKPOINT)
+
+
+@pytest.fixture(scope="session")
+def reference(checkpoint: Checkpoint) -> Reference:
+    """PyTorch's FP32 run of four faces."""
+    return reference_of(checkpoint, 4)
+
+
+@pytest.fixture(scope="session")
+def sets(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The engines that come along, and the same weights as half-precision graphs."""
+    folder = tmp_path_factory.mktemp("sets") / "fp16"
+    write_set(checkpoint.build(), folder, "fp16")
+    return {"fp32": SHIPPED, "fp16": folder}

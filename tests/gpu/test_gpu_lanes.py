@@ -1,0 +1,101 @@
+"""Lanes on a GPU: what several of them at once, and one after another, must not change."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.gpu_parity import Engines, Reference, directory_engines, torch_engines
+from benchmarks.gpu_plateau import plateau
+from benchmarks.torch_engine import TorchForm, full_fp32
+from efgan_rt.device_lane import DOWNLOAD, UPLOAD, DeviceLane
+from efgan_rt.edited import ByteArray
+from engines.cuda_memory import Cuda
+from train.models.checkpoint import Checkpoint
+
+pytestmark = pytest.mark.gpu
+BATCH = 4
+
+
+@pytest.fixture(params=["onnxruntime", "torch"])
+def engines(
+    request: pytest.FixtureRequest, cuda: Cuda, sets: dict[str, Path], checkpoint: Checkpoint
+) -> Iterator[Engines]:
+    """Every network, in ONNX Runtime and in PyTorch."""
+    request.getfixturevalue("onnxruntime_cuda" if request.param == "onnxruntime" else "torch_cuda")
+    with full_fp32():
+        if request.param == "onnxruntime":
+            yield directory_engines(sets["fp32"], "onnxruntime-cuda", BATCH, cuda)
+        else:
+            yield torch_engines(checkpoint, TorchForm(), "cuda", BATCH, cuda)
+
+
+@pytest.fixture
+def new_lane(cuda: Cuda, engines: Engines) -> Iterator[Callable[[], DeviceLane]]:
+    """`new_lane()`; all are closed at the end."""
+    with ExitStack() as stack:
+
+        def opened() -> DeviceLane:
+            lane = DeviceLane(cuda, engines, len(engines) - 2, BATCH)
+            stack.callback(lane.close)
+            return lane
+
+        yield opened
+
+
+def edit(lane: DeviceLane, pixels: ByteArray, happy: float) -> ByteArray:
+    """The faces with every unit at one value."""
+    units = 17
+    scale, offset = (np.full((BATCH, units), value, np.float32) for value in (0.0, happy))
+    return lane.run(pixels, scale, offset).pixels.copy()
+
+
+def test_lanes_side_by_side_give_what_each_gives_alone(
+    new_lane: Callable[[], DeviceLane], reference: Reference
+) -> None:
+    pixels, aims = reference.probe.pixels, [0.5, 1.5, 2.5]
+    lanes = [new_lane() for _ in aims]
+    alone = [edit(lane, pixels, aim) for lane, aim in zip(lanes, aims, strict=True)]
+    assert not np.array_equal(alone[0], alone[2])
+
+    def many(lane: DeviceLane, aim: float) -> list[ByteArray]:
+        return [edit(lane, pixels, aim) for _ in range(20)]
+
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        together = list(pool.map(many, lanes, aims))
+    for expected, found in zip(alone, together, strict=True):
+        assert all(np.array_equal(expected, each) for each in found)
+
+
+def test_a_picture_comes_out_the_same_whatever_its_neighbours(
+    new_lane: Callable[[], DeviceLane], reference: Reference
+) -> None:
+    lane, pixels = new_lane(), reference.probe.pixels
+    among_others = edit(lane, pixels, 2.0)[0]
+    among_itself = edit(lane, np.repeat(pixels[:1], BATCH, axis=0), 2.0)[0]
+    assert np.array_equal(among_others, among_itself)
+
+
+def test_every_network_has_a_time_and_all_together_fit_into_the_batch(
+    new_lane: Callable[[], DeviceLane], reference: Reference, engines: Engines
+) -> None:
+    lane, probe = new_lane(), reference.probe
+    for _ in range(3):
+        seconds = lane.run(probe.pixels, probe.target_scale, probe.target_offset).seconds
+    assert list(seconds) == [UPLOAD, *engines, DOWNLOAD]
+    assert all(0 < each < 1 for each in seconds.values())
+
+
+def test_memory_of_host_and_device_is_flat_over_many_batches(
+    cuda: Cuda, new_lane: Callable[[], DeviceLane], repository: Path
+) -> None:
+    sources = sorted((repository / "examples" / "faces").glob("*.jpg"))
+    found = plateau([new_lane(), new_lane()], cuda, sources, 800, BATCH)
+    print(found)
+    assert found["written"] == 800 and found["failed"] == 0
+    # The allocator's own pace on the host; on the device nothing may be taken once all has run.
+    assert found["resident_growth_mb"] < 32
+    assert found["device_growth_mb"] < 1
