@@ -77,7 +77,7 @@ def test_a_log_file_gets_a_line_now_and_then_and_at_a_phases_end(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 10.0, 40.0, 41.0])
-    monkeypatch.setattr(training_progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("efgan_rt.cli.training_progress.monotonic", lambda: next(clock))
     with training_progress.training_progress() as show:
         for step in (1, 2, 3, 4):
             show(
