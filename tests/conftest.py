@@ -31,6 +31,20 @@ def synth_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def yunet_file() -> Path:
+    """A YuNet detector's file, which lies beside the repository as the picture set does."""
+    folder = _shared() / "data" / "models"
+    found = sorted(folder.glob("face_detection_yunet_*.onnx"))
+    if not found:
+        pytest.skip(f"no face detector: {folder} has no YuNet file (EFGAN_SHARED moves it)")
+    return found[-1]
+
+
+def _shared() -> Path:
+    return Path(os.environ.get("EFGAN_SHARED", REPOSITORY.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
 def tensorrt_libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of libraries that let TensorRT's bindings compile here, without a GPU."""
     try:
@@ -55,17 +69,3 @@ def own_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "user-cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     return folder
-
-
-@pytest.fixture(scope="session")
-def yunet_file() -> Path:
-    """A YuNet detector's file, which lies beside the repository as the picture set does."""
-    folder = _shared() / "data" / "models"
-    found = sorted(folder.glob("face_detection_yunet_*.onnx"))
-    if not found:
-        pytest.skip(f"no face detector: {folder} has no YuNet file (EFGAN_SHARED moves it)")
-    return found[-1]
-
-
-def _shared() -> Path:
-    return Path(os.environ.get("EFGAN_SHARED", REPOSITORY.parent / "shared"))

@@ -31,7 +31,7 @@ from train.phases.base import Phase, learning_rate_at
 from train.phases.cascade import cascade_phase
 from train.phases.paired_adversarial import PairedAdversarialPhase
 from train.phases.warm_up import WarmUpPhase
-from train.predecessor import take_over
+from train.predecessor import take_over, take_over_au_head
 from train.recipe import DataRecipe, PhaseRecipe, Recipe
 from train.run_record import RunRecord, TimeLeft
 from train.state import TrainingState
@@ -114,6 +114,7 @@ def train(
     *,
     resume: bool = False,
     start_from: Path | None = None,
+    au_head_from: Path | None = None,
     device: str | torch.device = "cpu",
     intervals: Intervals | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -129,6 +130,7 @@ def train(
         out: the run directory.
         resume: go on from `latest.pt`; the result is that of an uninterrupted run.
         start_from: a checkpoint whose weights are the start; a resumed run has them already.
+        au_head_from: a checkpoint whose action-unit head the final critic starts from; likewise.
         device: `cpu` or `cuda`.
         intervals: how often to log, draw and save.
         on_progress: called after every step, in the first process.
@@ -161,6 +163,10 @@ def train(
         state.predecessor = checkpoint.training
         if on_remark:
             on_remark(f"{start_from}: {taken}")
+    if au_head_from and not resume:
+        taken = take_over_au_head(state, load_checkpoint(au_head_from))
+        if on_remark:
+            on_remark(f"{au_head_from}: {taken}")
     distributed.alike(state.networks())
     first = distributed.is_first()
     if first:

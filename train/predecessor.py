@@ -59,6 +59,29 @@ def take_over(state: TrainingState, checkpoint: Checkpoint) -> str:
     )
 
 
+def take_over_au_head(state: TrainingState, checkpoint: Checkpoint) -> str:
+    """Starts the final critic from a checkpoint's action-unit head, and takes nothing else of it.
+
+    Returns:
+        What was taken, as one sentence.
+
+    Raises:
+        EfganError: the head has other dimensions or reads other action units.
+    """
+    found, wanted = checkpoint.config, state.config
+    _check_same_units(found, wanted)
+    for name in ("critic_width", "face_bottlenecks", "crop_px"):
+        if getattr(found, name) != getattr(wanted, name):
+            raise EfganError(
+                f"the checkpoint's action-unit head has {name} = {getattr(found, name)}, "
+                f"the recipe {getattr(wanted, name)}; expected the same"
+            )
+    load_plain(state.critics.final, _part(checkpoint, "au_reader"))
+    if state.average:
+        state.average.au_reader.load_state_dict(state.critics.final.state_dict())
+    return "the final critic starts from its action-unit head, all else anew"
+
+
 @torch.no_grad()
 def load_plain(module: nn.Module, weights: dict[str, Tensor]) -> None:
     """Fills a module with weights whose spectral norms were folded, as checkpoints hold them."""
@@ -85,11 +108,7 @@ def _part(checkpoint: Checkpoint, name: str) -> dict[str, Tensor]:
 
 def _check_same_model(found: ModelConfig, wanted: ModelConfig) -> None:
     """Everything that shapes the inference networks, but for the stages and the patches' places."""
-    if found.au_names != wanted.au_names:
-        raise EfganError(
-            f"the checkpoint reads {' '.join(found.au_names)}, the labels have "
-            f"{' '.join(wanted.au_names)}; expected the same action units in the same order"
-        )
+    _check_same_units(found, wanted)
     if found.regions.keys() != wanted.regions.keys():
         raise EfganError(
             f"the checkpoint has the regions {' '.join(found.regions) or 'none'}, "
@@ -104,3 +123,11 @@ def _check_same_model(found: ModelConfig, wanted: ModelConfig) -> None:
                 f"the checkpoint has {name} = {shapes[name]}, the recipe {value}; "
                 f"set it in the recipe's [model], or start from another checkpoint"
             )
+
+
+def _check_same_units(found: ModelConfig, wanted: ModelConfig) -> None:
+    if found.au_names != wanted.au_names:
+        raise EfganError(
+            f"the checkpoint reads {' '.join(found.au_names)}, the labels have "
+            f"{' '.join(wanted.au_names)}; expected the same action units in the same order"
+        )

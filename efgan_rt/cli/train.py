@@ -47,6 +47,14 @@ def train(
             show_default=False,
         ),
     ] = None,
+    au_head: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CKPT",
+            help="Start the final critic from this checkpoint's action-unit head.",
+            show_default=False,
+        ),
+    ] = None,
     change: Annotated[
         list[str] | None,
         typer.Option(
@@ -111,6 +119,7 @@ def train(
                 out,
                 resume=resume,
                 start_from=start_from,
+                au_head_from=au_head,
                 device=place,
                 on_progress=show,
                 on_remark=remark if distributed.is_first() else None,

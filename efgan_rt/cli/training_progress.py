@@ -1,8 +1,8 @@
 """How a training shows itself on stderr: bars on a terminal, a line now and then in a file."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, Final
 
 LINE_EVERY_S: Final = 30.0  # where stderr is no terminal: a training of hours leaves a short log
@@ -59,7 +59,7 @@ def _lines() -> Callable[[Any], None]:
 
     def show(progress: Any) -> None:
         nonlocal shown_at
-        now = time.monotonic()
+        now = monotonic()
         if now - shown_at < LINE_EVERY_S and progress.step < progress.steps:
             return
         shown_at = now

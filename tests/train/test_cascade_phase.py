@@ -17,7 +17,7 @@ from train.models.checkpoint import Checkpoint, load_checkpoint
 from train.phases.cascade import ask_all_stages
 from train.phases.edits import natural_au, run_stages
 from train.phases.objective import paired_terms
-from train.predecessor import take_over
+from train.predecessor import take_over, take_over_au_head
 from train.recipe import LossRecipe, PhaseRecipe, Recipe, recipe_from_dict
 from train.state import TrainingState
 
@@ -231,6 +231,22 @@ def test_what_does_not_fit_is_named(phase_one: Path, toy_faces: FaceSet, tmp_pat
             tmp_path / "three",
             start_from=tmp_path / "two" / "latest.pt",
         )
+
+
+def test_an_action_unit_head_alone_can_be_shared(phase_one: Path, toy_faces: FaceSet) -> None:
+    checkpoint = load_checkpoint(phase_one / "weights.safetensors")
+    plain = {**MODEL, "regions": []}
+    state = TrainingState.start(recipe_of(SINGLE, model=plain), toy_faces, torch.device("cpu"))
+    take_over_au_head(state, checkpoint)
+    image = to_unit_range(toy_faces.pixels[:4])
+    wanted = checkpoint.build().au_reader.au(image)
+    torch.testing.assert_close(state.critics.final.eval().au(image), wanted, atol=2e-2, rtol=0)
+    assert state.average is not None
+    torch.testing.assert_close(state.average.au_reader.au(image), wanted, atol=2e-2, rtol=0)
+    wide = {**plain, "critic_width": 16}
+    other = TrainingState.start(recipe_of(SINGLE, model=wide), toy_faces, torch.device("cpu"))
+    with pytest.raises(EfganError, match="head has critic_width = 8, the recipe 16"):
+        take_over_au_head(other, checkpoint)
 
 
 def test_other_action_units_are_named(phase_one: Path, toy_faces: FaceSet) -> None:

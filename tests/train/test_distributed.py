@@ -58,8 +58,8 @@ def test_two_processes_arrive_at_the_weights_of_one(runs: dict[str, Path]) -> No
     two = load_checkpoint(runs["two"] / "whole" / "latest.pt").weights
     differences = torch.cat([(one[k] - two[k]).abs().flatten() for k in one])
     print(f"weights: max difference {differences.max():.1e}, mean {differences.mean():.1e}")
-    # Three steps of 1e-4 each; the largest difference that a flipped sign could make is 6e-4.
-    assert differences.mean() < 5e-6
+    # Three steps of Adam move a weight by up to 3e-4: a thirtieth of that, on average.
+    assert differences.mean() < 1e-5
 
 
 @pytest.mark.parametrize("processes", ["one", "two"])
