@@ -75,7 +75,7 @@ def stage_rows(editor: CheckpointEditor, faces: FaceSet) -> Rows:
         target = target_au(editor, [end] * len(plan))
         stages = editor.stages(given, target)
         for i in range(len(plan)):
-            rows.append((f"to {end}"[:9], [given[i], *(made[i] for made in stages), truths[i]]))
+            rows.append((end, [given[i], *(made[i] for made in stages), truths[i]]))
     return rows
 
 

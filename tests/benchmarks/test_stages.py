@@ -44,7 +44,7 @@ def test_a_grid_row_is_the_neutral_picture_and_its_eight_edits(folder: Path) -> 
 def test_a_strip_row_ends_with_the_edit_and_the_truth(folder: Path) -> None:
     faces, editor = read_people(folder / "data"), CheckpointEditor(folder / "two.pt")
     rows = stage_rows(editor, faces)
-    assert [name for name, _ in rows] == ["to happy"] * 3 + ["to surpri"] * 3
+    assert [name for name, _ in rows] == ["happy"] * 3 + ["surprised"] * 3
     table = faces.table
     row_of = {k: i for i, k in enumerate(zip(table.identities, table.expressions, strict=True))}
     given, truth = (faces.pixels[row_of["id200", e]].numpy() for e in ("angry", "happy"))
@@ -52,9 +52,9 @@ def test_a_strip_row_ends_with_the_edit_and_the_truth(folder: Path) -> None:
     assert len(first) == 4
     np.testing.assert_array_equal(first[0], given)
     np.testing.assert_array_equal(first[3], truth)
-    edit = editor.edit(given[None], editor.expressions["happy"][None])[0]
-    np.testing.assert_array_equal(first[2], edit)
-    assert not np.array_equal(first[1], edit)
+    edit = editor.edit(given[None], editor.expressions["happy"][None])[0].astype(int)
+    # A batch of one may round another way than a batch of three; the stages lie further apart.
+    assert np.abs(first[2] - edit).max() <= 1 < np.abs(first[1] - edit).max()
 
 
 def test_both_sheets_are_written(folder: Path, tmp_path: Path) -> None:
