@@ -27,7 +27,10 @@ def data_of(page: Path, name: str) -> Any:
 
 def about_page(source: Path, targets: Sequence[str] = ("happy",)) -> PageAbout:
     """What a page of a run on `source` has to know."""
-    run = [("Asked for", {"command": "efgan-rt batch <in> out"}), ("Machine", {"cores": 2})]
+    run: list[tuple[str, dict[str, Any]]] = [
+        ("Asked for", {"command": "efgan-rt batch <in> out"}),
+        ("Machine", {"cores": 2}),
+    ]
     return PageAbout(source, targets, UNITS, 16, run)
 
 

@@ -3,12 +3,15 @@
 import os
 import re
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from efgan_rt.errors import EfganError
 
 if TYPE_CHECKING:
     from efgan_rt.pipeline.views import PictureView
@@ -181,3 +184,16 @@ def status_of(failures: Sequence[Failure], *, again: bool) -> Status:
     if failures:
         return Status.FAILED
     return Status.AGAIN if again else Status.DONE
+
+
+def reason_of(path: Path, error: Exception) -> str:
+    """Why a picture failed; what is no `EfganError` is a bug or a lack of memory, and says where.
+
+    Neither takes the run with it: the other pictures may well be without that fault.
+    """
+    if isinstance(error, EfganError):
+        return str(error)
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).name}, line {last.lineno}"
+    said = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return f"{path}: unexpected {said} ({where}); this is a bug in efgan-rt, please report it"

@@ -5,10 +5,8 @@ on; a disk that is full or read-only, and an engine that fails, stop it.
 """
 
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -29,7 +27,14 @@ from efgan_rt.images import (
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.pipeline.files import PictureJob
-from efgan_rt.pipeline.outcome import Failure, PictureResult, Status, Tally, status_of
+from efgan_rt.pipeline.outcome import (
+    Failure,
+    PictureResult,
+    Status,
+    Tally,
+    reason_of,
+    status_of,
+)
 from efgan_rt.pipeline.publish import Publisher, Staged, StagedPicture, is_disk_error
 from efgan_rt.pipeline.resume import Inspector, Need, confirmed_digest
 from efgan_rt.pipeline.slots import (
@@ -136,7 +141,7 @@ def _decode(shop: Workshop, job: PictureJob, replace: Callable[[], None]) -> Non
     except GivenUpError:
         raise
     except Exception as error:
-        shop.tally.fail(job.source, _reason(job.source, error))
+        shop.tally.fail(job.source, reason_of(job.source, error))
         return
     if work.is_done:
         done = PictureResult(job.source, Status.ALREADY, job.outputs, view=view)
@@ -247,7 +252,7 @@ def _stage_row(
         except Exception as error:
             if isinstance(error, EfganError) and is_disk_error(error):
                 raise
-            failures.append(Failure(item.job.source, _reason(path, error), path))
+            failures.append(Failure(item.job.source, reason_of(path, error), path))
     return tuple(staged), failures
 
 
@@ -263,16 +268,3 @@ def _finish_picture(
     written = sum(need is not Need.DONE for need in needs) - len(failures)
     result = PictureResult(item.job.source, status, outputs, tuple(failures), view)
     tally.finish_picture(result, written=written)
-
-
-def _reason(path: Path, error: Exception) -> str:
-    """Why a picture failed; what is no `EfganError` is a bug or a lack of memory, and says where.
-
-    Neither takes the run with it: the other pictures may well be without that fault.
-    """
-    if isinstance(error, EfganError):
-        return str(error)
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{Path(last.filename).name}, line {last.lineno}"
-    said = f"{type(error).__name__}: {error}".removesuffix(": ")
-    return f"{path}: unexpected {said} ({where}); this is a bug in efgan-rt, please report it"

@@ -1,17 +1,11 @@
 """`--report page.html`: a page to look at, with every picture, written in bounded memory.
 
 While the run goes on, rows and small pictures go to two hidden files beside the page. At the end
-they become the page. Up to 25 MB of pictures lie inside it; more lie in a folder beside it, which
-the page reads as it needs them. That folder has a new name in each run, so the moment in which the
-page gets its own name switches both at once; what an earlier page had is removed after that.
+they become the page. Up to 25 MB of pictures lie inside it; more lie in a folder beside it (see
+`page_pictures.py`), which the page reads as it needs them. It appears whole or not at all.
 """
 
-import base64
 import os
-import re
-import secrets
-import shutil
-import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +23,7 @@ from efgan_rt.pipeline.views import PictureView
 from efgan_rt.reporting import page_sections
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.reporting.own_file import refuse_foreign
+from efgan_rt.reporting.page_pictures import FOLDER_MARK, PagePictures, folder_of
 from efgan_rt.reporting.page_template import (
     MARK,
     MARK_WITHIN,
@@ -41,10 +36,6 @@ from efgan_rt.reporting.page_template import (
 
 EXTENSIONS: Final = (".html", ".htm")
 INSIDE_BYTES: Final = 25_000_000  # of pictures, as base64
-FOLDER_MARK: Final = ".efgan-rt-page"
-TOKEN: Final = re.compile(r"[0-9a-f]{8}")
-DRAWER: Final = 1000  # pictures in one folder
-LENGTH: Final = struct.Struct("<I")
 STATUS_OF: Final = {
     Need.MAKE: Status.DONE,
     Need.AGAIN: Status.AGAIN,
@@ -70,11 +61,6 @@ class PageAbout:
     au_names: Sequence[str]
     crop_px: int
     run: Sequence[tuple[str, Mapping[str, Any]]]
-
-
-def folder_of(page: Path) -> Path:
-    """The folder beside a page that has its pictures, where they are too many to lie inside."""
-    return page.with_name(f"{page.stem}.pictures")
 
 
 def check_page(path: Path, *, overwrite: bool) -> None:
@@ -120,14 +106,13 @@ class PageReport:
         self._inside_bytes = inside_bytes
         self._root = about.source if about.source.is_dir() else about.source.parent
         self._begun = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-        self._pictures = self._rows = self._failed = self._base64_bytes = 0
-        self._row_part, self._picture_part, self._page_part = (
-            path.with_name(f".{path.name}.{kind}.part") for kind in ("rows", "pictures", "page")
-        )
+        self._rows = self._failed = 0
+        self._row_part = path.with_name(f".{path.name}.rows.part")
+        self._page_part = path.with_name(f".{path.name}.page.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._row_file: IO[str] = self._row_part.open("w", encoding="ascii")
-            self._picture_file: IO[bytes] = self._picture_part.open("wb")
+            self._pictures = PagePictures(path)
         except OSError as error:
             raise self._fault(error) from error
 
@@ -153,24 +138,23 @@ class PageReport:
         """
         try:
             self._row_file.close()
-            self._picture_file.close()
-            token = None
-            if self._base64_bytes > self._inside_bytes:
-                token = secrets.token_hex(4)
-                self._fill_folder(folder_of(self._path) / token)
+            is_inside = self._pictures.base64_bytes <= self._inside_bytes
+            token = None if is_inside else self._pictures.fill_folder()
             with self._page_part.open("w", encoding="utf-8") as page:
                 page.writelines(page_pieces(self._parts(summary, token)))
             os.replace(self._page_part, self._path)
             self._row_part.unlink()
-            self._picture_part.unlink()
-            _remove_old(folder_of(self._path), token)
+            self._pictures.clean(token)
         except OSError as error:
             raise self._fault(error) from error
 
     def _rows_of(self, result: PictureResult) -> Iterator[dict[str, Any]]:
         """See pictures.js for what the letters mean."""
         page_folder = self._path.parent
-        common = {"n": self._name(result.source), "u": href(result.source, page_folder)}
+        common: dict[str, Any] = {
+            "n": shown(result.source.relative_to(self._root)),
+            "u": href(result.source, page_folder),
+        }
         whole = [_brief(each) for each in result.failures if each.output is None]
         if result.view is None:
             reason = {"r": "\n".join(map(shown, whole))} if whole else {}
@@ -181,7 +165,7 @@ class PageReport:
             else:
                 yield common | {"t": -1, "s": result.status} | reason
             return
-        common["b"] = self._keep(result.view.before)
+        common["b"] = self._pictures.keep(result.view.before)
         for number in range(len(self._about.targets)):
             yield common | self._edit(result, result.view, number)
 
@@ -193,38 +177,12 @@ class PageReport:
         row: dict[str, Any] = {"t": number, "s": STATUS_OF[view.needs[number]]}
         row["o"] = href(output, self._path.parent)
         if edit is not None:
-            row["p"] = self._keep(edit.picture)
+            row["p"] = self._pictures.keep(edit.picture)
             if edit.attention is not None:
-                row["m"] = self._keep(edit.attention)
+                row["m"] = self._pictures.keep(edit.attention)
             if edit.units is not None:
                 row["a"] = np.rint(edit.units * 100).astype(int).tolist()
         return row
-
-    def _name(self, source: Path) -> str:
-        return shown(source.relative_to(self._root))
-
-    def _keep(self, picture: bytes) -> int:
-        """Writes a picture to the hidden file; its number."""
-        self._picture_file.write(LENGTH.pack(len(picture)) + picture)
-        self._base64_bytes += (len(picture) + 2) // 3 * 4
-        self._pictures += 1
-        return self._pictures - 1
-
-    def _kept(self) -> Iterator[bytes]:
-        """The pictures in the order of their numbers."""
-        with self._picture_part.open("rb") as file:
-            for _ in range(self._pictures):
-                (length,) = LENGTH.unpack(file.read(LENGTH.size))
-                yield file.read(length)
-
-    def _fill_folder(self, folder: Path) -> None:
-        folder.mkdir(parents=True)
-        (folder.parent / FOLDER_MARK).touch()
-        for number, picture in enumerate(self._kept()):
-            drawer = folder / f"{number // DRAWER:03}"
-            if number % DRAWER == 0:
-                drawer.mkdir()
-            (drawer / f"{number:06}.jpg").write_bytes(picture)
 
     def _parts(
         self, summary: Mapping[str, Any], token: str | None
@@ -261,19 +219,13 @@ class PageReport:
             "run": page_sections.run(groups),
             "facts": as_json(facts),
             "rows": self._row_pieces(),
-            "bytes": "[]" if token is not None else self._picture_pieces(),
+            "bytes": "[]" if token is not None else self._pictures.pieces(),
         }
 
     def _row_pieces(self) -> Iterator[str]:
         yield "["
         with self._row_part.open(encoding="ascii") as file:
             yield from file
-        yield "]"
-
-    def _picture_pieces(self) -> Iterator[str]:
-        yield "["
-        for number, picture in enumerate(self._kept()):
-            yield f'{"," if number else ""}"{base64.b64encode(picture).decode()}"'
         yield "]"
 
     def _fault(self, error: OSError) -> EfganError:
@@ -283,14 +235,3 @@ class PageReport:
 def _brief(failure: Failure) -> str:
     """The reason without the picture's name, which stands beside it."""
     return failure.reason.removeprefix(f"{failure.source}: ")
-
-
-def _remove_old(folder: Path, token: str | None) -> None:
-    """Removes what earlier pages had in the folder; all of it if the page needs none now."""
-    if not (folder / FOLDER_MARK).is_file():
-        return
-    for each in list(folder.iterdir()):
-        if TOKEN.fullmatch(each.name) and each.name != token and each.is_dir():
-            shutil.rmtree(each)
-    if token is None and [each.name for each in folder.iterdir()] == [FOLDER_MARK]:
-        shutil.rmtree(folder)

@@ -13,7 +13,8 @@ from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.outcome import Failure, PictureResult, Status
 from efgan_rt.pipeline.resume import Need
 from efgan_rt.reporting.latency import LatencyRecorder
-from efgan_rt.reporting.page_report import FOLDER_MARK, PageReport, check_page, folder_of
+from efgan_rt.reporting.page_pictures import FOLDER_MARK, folder_of
+from efgan_rt.reporting.page_report import PageReport, check_page
 from tests.page_reading import about_page, data_of, edited
 
 
