@@ -1,0 +1,133 @@
+"""Makes the photographs' part of the shipped weights' training set.
+
+    python benchmarks/london_pairs.py PHOTOGRAPHS OUT --engines efgan_rt/shipped
+
+PHOTOGRAPHS is the Face Research Lab London Set's pictures with `labels.csv` (five points a face) and
+`blendshapes.csv` (MediaPipe's scores). Each person's neutral picture is framed as the rendered set
+is. The smiling one is then laid over it: five points move when a mouth does, so after them the
+upper face, which a smile moves least, is registered by itself (enhanced correlation coefficient).
+Hair and ground are the neutral picture's in both, so what is left between the two is the smile. People numbered 110 and above are left out.
+
+The action units are weak: an engine set's own reading, but for AU12, which is five times the smile
+score. The pictures are not ours to pass on, so neither is the result.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
+from efgan_rt.faces.align import Similarity, similarity_between, warp
+from efgan_rt.images import CROP_PX, encode_picture, read_picture
+from train.data.framing import FRAME
+from train.data.weak_labels import WeakLabels
+
+Bytes = npt.NDArray[np.uint8]
+POINTS = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")
+SMILES = ("mouthSmileLeft", "mouthSmileRight")
+FIRST_TEST_PERSON = 110
+# Rows of the crop that the registration looks at, forehead to cheekbones, and columns of the face.
+UPPER_FACE = (slice(26, 70), slice(30, 98))
+FACE_CENTRE, FACE_RADII, FEATHER_PX = (64, 72), (38, 46), 4  # of the crop
+FINE = 2  # the registration works on crops of twice the size
+ECC_STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 200, 1e-6)
+
+
+def register(moving: Bytes, fixed: Bytes) -> Similarity:
+    """The rigid motion that lays the moving picture's upper face over the fixed one's.
+
+    Args:
+        moving: uint8 RGB (n, n, 3), a crop of `FINE` times the usual size.
+        fixed: the same.
+    """
+    grey = [cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (fixed, moving)]
+    mask = np.zeros(grey[0].shape, np.uint8)
+    rows, columns = UPPER_FACE
+    mask[rows.start * FINE : rows.stop * FINE, columns.start * FINE : columns.stop * FINE] = 255
+    start = np.eye(2, 3, dtype=np.float32)
+    _, found = cv2.findTransformECC(*grey, start, cv2.MOTION_EUCLIDEAN, ECC_STEPS, mask, 5)
+    fixed_to_moving = Similarity(complex(found[0, 0], found[1, 0]), complex(*found[:, 2]))
+    return fixed_to_moving.inverse
+
+
+def crop_pair(neutral: Bytes, smiling: Bytes, points: list[FloatArray]) -> tuple[Bytes, Bytes]:
+    """Both pictures' crops, uint8 RGB (128, 128, 3), the second laid over the first."""
+    pictures = (neutral, smiling)
+    framed = [similarity_between(each, FRAME * FINE) for each in points]
+    side = CROP_PX * FINE
+    fixed, moving = (warp(p, to, side, side) for p, to in zip(pictures, framed, strict=True))
+    framed[1] = framed[1].then(register(moving, fixed))
+    usual = Similarity(1 / FINE, 0)
+    first, second = (
+        warp(p, to.then(usual), CROP_PX, CROP_PX) for p, to in zip(pictures, framed, strict=True)
+    )
+    return first, with_surroundings_of(first, second)
+
+
+def with_surroundings_of(neutral: Bytes, smiling: Bytes) -> Bytes:
+    """The smiling face among the hair and ground of the neutral picture, which no smile moves."""
+    mask = np.zeros(neutral.shape[:2], np.float32)
+    cv2.ellipse(mask, FACE_CENTRE, FACE_RADII, 0, 0, 360, (1,), -1)
+    mask = cv2.GaussianBlur(mask, (0, 0), FEATHER_PX)[:, :, None]
+    mixed = mask * smiling + (1 - mask) * neutral
+    result: Bytes = np.rint(mixed).astype(np.uint8)
+    return result
+
+
+def main() -> None:
+    """Reads, crops, registers, labels and writes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("photographs", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--engines", type=Path, required=True, metavar="DIR")
+    arguments = parser.parse_args()
+    labels = read_rows(arguments.photographs / "labels.csv")
+    scores = read_rows(arguments.photographs / "blendshapes.csv")
+    images = arguments.out / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    files = []
+    for person in sorted({name.split("_")[0] for name in labels}):
+        if int(person) >= FIRST_TEST_PERSON:
+            continue
+        names = [f"{person}_neutral.jpg", f"{person}_happy.jpg"]
+        pictures = [read_picture(arguments.photographs / "images" / name) for name in names]
+        points = [points_of(labels[name]) for name in names]
+        for name, crop in zip(names, crop_pair(*pictures, points), strict=True):
+            path = images / f"{Path(name).stem}.png"
+            path.write_bytes(encode_picture(".png", crop))
+            files.append((path, labels[name], scores[name]))
+    weak = WeakLabels(arguments.engines)
+    au = weak.read([path for path, _, _ in files])
+    smile = weak.au_names.index("AU12")
+    with (arguments.out / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        regions = [f"{region}_{axis}" for region in ("eyes", "nose", "mouth") for axis in "xy"]
+        writer.writerow(["file", "identity", "expression", *(f"{n}_r" for n in AU_NAMES), *regions])
+        centres = [FRAME[:2].mean(axis=0), FRAME[2], FRAME[3:].mean(axis=0)]
+        where = [f"{value:.2f}" for centre in centres for value in centre]
+        for (path, row, score), units in zip(files, au, strict=True):
+            units[smile] = MAX_INTENSITY * np.mean([float(score[name]) for name in SMILES])
+            values = [f"{value:.3f}" for value in units]
+            writer.writerow([path.name, row["identity"], row["expression"], *values, *where])
+    print(f"{arguments.out}: {len(files)} crops of {len(files) // 2} people")
+
+
+def read_rows(path: Path) -> dict[str, dict[str, str]]:
+    """A table's rows by their `file`."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        return {row["file"]: row for row in csv.DictReader(stream)}
+
+
+def points_of(row: dict[str, str]) -> FloatArray:
+    """Five points (5, 2) in the template's order."""
+    return np.array([[float(row[f"{p}_{axis}"]) for axis in "xy"] for p in POINTS], np.float32)
+
+
+if __name__ == "__main__":
+    main()
