@@ -1,4 +1,4 @@
-"""What goes wrong when a plan is built, each with its one sentence; the real parser and compiler."""
+"""What goes wrong when a plan is built, each with its sentence; the real parser and compiler."""
 
 import os
 import signal
