@@ -181,7 +181,8 @@ def _add_profile(
     with _telling(f"{request.network}: TensorRT refuses the batch range {request.batch}"):
         profile = _given(builder.create_optimization_profile())
         for tensor in (network.get_input(index) for index in range(network.num_inputs)):
-            batch, *fixed = list(tensor.shape)
+            shape = tensor.shape  # holds its sizes as a sequence does, but is none
+            batch, *fixed = (int(shape[index]) for index in range(len(shape)))
             if batch != -1 or -1 in fixed:
                 raise EfganError(
                     f"{request.network}: input {tensor.name} has shape {[batch, *fixed]}, expected "
