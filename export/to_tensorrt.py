@@ -26,6 +26,7 @@ from export.timing_cache import attach_timing_cache, keep_timing_cache
 T = TypeVar("T")
 LIBRARY: Final = "tensorrt_rtx" if trt.__name__.startswith("tensorrt_rtx") else "tensorrt"
 VERSION: Final[str] = trt.__version__
+OLDEST: Final = (10, 12)  # strongly typed half-precision ONNX files build from here on
 OPTIMIZATION_LEVEL: Final = 3  # TensorRT's own default; 4 and 5 may take hours
 HARDWARE_LEVELS: Final = {
     "none": trt.HardwareCompatibilityLevel.NONE,
@@ -73,8 +74,13 @@ def check_tensorrt_works(gpu: Gpu | None) -> None:
     """Opens and closes a builder, so that a build fails at once or not for this reason.
 
     Raises:
-        EfganError: TensorRT gives no builder.
+        EfganError: TensorRT is too old or gives no builder.
     """
+    if LIBRARY == "tensorrt" and tuple(map(int, VERSION.split(".")[:2])) < OLDEST:
+        raise EfganError(
+            f"TensorRT {VERSION} found, {'.'.join(map(str, OLDEST))} or newer expected; "
+            'install it with: pip install --upgrade "efgan-rt[tensorrt]"'
+        )
     LOG.clear()
     _builder(gpu)
 
@@ -181,8 +187,7 @@ def _add_profile(
     with _telling(f"{request.network}: TensorRT refuses the batch range {request.batch}"):
         profile = _given(builder.create_optimization_profile())
         for tensor in (network.get_input(index) for index in range(network.num_inputs)):
-            shape = tensor.shape  # holds its sizes as a sequence does, but is none
-            batch, *fixed = (int(shape[index]) for index in range(len(shape)))
+            batch, *fixed = tensor.shape
             if batch != -1 or -1 in fixed:
                 raise EfganError(
                     f"{request.network}: input {tensor.name} has shape {[batch, *fixed]}, expected "

@@ -1,7 +1,7 @@
 """Type stubs of TensorRT, made from its real bindings by pybind11-stubgen and put right.
 
 What is put right is what the generator cannot know or Python cannot say: a handful of signatures
-that are no valid Python, types without a name, and the buffer of `IHostMemory`.
+that are no valid Python, types without a name, and what two classes can do.
 """
 
 import ast
@@ -41,7 +41,8 @@ def put_right(stub: str) -> str:
     """
     stub = stub.replace(BINDINGS, "tensorrt")
     stub = re.sub(r"(->|:) \.\.\.(?=[:,)=\n ])", r"\1 typing.Any", stub)
-    stub = stub.replace("class IHostMemory:\n", BUFFER)
+    for head, addition in ADDITIONS.items():
+        stub = stub.replace(head, head + addition)
     for _ in range(MOST_REPAIRS):
         try:
             ast.parse(stub)
