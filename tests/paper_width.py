@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from engines.manifest import Manifest
-from export.build import Form, _entry, _write_network
+from export.build import Form, network_entry, write_network
 from export.networks import exported_networks
 from export.to_half import half_twin
 from tests.toy import REGIONS, toy_config, toy_networks
@@ -25,7 +25,7 @@ def write_paper_width(folder: Path, stages: int) -> Manifest:
     form = Form("fp16", "fp16", (1, 8, 32))
     networks = exported_networks(half_twin(toy_networks(config)), torch.float16)
     entries = {
-        name: _entry(network, _write_network(network, folder, form), form, {})
+        name: network_entry(network, write_network(network, folder, form), form, {})
         for name, network in networks.items()
     }
     properties = {

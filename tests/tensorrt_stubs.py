@@ -15,7 +15,11 @@ from typing import Final
 BINDINGS: Final = "tensorrt_bindings"
 MOST_REPAIRS: Final = 20
 ANYTHING: Final = "(self, *args: typing.Any, **kwargs: typing.Any) -> typing.Any:"
-BUFFER: Final = "class IHostMemory:\n    def __buffer__(self, flags: int, /) -> memoryview: ...\n"
+# `bytes(memory)` and `list(dims)` work, by means that the generator does not see.
+ADDITIONS: Final = {
+    "class IHostMemory:\n": "    def __buffer__(self, flags: int, /) -> memoryview: ...\n",
+    "class Dims:\n": "    def __iter__(self) -> typing.Iterator[int]: ...\n",
+}
 
 
 def make_stubs(folder: Path, environment: Mapping[str, str]) -> Path:
