@@ -97,16 +97,6 @@ def test_timings_are_found_again(config: Any, tmp_path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == ["a.timing"]
 
 
-def test_a_damaged_cache_is_replaced_and_stops_nothing(config: Any, tmp_path: Path) -> None:
-    from export.timing_cache import attach_timing_cache, keep_timing_cache
-
-    path = tmp_path / "a.timing"
-    path.write_bytes(b"no timings at all")
-    assert not attach_timing_cache(config, path)
-    keep_timing_cache(config, path)
-    assert attach_timing_cache(config, path)
-
-
 def test_a_cache_that_cannot_be_written_costs_only_the_cache(config: Any, tmp_path: Path) -> None:
     from export.timing_cache import attach_timing_cache, keep_timing_cache
 
