@@ -3,24 +3,19 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from efgan_rt.cascade_properties import INTERPOLATOR
 from efgan_rt.errors import EfganError
-from engines.manifest import Manifest, read_manifest, read_plan, read_verified
+from engines.manifest import read_manifest, read_plan, read_verified
 from engines.nvidia_driver import present_gpu
-from export.build import Form, _entry, _write_network
-from export.networks import exported_networks
 from export.plans import PlanOptions, remake_plans
-from export.to_half import half_twin
 from tests.export.conftest import Built
+from tests.paper_width import write_paper_width
 from tests.tensorrt_on_cpu import environment
-from tests.toy import REGIONS, toy_config, toy_networks
 
 pytestmark = [
     pytest.mark.tensorrt,
@@ -98,22 +93,7 @@ def paper_width(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two stages of the paper's width with random weights, as half-precision ONNX files."""
 
     folder = tmp_path_factory.mktemp("paper") / "engines"
-    folder.mkdir()
-    config = toy_config(width=64, residual_blocks=6, critic_width=64, interpolator_width=64)
-    form = Form("fp16", "fp16", (1, 8, 32))
-    networks = exported_networks(half_twin(toy_networks(config)), torch.float16)
-    entries = {
-        name: _entry(network, _write_network(network, folder, form), form, {})
-        for name, network in networks.items()
-    }
-    properties = {
-        "stages": 2,
-        "crop_px": 128,
-        "au_names": list(config.au_names),
-        "expressions": {},
-        "regions": {name: asdict(box) for name, box in REGIONS.items()},
-    }
-    Manifest("0", "onnx", "fp16", "fp16", entries, properties).write(folder)
+    write_paper_width(folder, stages=2)
     return folder
 
 
@@ -205,6 +185,25 @@ def test_plans_are_made_again_without_pytorch_or_onnx(
     assert done.returncode == 0, done.stderr
     assert read_manifest(out).plans is not None
     assert done.stdout.endswith(f"{out}\n")
+
+
+def test_tensorrt_for_rtx_goes_the_same_way_where_it_alone_is_installed(
+    fp16_engines: Built, tmp_path: Path, tensorrt_libraries: Path
+) -> None:
+    """Its module has the same interface; here the bindings stand for it, over its libraries."""
+    out = tmp_path / "engines"
+    script = (
+        "import sys, tensorrt_bindings\n"
+        "sys.modules.update(tensorrt_rtx=tensorrt_bindings, tensorrt=None)\n"
+        "sys.modules['tensorrt_bindings'] = None\n"
+        "from pathlib import Path\n"
+        "from export.plans import PlanOptions, remake_plans\n"
+        f"remake_plans(Path({str(fp16_engines.directory)!r}), Path({str(out)!r}), PlanOptions())\n"
+    )
+    subprocess.run([sys.executable, "-c", script], env=environment(tensorrt_libraries), check=True)
+    plans = read_manifest(out).plans
+    assert plans is not None
+    assert plans.library == "tensorrt_rtx"
 
 
 def test_other_files_in_the_destination_are_refused_before_any_work(
