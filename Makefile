@@ -48,6 +48,15 @@ clean:
 	touch $@
 
 # What training, exporting and testing need on top.
-.venv/.installed-dev: .venv/.installed-cpu
-	$(INSTALL) --editable '.[cpu,train,dev]'
+.venv/.installed-dev: .venv/.installed-cpu .venv/.installed-tensorrt-10
+	$(INSTALL) --editable '.[cpu,train,dev,tensorrt-test]'
+	touch $@
+
+# The bindings of TensorRT 10, which share an import name with those of 11: in a folder of their own.
+# A test holds every name that is used against both; without them it skips, and says so.
+.venv/.installed-tensorrt-10: .venv/.installed-cpu
+	rm -rf .venv/tensorrt-10
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv/tensorrt-10 \
+	    'tensorrt-cu13-bindings==10.16.1.11' || \
+	    echo "note: no TensorRT 10 bindings for this machine; the test that needs them will skip"
 	touch $@

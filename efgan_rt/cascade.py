@@ -1,13 +1,16 @@
 """The cascade over an engine set: source AUs, the Interpolator's stage AUs, then S stages.
 
-A `CascadeEngines` holds the opened networks and may be shared by threads; a `Lane` is what one
-batch in flight owns. The Interpolator computes in fp32 whatever the others do: it is a few thousand
-products, and rounding them would change action units that nobody asked to change. The estimator
-follows the others: in bf16 its readings move by 0.014 of 5 on average (random weights, width 32),
-far less than it errs, and in fp32 it would add an eighth to the time of a narrow set's batch.
+A `CascadeEngines` holds the opened networks and may be shared by threads; a `Lane`, on a GPU a
+`DeviceLane`, is what one batch in flight owns. On processors the Interpolator computes in fp32
+whatever the others do: it is a few thousand products, and rounding them would change action units
+that nobody asked to change. The estimator follows the others: in bf16 its readings move by 0.014 of
+5 on average (random weights, width 32), far less than it errs, and in fp32 it would add an eighth
+to the time of a narrow set's batch. On a GPU each network is as it was made.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,16 +23,41 @@ from efgan_rt.cascade_properties import (
     network_specs,
     read_properties,
 )
+from efgan_rt.device_lane import DeviceLane
 from efgan_rt.edited import ByteArray, Edited
 from efgan_rt.errors import EfganError
 from efgan_rt.lane import Lane
-from engines.base import Array, Engine
+from engines.base import Array
+from engines.cuda_memory import open_cuda
 from engines.manifest import Manifest, read_manifest
-from engines.open import BackendChoice, choose_backend, open_engine
+from engines.open import (
+    DEVICE_BACKENDS,
+    BackendChoice,
+    choose_backend,
+    open_device_engine,
+    open_engine,
+)
 
-__all__ = ["DEFAULT_BATCH", "CascadeEngines", "Edited", "Lane"]
+__all__ = ["DEFAULT_BATCH", "CascadeEngines", "DeviceLane", "Edited", "Lane"]
 
 DEFAULT_BATCH: Final = 8
+DEVICE_LANES: Final = 2
+
+
+def _say_nothing(_: str) -> None:
+    """Tells nobody."""
+
+
+def _once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Passes on each sentence a single time, whichever lane it comes from."""
+    said: set[str] = set()
+
+    def say_once(sentence: str) -> None:
+        if sentence not in said:
+            said.add(sentence)
+            say(sentence)
+
+    return say_once
 
 
 class CascadeEngines:
@@ -40,8 +68,8 @@ class CascadeEngines:
         manifest: Manifest,
         properties: CascadeProperties,
         choice: BackendChoice,
-        engines: Mapping[str, Engine],
         batch: int,
+        new_lane: Callable[[], Lane | DeviceLane],
     ) -> None:
         self.manifest = manifest
         self.choice = choice
@@ -50,7 +78,9 @@ class CascadeEngines:
         self.crop_px = properties.crop_px
         self.au_names = properties.au_names
         self.expressions = properties.expressions
-        self._engines = engines
+        self.lanes = DEVICE_LANES if choice.backend in DEVICE_BACKENDS else 1
+        """How many lanes keep the device busy: on a GPU one computes while another is fed."""
+        self._new_lane = new_lane
 
     @classmethod
     def open(
@@ -62,23 +92,45 @@ class CascadeEngines:
         batch: int = DEFAULT_BATCH,
         threads: int | None = None,
         cache_dir: Path | None = None,
+        say: Callable[[str], None] = _say_nothing,
     ) -> "CascadeEngines":
         """Opens an engine directory.
 
         Args:
             directory: holds `manifest.json` and the networks' files.
-            backend: `auto`, `openvino` or `onnxruntime`.
-            precision: `fp32` or `bf16`; None is the fastest that works.
+            backend: `auto` or one of `engines.open.BACKENDS`.
+            precision: `fp32` or `bf16`; None is the fastest that works, on a GPU that of the set.
             batch: pictures in every run.
             threads: processor threads of a run; None is the backend's default.
-            cache_dir: where OpenVINO keeps compiled networks; None is nowhere.
+            cache_dir: where OpenVINO and TensorRT-RTX keep compiled networks; None is nowhere.
+            say: told, once each, of what lanes on a GPU fall back from.
 
         Raises:
             EngineError: the directory, its networks or the backend cannot be used.
         """
         manifest = read_manifest(directory)
         properties = read_properties(directory, manifest)
-        choice = choose_backend(backend, manifest, precision)
+        choice = choose_backend(backend, manifest, precision, directory)
+        networks = network_specs(properties)
+        if choice.backend in DEVICE_BACKENDS:
+            cuda = open_cuda()
+            with cuda.current():
+                on_device = {
+                    name: open_device_engine(
+                        directory,
+                        manifest,
+                        name,
+                        backend=choice.backend,
+                        batch=batch,
+                        cuda=cuda,
+                        cache_dir=cache_dir,
+                    )
+                    for name in networks
+                }
+            new_lane = partial(
+                DeviceLane, cuda, on_device, properties.stages, batch, say=_once(say)
+            )
+            return cls(manifest, properties, choice, batch, new_lane)
         engines = {
             name: open_engine(
                 directory,
@@ -90,13 +142,15 @@ class CascadeEngines:
                 threads=threads,
                 cache_dir=cache_dir,
             )
-            for name in network_specs(properties)
+            for name in networks
         }
-        return cls(manifest, properties, choice, engines, batch)
+        return cls(
+            manifest, properties, choice, batch, partial(Lane, engines, properties.stages, batch)
+        )
 
-    def lane(self) -> "Lane":
-        """Buffers for one more batch in flight."""
-        return Lane(self._engines, self.stages, self.batch)
+    def lane(self) -> Lane | DeviceLane:
+        """Memory for one more batch in flight; `close` gives a GPU's back."""
+        return self._new_lane()
 
     def edit(
         self,
@@ -143,20 +197,20 @@ class CascadeEngines:
             attention=np.empty((count, self.crop_px, self.crop_px), np.uint8),
             seconds=seconds,
         )
-        lane = self.lane()
-        for rows in self._batches(count):
-            batch: dict[str, Any] = {
-                name: array if array is None else self._padded(array[rows])
-                for name, array in given.items()
-            }
-            result = lane.run(self._padded(pixels[rows]), **batch)
-            used = rows.stop - rows.start
-            edited.pixels[rows] = result.pixels[:used]
-            edited.source_au[rows] = result.source_au[:used]
-            edited.stage_au[:, rows] = result.stage_au[:, :used]
-            edited.attention[rows] = result.attention[:used]
-            for name, taken in result.seconds.items():
-                seconds[name] = seconds.get(name, 0.0) + taken
+        with closing(self.lane()) as lane:
+            for rows in self._batches(count):
+                batch: dict[str, Any] = {
+                    name: array if array is None else self._padded(array[rows])
+                    for name, array in given.items()
+                }
+                result = lane.run(self._padded(pixels[rows]), **batch)
+                used = rows.stop - rows.start
+                edited.pixels[rows] = result.pixels[:used]
+                edited.source_au[rows] = result.source_au[:used]
+                edited.stage_au[:, rows] = result.stage_au[:, :used]
+                edited.attention[rows] = result.attention[:used]
+                for name, taken in result.seconds.items():
+                    seconds[name] = seconds.get(name, 0.0) + taken
         return edited
 
     def estimate(self, pixels: ByteArray) -> FloatArray:
@@ -168,10 +222,10 @@ class CascadeEngines:
         Returns:
             float32 (n, K), the caller's own.
         """
-        lane = self.lane()
         found = np.empty((len(pixels), len(self.au_names)), np.float32)
-        for rows in self._batches(len(pixels)):
-            found[rows] = lane.estimate(self._padded(pixels[rows]))[: rows.stop - rows.start]
+        with closing(self.lane()) as lane:
+            for rows in self._batches(len(pixels)):
+                found[rows] = lane.estimate(self._padded(pixels[rows]))[: rows.stop - rows.start]
         return found
 
     def _batches(self, count: int) -> Iterator[slice]:

@@ -26,13 +26,13 @@ from engines.cuda_memory import (
     ProviderMissingError,
     Stream,
     call_failed,
-    driver_version,
     no_device,
     no_device_memory,
     no_driver,
     no_pinned_memory,
     old_driver,
 )
+from engines.nvidia_driver import present_gpu
 
 
 def import_cuda_runtime() -> Any:
@@ -84,10 +84,11 @@ class CudaBindings:
         self._device = device
         self.described = f"cuda-bindings {metadata.version('cuda-bindings')}, {reason}"
         properties = self._call("cudaGetDeviceProperties", device)
+        gpu = present_gpu(device)
         self.facts = DeviceFacts(
             name=properties.name.decode(errors="replace").rstrip("\0"),
             compute_capability=f"{properties.major}.{properties.minor}",
-            driver=driver_version(self._call("cudaDriverGetVersion")),
+            driver=gpu.driver if gpu else "unknown",
             total_bytes=properties.totalGlobalMem,
         )
 

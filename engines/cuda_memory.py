@@ -13,7 +13,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Final, Protocol
 
 import numpy.typing as npt
@@ -25,7 +24,6 @@ INSTALL_LINES: Final = {
     "pycuda": 'pip install "efgan-rt[pycuda]"',
     "cuda-bindings": 'pip install "efgan-rt[tensorrt]"',
 }
-KERNEL_DRIVER: Final = Path("/proc/driver/nvidia/version")
 CPU_REMEDY: Final = "or run on the processor with --backend onnxruntime or openvino"
 
 
@@ -38,8 +36,7 @@ class DeviceFacts:
     compute_capability: str
     """Major and minor: "9.0"."""
     driver: str
-    """Version of the kernel driver, "580.65.06"; where it cannot be read, the CUDA version that the
-    driver supports, "CUDA 13.0"."""
+    """As `engines.nvidia_driver.Gpu` has it: "580.65.06", else the CUDA version it serves."""
     total_bytes: int
 
 
@@ -293,18 +290,3 @@ def call_failed(call: str, said: str) -> EngineError:
 def megabytes(count: int) -> str:
     """A number of bytes for people."""
     return f"{count / 1e6:,.1f} MB"
-
-
-def driver_version(cuda_version: int, kernel_driver: Path = KERNEL_DRIVER) -> str:
-    """The driver's version, from the kernel where it tells, else the CUDA version it supports.
-
-    Args:
-        cuda_version: as CUDA numbers it, 13000 for 13.0.
-        kernel_driver: the kernel's file; its first line holds the version.
-    """
-    try:
-        words = kernel_driver.read_text(encoding="utf-8", errors="replace").split("\n")[0].split()
-    except OSError:
-        words = []
-    number = next((word for word in words if word[0].isdigit() and "." in word), None)
-    return number or f"CUDA {cuda_version // 1000}.{cuda_version % 1000 // 10}"

@@ -1,21 +1,33 @@
 """Chooses a backend on facts about this machine and opens networks with it.
 
-The order of preference was measured on an EF-GAN branch at batch 8, two Zen 5 cores, onnxruntime
-1.31.1 and openvino 2026.4.1, width 16: OpenVINO bf16 321 images/s, OpenVINO fp32 174, ONNX Runtime
-fp32 115. Importing this module imports neither runtime.
+A GPU comes first, and what is expected of it and does not work is said in the choice's reason
+(`engines.device_choice`). The order on processors was measured on an EF-GAN branch at batch 8, two
+Zen 5 cores, onnxruntime 1.31.1 and openvino 2026.4.1, width 16: OpenVINO bf16 321 images/s,
+OpenVINO fp32 174, ONNX Runtime fp32 115. Importing this module imports no runtime.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from engines import runtimes
 from engines.base import Engine, EngineError
+from engines.cuda_memory import Cuda
+from engines.device import DeviceEngine
 from engines.external_data import has_external_data
-from engines.manifest import REMEDY, Manifest, directory_fault, read_verified
+from engines.manifest import (
+    REMEDY,
+    Manifest,
+    NetworkEntry,
+    directory_fault,
+    read_plan,
+    read_verified,
+)
 from engines.processor import Processor, this_processor
 
-BACKENDS: Final = ("openvino", "onnxruntime")
+DEVICE_BACKENDS: Final = ("tensorrt", "tensorrt-rtx", "onnxruntime-cuda")
+PROCESSOR_BACKENDS: Final = ("openvino", "onnxruntime")
+BACKENDS: Final = (*DEVICE_BACKENDS, *PROCESSOR_BACKENDS)
 PRECISIONS: Final = ("fp32", "bf16")
 
 
@@ -29,7 +41,10 @@ class BackendChoice:
 
 
 def choose_backend(
-    requested: str, manifest: Manifest, precision: str | None = None
+    requested: str,
+    manifest: Manifest,
+    precision: str | None = None,
+    directory: Path = Path("DIR"),
 ) -> BackendChoice:
     """The backend and precision for an engine set on this machine.
 
@@ -37,15 +52,35 @@ def choose_backend(
         requested: `auto` or one of `BACKENDS`.
         manifest: of the engine set.
         precision: `fp32`, `bf16`, or None for the fastest that the backend has here.
+        directory: of the engine set, for the messages.
 
     Raises:
         EngineError: the name or precision is unknown, a package is missing (the message holds the
-            line that installs it), or the processor or backend lacks the precision.
+            line that installs it), the processor or backend lacks the precision, or a GPU backend
+            that was asked for cannot be used.
     """
     if requested not in ("auto", *BACKENDS):
         known = ", ".join(("auto", *BACKENDS))
         raise EngineError(f"there is no backend '{requested}'; known are {known}")
     _check_precision(precision, requested, manifest)
+    # What a GPU needs is imported only where one may be used.
+    from engines import device_choice
+
+    if requested in DEVICE_BACKENDS:
+        return device_choice.choose_device_backend(requested, directory, manifest, precision)
+    missed = ""
+    if requested == "auto":
+        choice, missed = device_choice.find_device_backend(directory, manifest, precision)
+        if choice is not None:
+            return _with_remark(choice, missed)
+    return _with_remark(_on_processor(requested, precision), missed)
+
+
+def _with_remark(choice: BackendChoice, remark: str) -> BackendChoice:
+    return replace(choice, reason=f"{choice.reason}; {remark}") if remark else choice
+
+
+def _on_processor(requested: str, precision: str | None) -> BackendChoice:
     if requested == "onnxruntime":
         runtimes.import_onnxruntime()
         return BackendChoice("onnxruntime", "fp32", "ONNX Runtime in fp32, as asked for")
@@ -78,7 +113,7 @@ def open_engine(
         directory: where `manifest` was read.
         manifest: of the engine set.
         network: name of one of its networks.
-        backend: one of `BACKENDS`, or `auto`.
+        backend: `openvino`, `onnxruntime`, or `auto`.
         precision: `fp32`, `bf16` (OpenVINO only), or None for the backend's choice.
         batch: pictures in every run; within the range the network was made for.
         threads: processor threads of a run; None is the backend's default.
@@ -87,20 +122,13 @@ def open_engine(
     Raises:
         EngineError: anything does not fit; the message says what was found and expected.
     """
-    entry = manifest.network(network)
-    smallest, _, largest = entry.batch
-    if not smallest <= batch <= largest:
-        raise EngineError(
-            f"{network}: batch {batch} is outside {smallest} to {largest}, which the engines were "
-            f"made for; choose one inside, or {REMEDY} --batch MIN:OPT:MAX"
-        )
+    entry = _entry(directory, manifest, network, batch)
     if threads is not None and threads < 1:
         raise EngineError(f"{threads} threads were asked for, expected 1 or more")
-    if manifest.kind != "onnx":
-        raise directory_fault(directory, f"kind '{manifest.kind}' found, 'onnx' expected")
-    choice = choose_backend(backend, manifest, precision)
-    model = read_verified(directory, entry)
-    _refuse_external_data(directory / entry.file, model)
+    choice = choose_backend(backend, manifest, precision, directory)
+    if choice.backend in DEVICE_BACKENDS:
+        raise EngineError(f"{choice.backend} runs on a GPU, and needs its memory to open a network")
+    model = _read_model(directory, entry)
     if choice.backend == "openvino":
         from engines.openvino_engine import OpenvinoEngine
 
@@ -115,6 +143,77 @@ def open_engine(
     from engines.onnxruntime_engine import OnnxRuntimeEngine
 
     return OnnxRuntimeEngine(model, entry, batch=batch, threads=threads)
+
+
+def open_device_engine(
+    directory: Path,
+    manifest: Manifest,
+    network: str,
+    *,
+    backend: str,
+    batch: int,
+    cuda: Cuda,
+    cache_dir: Path | None = None,
+) -> DeviceEngine:
+    """Opens one network on the GPU for a fixed batch, its file verified first.
+
+    The plans of `tensorrt` are taken to suit the GPU: `choose_backend` has said so.
+
+    Args:
+        directory: where `manifest` was read.
+        manifest: of the engine set.
+        network: name of one of its networks.
+        backend: one of `DEVICE_BACKENDS`.
+        batch: pictures in every run; within the range the network was made for.
+        cuda: the device, its primary context current in this thread.
+        cache_dir: where TensorRT-RTX keeps compiled networks; None is nowhere.
+
+    Raises:
+        EngineError: anything does not fit; the message says what was found and expected.
+    """
+    entry = _entry(directory, manifest, network, batch)
+    if backend == "tensorrt":
+        from engines.tensorrt_engine import TensorrtEngine
+
+        plan = read_plan(directory, entry)
+        assert manifest.plans is not None, "no entry has a plan without the facts about it"
+        return TensorrtEngine(
+            plan,
+            entry,
+            directory=directory,
+            plans=manifest.plans,
+            precision=manifest.precision,
+            batch=batch,
+        )
+    model = _read_model(directory, entry)
+    if backend == "tensorrt-rtx":
+        from engines.tensorrt_rtx_engine import TensorRTRTXEngine
+
+        return TensorRTRTXEngine(
+            model,
+            entry,
+            batch=batch,
+            cuda=cuda,
+            precision=manifest.precision,
+            cache_dir=cache_dir,
+        )
+    from engines.onnxruntime_cuda_engine import OnnxRuntimeCudaEngine
+
+    return OnnxRuntimeCudaEngine(model, entry, batch=batch, cuda=cuda, precision=manifest.precision)
+
+
+def _entry(directory: Path, manifest: Manifest, network: str, batch: int) -> NetworkEntry:
+    """The network's entry, once the batch is within its range."""
+    entry = manifest.network(network)
+    smallest, _, largest = entry.batch
+    if not smallest <= batch <= largest:
+        raise EngineError(
+            f"{network}: batch {batch} is outside {smallest} to {largest}, which the engines were "
+            f"made for; choose one inside, or {REMEDY} --batch MIN:OPT:MAX"
+        )
+    if manifest.kind != "onnx":
+        raise directory_fault(directory, f"kind '{manifest.kind}' found, 'onnx' expected")
+    return entry
 
 
 def _check_precision(precision: str | None, requested: str, manifest: Manifest) -> None:
@@ -158,10 +257,14 @@ def _openvino(requested: str, precision: str | None, processor: Processor) -> Ba
     return BackendChoice("openvino", "fp32", f"OpenVINO in fp32{wish}: {lack}, so no bf16")
 
 
-def _refuse_external_data(path: Path, model: bytes) -> None:
+def _read_model(directory: Path, entry: NetworkEntry) -> bytes:
+    """The network's ONNX file, verified, and complete in itself."""
+    model = read_verified(directory, entry)
+    path = directory / entry.file
     try:
         external = has_external_data(model)
     except ValueError as error:
         raise directory_fault(path, f"not an ONNX model ({error})") from error
     if external:
         raise directory_fault(path, "keeps weights in another file, which no engine may")
+    return model

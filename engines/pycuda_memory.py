@@ -26,12 +26,12 @@ from engines.cuda_memory import (
     ProviderMissingError,
     Stream,
     call_failed,
-    driver_version,
     no_device,
     no_device_memory,
     no_driver,
     no_pinned_memory,
 )
+from engines.nvidia_driver import present_gpu
 
 
 def open_pycuda(device: int, reason: str) -> Cuda:
@@ -82,10 +82,11 @@ class PyCuda:
             chosen = driver.Device(device)
             self._context = chosen.retain_primary_context()
             major, minor = chosen.compute_capability()
+            gpu = present_gpu(device)
             self.facts = DeviceFacts(
                 name=chosen.name(),
                 compute_capability=f"{major}.{minor}",
-                driver=driver_version(driver.get_driver_version()),
+                driver=gpu.driver if gpu else "unknown",
                 total_bytes=chosen.total_memory(),
             )
 

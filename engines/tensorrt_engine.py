@@ -155,7 +155,7 @@ class TensorrtEngine:
         return tuple(specs)
 
     def _refused(self, what: str) -> EngineError:
-        return EngineError(f"{self.network}: TensorRT gives {what}: {self._log.take()}")
+        return EngineError(f"{self.network}: TensorRT gave {what}. {self._log.take()}")
 
 
 class TensorrtContext:

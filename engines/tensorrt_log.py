@@ -1,15 +1,16 @@
-"""TensorRT's own words, kept for the sentence that an error needs.
+"""What TensorRT's runtime says, kept for the sentence in which a failure is told.
 
-TensorRT answers a failure with None or False, and the reason is a line in its log. So whatever is
-made of TensorRT here gets a logger of ours, which prints nothing and keeps the last complaints.
+Its functions answer a failure with None or False, and the reason is a line in its log. So whatever
+is made of TensorRT here gets a logger of ours, which prints nothing and keeps the last errors.
 """
 
 from collections import deque
 from typing import Any, Final
 
 KEPT_LINES: Final = 4
-# Follows any failure where there is no driver, and says no more than that.
-_ECHO: Final = "catchCudaError"
+MAX_CHARACTERS: Final = 300  # of one line in a sentence
+# Follows any other fault where there is no driver.
+NOISE: Final = "cudaError 35"
 
 
 class TensorrtLog:
@@ -22,18 +23,22 @@ class TensorrtLog:
     def __init__(self, trt: Any) -> None:
         """Makes a logger for `trt`, the module `tensorrt` or `tensorrt_rtx`."""
         lines: deque[str] = deque(maxlen=KEPT_LINES)
-        worst_kept = trt.ILogger.Severity.ERROR
+        error = trt.ILogger.Severity.ERROR
 
-        def log(_: Any, severity: Any, message: str) -> None:
-            if severity <= worst_kept and _ECHO not in message:
-                lines.append(" ".join(message.split()))
+        def log(_: Any, severity: Any, msg: str) -> None:
+            if severity <= error:
+                text = " ".join(msg.split())
+                lines.append(text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}...")
 
         # Made here because its base class exists only once TensorRT is imported.
         self.logger: Any = type("Logger", (trt.ILogger,), {"log": log})()
         self._lines = lines
 
     def take(self) -> str:
-        """The lines since the last call, as one; forgets them."""
-        taken = "; ".join(self._lines)
+        """The end of a sentence: what has been said since the last call, which is forgotten."""
+        said = list(self._lines)
         self._lines.clear()
-        return taken or "it gave no reason"
+        telling = [line for line in said if NOISE not in line]
+        if shown := telling or said[:1]:
+            return f"TensorRT says: {'; '.join(shown)}"
+        return "TensorRT says nothing of the reason"

@@ -172,6 +172,12 @@ def _add_profile(
     log: TensorrtLog,
 ) -> None:
     """One optimization profile: every dimension but the batch is fixed."""
+    smallest, best, largest = request.batch
+    if not 1 <= smallest <= best <= largest:
+        raise EfganError(
+            f"{request.network}: batch {smallest}:{best}:{largest} found, expected MIN:OPT:MAX in "
+            "rising order from 1; no plans were written"
+        )
     with _telling(f"{request.network}: TensorRT refuses the batch range {request.batch}", log):
         profile = _given(builder.create_optimization_profile())
         for tensor in (network.get_input(index) for index in range(network.num_inputs)):
@@ -181,8 +187,7 @@ def _add_profile(
                     f"{request.network}: input {tensor.name} has shape {[batch, *fixed]}, expected "
                     "one dimension to vary, the first; no plans were written"
                 )
-            smallest, best, largest = (trt.Dims([size, *fixed]) for size in request.batch)
-            profile.set_shape(tensor.name, smallest, best, largest)
+            profile.set_shape(tensor.name, *(trt.Dims([size, *fixed]) for size in request.batch))
         if config.add_optimization_profile(profile) < 0:
             raise ValueError("the profile is not accepted")
 

@@ -2,8 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from engines.runtimes import import_tensorrt
+from tests import tensorrt_on_cpu
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -24,4 +28,31 @@ def synth_dir() -> Path:
     folder = shared / "data" / "synth"
     if not (folder / "labels.csv").is_file():
         pytest.skip(f"no picture set: {folder}/labels.csv is missing (EFGAN_SHARED moves it)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tensorrt_libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of libraries that let TensorRT's bindings compile here, without a GPU."""
+    try:
+        return tensorrt_on_cpu.build_libraries(tmp_path_factory.mktemp("tensorrt"))
+    except tensorrt_on_cpu.MissingPartError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def loaded_tensorrt(tensorrt_libraries: Path) -> Any:
+    """TensorRT's module, its real compiler working in this process."""
+    try:
+        tensorrt_on_cpu.load_libraries(tensorrt_libraries)
+    except tensorrt_on_cpu.MissingPartError as missing:
+        pytest.skip(str(missing))
+    return import_tensorrt()
+
+
+@pytest.fixture
+def own_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keeps the tester's own timing caches out of the tests: the user's cache folder is empty."""
+    folder = tmp_path / "user-cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     return folder

@@ -83,7 +83,7 @@ def run(request: BatchRequest) -> int:
     engine_set = find_set(request.engines)
     manifest = read_manifest(engine_set.directory)
     properties = read_properties(engine_set.directory, manifest)
-    choice = choose_backend(request.backend, manifest, request.precision)
+    choice = choose_backend(request.backend, manifest, request.precision, engine_set.directory)
     targets = [
         target_for(
             properties.expressions,
@@ -125,6 +125,7 @@ def run(request: BatchRequest) -> int:
             precision=request.precision,
             batch=request.batch_size,
             threads=request.threads,
+            say=remark,
         )
         remark(f"backend: {cascade.choice.reason}")
         inspector = Inspector(journal or opened.enter_context(Journal(request.out_dir)), recipes)
@@ -220,7 +221,7 @@ def _edit(
 
         return run_batch(
             plan.jobs(),
-            [cascade.lane()],
+            [cascade.lane() for _ in range(cascade.lanes)],
             targets,
             batch=cascade.batch,
             journal=inspector.journal,

@@ -124,14 +124,21 @@ def build_engines(
     from export.plans import PlanOptions
 
     options = PlanOptions(hardware_compatible.value.replace("-", "_"), version_compatible)
-    if again:
-        manifest, directory = _plans_again(source, out or source, sizes, options)
-    else:
-        wants_plans = backend is Target.TENSORRT or (backend is Target.AUTO and _plans_suit())
-        chosen = precision or (Precision.FP16 if wants_plans else Precision.FP32)
-        manifest, directory = _from_checkpoint(
-            source, out, chosen, weights, sizes or DEFAULT_BATCH, options if wants_plans else None
-        )
+    try:
+        if again:
+            manifest, directory = _plans_again(source, out or source, sizes, options)
+        else:
+            wants_plans = backend is Target.TENSORRT or (backend is Target.AUTO and _plans_suit())
+            chosen = precision or (Precision.FP16 if wants_plans else Precision.FP32)
+            plans = options if wants_plans else None
+            manifest, directory = _from_checkpoint(
+                source, out, chosen, weights, sizes or DEFAULT_BATCH, plans
+            )
+    except KeyboardInterrupt:
+        from efgan_rt.cli.console import remark
+
+        remark("interrupted: nothing was written")
+        raise typer.Exit(130) from None
     _print_result(manifest, directory, current=out is None and not again)
 
 

@@ -16,6 +16,9 @@ class Backend(StrEnum):
     """What runs the networks."""
 
     AUTO = "auto"
+    TENSORRT = "tensorrt"
+    TENSORRT_RTX = "tensorrt-rtx"
+    ONNXRUNTIME_CUDA = "onnxruntime-cuda"
     OPENVINO = "openvino"
     ONNXRUNTIME = "onnxruntime"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from engines import device_choice
 from engines import open as opening
 from engines.base import EngineError
 from engines.manifest import Manifest
@@ -14,6 +15,12 @@ from engines.processor import Processor, this_processor
 
 EMPTY = Manifest("0.1.0", "onnx", "fp32", "fp32", {}, {})
 INSTALL = r'install it with: pip install "efgan-rt\[cpu\]"'
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These are about processors, whatever the machine has."""
+    monkeypatch.setattr(device_choice, "find_device_backend", lambda *_: (None, ""))
 
 
 def processor(bf16: str | None, listed: bool = True) -> Processor:
@@ -188,7 +195,8 @@ def test_a_package_that_does_not_load_is_told_from_one_that_is_missing(
 
 def test_an_unknown_backend_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
-        EngineError, match="no backend 'cuda'; known are auto, openvino, onnxruntime"
+        EngineError,
+        match="no backend 'cuda'; known are auto, tensorrt, tensorrt-rtx, onnxruntime-cuda, ",
     ):
         choose_backend("cuda", EMPTY)
 

@@ -11,7 +11,10 @@ from engines.base import EngineError, TensorSpec
 from engines.manifest import (
     Manifest,
     NetworkEntry,
+    PlanFacts,
+    PlanFile,
     read_manifest,
+    read_plan,
     read_verified,
     verify_file,
 )
@@ -197,3 +200,118 @@ def test_a_file_name_beyond_what_file_systems_allow_is_refused_and_quoted_in_par
     change(directory, lambda d: d["networks"]["net"].update(file="a" * 5000))
     with pytest.raises(EngineError, match=r"file is 'a{199}\.\.\., expected a plain file name"):
         read_manifest(directory)
+
+
+PLAN = b"what TensorRT made of it"
+FACTS = PlanFacts(
+    library="tensorrt",
+    version="11.4.0.106",
+    gpu="NVIDIA H100",
+    compute_capability="9.0",
+    driver="580.65.06",
+    hardware_compatibility="none",
+    version_compatible=False,
+    settings={"tf32": False, "networks": {"net": {"layers": 3}}},
+)
+
+
+@pytest.fixture
+def planned(directory: Path, manifest: Manifest) -> Manifest:
+    """A manifest with a plan, and its directory."""
+    (directory / "net.plan").write_bytes(PLAN)
+    plan = PlanFile("net.plan", hashlib.sha256(PLAN).hexdigest(), len(PLAN))
+    entry = replace(manifest.networks["net"], plan=plan)
+    made = replace(manifest, networks={"net": entry}, plans=FACTS)
+    made.write(directory)
+    return made
+
+
+def test_plans_are_read_as_they_were_written(directory: Path, planned: Manifest) -> None:
+    assert read_manifest(directory) == planned
+    assert read_plan(directory, planned.networks["net"]) == PLAN
+    assert read_verified(directory, planned.networks["net"]) == CONTENT
+
+
+def test_plans_made_ahead_of_time_name_no_gpu(directory: Path, planned: Manifest) -> None:
+    ahead = replace(FACTS, library="tensorrt_rtx", gpu=None, compute_capability=None, driver=None)
+    replace(planned, plans=ahead).write(directory)
+    assert read_manifest(directory).plans == ahead
+
+
+def test_a_directory_without_plans_says_nothing_of_them(directory: Path) -> None:
+    text = (directory / "manifest.json").read_text()
+    assert "plan" not in text
+    assert read_manifest(directory).plans is None
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (lambda d: net(d).update(plan=3), "network 'net', plan is not a JSON object"),
+        (lambda d: net(d)["plan"].update(file="../net.plan"), "plan: file is '../net.plan', expec"),
+        (
+            lambda d: net(d)["plan"].update(sha256="?"),
+            "plan: sha256 is '?', expected 64 lower-case",
+        ),
+        (lambda d: net(d)["plan"].pop("bytes"), "plan has no 'bytes', expected a positive integer"),
+        (lambda d: d.update(plans=[]), "'plans' is not a JSON object"),
+        (
+            lambda d: d["plans"].update(library="trt"),
+            "library is 'trt', expected tensorrt or tenso",
+        ),
+        (lambda d: d["plans"].update(version=11), "'plans': version is 11, expected a text"),
+        (lambda d: d["plans"].update(gpu=""), "'plans': gpu is '', expected a text or null"),
+        (lambda d: d["plans"].pop("driver"), "'plans' has no 'driver', expected a text or null"),
+        (
+            lambda d: d["plans"].update(hardware_compatibility="all"),
+            "is 'all', expected none or ampere_plus or same_compute_capability",
+        ),
+        (
+            lambda d: d["plans"].update(version_compatible=1),
+            "version_compatible is 1, expected true or false",
+        ),
+        (lambda d: d["plans"].update(settings=None), "settings is None, expected an object"),
+        (
+            lambda d: d.pop("plans"),
+            "network 'net' has a 'plan', expected none, because the manifest has no 'plans'",
+        ),
+        (
+            lambda d: net(d).pop("plan"),
+            "network 'net' has no 'plan', expected one, because the manifest has 'plans'",
+        ),
+    ],
+)
+def test_each_fault_of_a_manifest_with_plans_has_a_sentence_of_its_own(
+    directory: Path, planned: Manifest, edit: Callable[[dict[str, Any]], object], sentence: str
+) -> None:
+    change(directory, edit)
+    with pytest.raises(EngineError) as caught:
+        read_manifest(directory)
+    assert sentence in str(caught.value)
+    assert str(caught.value).endswith(REMEDY)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"What TensorRT made of it", r"sha256 [0-9a-f]{12}\.\.\. found, [0-9a-f]{12}\.\.\. expec"),
+        (PLAN[:-1], "23 bytes found, 24 expected"),
+        (None, "the file is missing, though the manifest names it"),
+    ],
+)
+def test_a_plan_that_is_not_as_described_is_refused_with_the_command_that_makes_it_again(
+    directory: Path, planned: Manifest, content: bytes | None, sentence: str
+) -> None:
+    path = directory / "net.plan"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(EngineError, match=sentence) as caught:
+        read_plan(directory, planned.networks["net"])
+    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).endswith(
+        f"; make the plans again with: efgan-rt build-engines {directory} --backend tensorrt"
+    )
+
+
+def test_a_network_without_a_plan_is_named(directory: Path, manifest: Manifest) -> None:
+    with pytest.raises(EngineError, match=r"network 'net' has no TensorRT plan; make the plans"):
+        read_plan(directory, manifest.networks["net"])

@@ -10,7 +10,7 @@ import torch
 from efgan_rt.cascade import CascadeEngines
 from engines.base import EngineError
 from engines.manifest import Manifest
-from engines.open import BACKENDS, choose_backend, open_engine
+from engines.open import PROCESSOR_BACKENDS, choose_backend, open_engine
 from export.parity import psnr_db
 from tests.export.conftest import Built
 from train.models.cascade import to_bytes, to_unit_range
@@ -53,7 +53,7 @@ def levels_apart(a: Faces, b: Faces) -> npt.NDArray[np.int64]:
     return np.abs(a.astype(np.int64) - b.astype(np.int64))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", PROCESSOR_BACKENDS)
 def test_in_fp32_a_batch_equals_pictures_one_by_one_within_a_level(
     backend: str, fp32_engines: Built, inputs: Arrays
 ) -> None:
@@ -81,7 +81,7 @@ def test_in_bf16_a_batch_equals_pictures_one_by_one_to_50_db(
     assert psnr_db(levels_apart(together, apart)) >= 50
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", PROCESSOR_BACKENDS)
 def test_in_a_half_set_a_batch_equals_pictures_one_by_one_to_50_db(
     backend: str, fp16_engines: Built, inputs: Arrays
 ) -> None:
@@ -91,7 +91,7 @@ def test_in_a_half_set_a_batch_equals_pictures_one_by_one_to_50_db(
     assert psnr_db(levels_apart(together, apart)) >= 50
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", PROCESSOR_BACKENDS)
 def test_the_engines_edit_as_the_trained_cascade_does(
     backend: str, fp32_engines: Built, faces: Faces
 ) -> None:

@@ -71,6 +71,18 @@ def test_engines_with_another_file_beside_them_are_refused(out: Path) -> None:
         check_replaceable(out)
 
 
+def test_plans_are_engines_and_are_replaced_with_them(out: Path) -> None:
+    out.mkdir()
+    networks = {"stage_1": {"file": "stage_1.onnx", "plan": {"file": "stage_1.plan"}}}
+    manifest = {"format": "efgan-rt engines 1", "networks": networks}
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    (out / "stage_1.plan").write_text("")
+    check_replaceable(out)
+    (out / "stage_2.plan").write_text("")
+    with pytest.raises(EfganError, match=r"holds stage_2\.plan, which no engines of"):
+        check_replaceable(out)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1, "networks": {}}'])
 def test_a_manifest_of_another_program_protects_its_directory(out: Path, text: str) -> None:
     out.mkdir()

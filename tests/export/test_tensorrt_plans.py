@@ -1,0 +1,215 @@
+"""Plans made by TensorRT's real parser and compiler, without a GPU."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from efgan_rt.cascade_properties import INTERPOLATOR
+from efgan_rt.errors import EfganError
+from engines.manifest import Manifest, read_manifest, read_plan, read_verified
+from engines.nvidia_driver import present_gpu
+from export.build import Form, _entry, _write_network
+from export.networks import exported_networks
+from export.plans import PlanOptions, remake_plans
+from export.to_half import half_twin
+from tests.export.conftest import Built
+from tests.tensorrt_on_cpu import environment
+from tests.toy import REGIONS, toy_config, toy_networks
+
+pytestmark = [
+    pytest.mark.tensorrt,
+    pytest.mark.usefixtures("loaded_tensorrt", "own_cache_folder"),
+    pytest.mark.skipif(present_gpu() is not None, reason="made for a machine without a GPU"),
+]
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_every_network_of_a_half_set_compiles_and_proves_its_arithmetic(
+    fp16_engines: Built, tmp_path: Path, loaded_tensorrt: Any
+) -> None:
+    out = tmp_path / "engines"
+    lines: list[str] = []
+    made = remake_plans(fp16_engines.directory, out, PlanOptions(), progress=lines.append)
+    assert read_manifest(out) == made
+    assert made.plans is not None
+    assert (made.plans.library, made.plans.version) == ("tensorrt", loaded_tensorrt.__version__)
+    assert made.plans.gpu is made.plans.compute_capability is made.plans.driver is None
+    settings = made.plans.settings
+    assert settings["profile"] == {"min": 1, "opt": 4, "max": 4}
+    assert (settings["strongly_typed"], settings["tf32"]) == (True, False)
+    for name, entry in made.networks.items():
+        facts = settings["networks"][name]
+        assert len(read_plan(out, entry)) == entry.plan.bytes  # type: ignore[union-attr]
+        assert read_verified(out, entry) == read_verified(fp16_engines.directory, entry)
+        assert facts["layers"] > 0 and facts["seconds"] > 0
+        assert (facts["convolutions"] > 0) == (name != INTERPOLATOR)
+        assert (facts["normalisations"] > 0) == name.startswith("stage_")
+    assert [line.partition(":")[0] for line in lines[1:]] == list(made.networks)
+    assert "ahead of time, without a GPU" in lines[0]
+
+
+def test_a_full_precision_set_compiles_in_full_precision(
+    fp32_engines: Built, tmp_path: Path
+) -> None:
+    made = remake_plans(
+        fp32_engines.directory, tmp_path / "engines", PlanOptions(), batch=(2, 2, 2)
+    )
+    assert made.plans is not None
+    stage = made.plans.settings["networks"]["stage_1"]
+    assert stage["arithmetic"] == "convolutions and normalisations in FP32"
+    assert {entry.batch for entry in made.networks.values()} == {(2, 2, 2)}
+
+
+def test_plans_are_replaced_in_place_and_the_onnx_files_stay(
+    fp16_engines: Built, tmp_path: Path
+) -> None:
+    out = tmp_path / "engines"
+    remake_plans(fp16_engines.directory, out, PlanOptions())
+    before = content_of(out)
+    remake_plans(out, out, PlanOptions(), batch=(1, 1, 2))
+    after = content_of(out)
+    assert before.keys() == after.keys()
+    same = {name for name in before if before[name] == after[name]}
+    assert {name for name in before if name.endswith(".onnx")} <= same
+    assert not {name for name in before if name.endswith(".plan")} & same
+    assert [path.name for path in tmp_path.iterdir() if path.name != "user-cache"] == ["engines"]
+
+
+def test_timings_are_kept_for_the_next_build(
+    fp16_engines: Built, tmp_path: Path, own_cache_folder: Path
+) -> None:
+    remake_plans(fp16_engines.directory, tmp_path / "engines", PlanOptions())
+    (path,) = own_cache_folder.rglob("*.timing")
+    assert path.parent == own_cache_folder / "efgan-rt" / "tensorrt"
+    assert path.name.startswith("tensorrt-11.") and path.name.endswith("-no-gpu.timing")
+
+
+@pytest.fixture(scope="module")
+def paper_width(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two stages of the paper's width with random weights, as half-precision ONNX files."""
+
+    folder = tmp_path_factory.mktemp("paper") / "engines"
+    folder.mkdir()
+    config = toy_config(width=64, residual_blocks=6, critic_width=64, interpolator_width=64)
+    form = Form("fp16", "fp16", (1, 8, 32))
+    networks = exported_networks(half_twin(toy_networks(config)), torch.float16)
+    entries = {
+        name: _entry(network, _write_network(network, folder, form), form, {})
+        for name, network in networks.items()
+    }
+    properties = {
+        "stages": 2,
+        "crop_px": 128,
+        "au_names": list(config.au_names),
+        "expressions": {},
+        "regions": {name: asdict(box) for name, box in REGIONS.items()},
+    }
+    Manifest("0", "onnx", "fp16", "fp16", entries, properties).write(folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_model_of_the_papers_width_compiles(paper_width: Path, tmp_path: Path) -> None:
+    made = remake_plans(paper_width, tmp_path / "engines", PlanOptions())
+    assert made.plans is not None
+    facts = made.plans.settings["networks"]
+    assert list(facts) == ["au_estimator", "interpolator", "stage_1", "stage_2"]
+    print(json.dumps(facts, indent=1))
+    # Four branches and the Refiner with 17 convolutions each, and four attention heads.
+    assert facts["stage_1"]["convolutions"] == facts["stage_2"]["convolutions"] == 90
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_compilation_with_130_and_changes_nothing(
+    paper_width: Path, tmp_path: Path, tensorrt_libraries: Path
+) -> None:
+    out = tmp_path / "engines"
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "efgan_rt.cli.app", "build-engines", str(paper_width)),
+            *("--backend", "tensorrt", "--out", str(out)),
+        ],
+        env=environment(tensorrt_libraries),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("interpolator: plan"):  # stage_1, which takes seconds, has begun
+            break
+    process.send_signal(2)
+    rest = process.stderr.read()
+    assert process.wait(timeout=60) == 130
+    assert rest == "interrupted: nothing was written\n"
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+def test_a_shipped_checkpoint_becomes_plans_by_one_command(
+    repository: Path, tmp_path: Path, tensorrt_libraries: Path
+) -> None:
+    out = tmp_path / "engines"
+    checkpoint = repository / "efgan_rt" / "shipped" / "efgan.safetensors"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "efgan_rt.cli.app", "build-engines", str(checkpoint)),
+            *("--backend", "tensorrt", "--out", str(out), "--batch", "1:4:8"),
+        ],
+        env=environment(tensorrt_libraries),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    manifest = read_manifest(out)
+    assert (manifest.precision, manifest.weights) == ("fp16", "fp16")
+    assert manifest.plans is not None
+    for name, entry in manifest.networks.items():
+        assert read_plan(out, entry)
+        assert f"{name}: plan of " in done.stderr
+        assert f" {name} " in done.stdout
+    half = manifest.properties["parity"]
+    assert half["largest_half"] == 65504
+    assert half["margin_to_65504"] == pytest.approx(65504 / half["largest_activation"])
+    assert manifest.networks["stage_1"].parity["margin_to_65504"] > 4
+    assert "seconds" in done.stdout and "plan MB" in done.stdout and "layers" in done.stdout
+
+
+def test_plans_are_made_again_without_pytorch_or_onnx(
+    fp16_engines: Built, tmp_path: Path, tensorrt_libraries: Path
+) -> None:
+    out = tmp_path / "engines"
+    script = (
+        "import sys\n"
+        "for name in ('torch', 'onnx', 'onnxruntime', 'openvino'): sys.modules[name] = None\n"
+        "from efgan_rt.cli.app import main\n"
+        f"sys.argv = ['efgan-rt', 'build-engines', {str(fp16_engines.directory)!r},"
+        f" '--backend', 'tensorrt', '--out', {str(out)!r}]\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment(tensorrt_libraries),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_manifest(out).plans is not None
+    assert done.stdout.endswith(f"{out}\n")
+
+
+def test_other_files_in_the_destination_are_refused_before_any_work(
+    fp16_engines: Built, tmp_path: Path
+) -> None:
+    (tmp_path / "holiday.jpg").write_text("")
+    with pytest.raises(EfganError, match=r"holds holiday\.jpg"):
+        remake_plans(fp16_engines.directory, tmp_path, PlanOptions())
