@@ -59,7 +59,7 @@ def _imported() -> Any:
     try:
         import pycuda.driver
     except ModuleNotFoundError as error:
-        if error.name != "pycuda":
+        if error.name not in ("pycuda", "pycuda.driver"):
             raise ProviderMissingError(f"PyCUDA does not load ({error})") from error
         raise ProviderMissingError("PyCUDA is not installed") from None
     except (ImportError, OSError) as error:
