@@ -1,4 +1,4 @@
-"""The GPU's script with the processor in the GPU's place: GPU time is too short to find its bugs."""
+"""The script for GPUs with the processor in the GPU's place: GPU time is too short for its bugs."""
 
 import json
 import sys
