@@ -7,20 +7,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks import gpu, readme
-from benchmarks.gpu_sets import write_set
+from benchmarks.gpu_sets import SHIPPED
 from tests.toy import REGIONS, toy_checkpoint
-from train.models.checkpoint import load_checkpoint
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A toy checkpoint, and its engines where the script looks for them."""
+    """A toy checkpoint, and engines of other weights where the script looks for some."""
     folder = tmp_path_factory.mktemp("gpu")
     regions = {"mouth": REGIONS["mouth"]}
     checkpoint = toy_checkpoint(folder / "toy.pt", regions=regions, stages=2)
-    write_set(load_checkpoint(checkpoint).build(), folder / "shipped-fp32", "fp32")
-    for name in ("shipped-fp16", "paper-fp32", "paper-fp16"):
-        (folder / name).symlink_to(folder / "shipped-fp32")
+    for name in ("shipped-fp32", "shipped-fp16", "paper-fp32", "paper-fp16"):
+        (folder / name).symlink_to(SHIPPED)
     return ["--sets", str(folder), "--checkpoint", str(checkpoint), "--device", "cpu"]
 
 
