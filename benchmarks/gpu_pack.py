@@ -1,6 +1,6 @@
 """Packs what a GPU machine without a network needs into pieces that can be carried there.
 
-    python benchmarks/gpu_pack.py DIR --arch 90      reads DIR/wheels and DIR/sets, writes DIR/pieces
+    python benchmarks/gpu_pack.py DIR --arch 90     DIR/wheels, DIR/sets -> DIR/pieces
 
 Wheels are stored anew without their own compression, which xz does better, over the whole archive.
 `--arch` empties the machine code of all other GPU architectures in ONNX Runtime's CUDA provider:
@@ -30,7 +30,7 @@ def thinned(library: bytes, arch: int) -> tuple[bytes, int]:
     """A library with the machine code of other architectures set to zero, and how many bytes."""
     found, emptied, position = bytearray(library), 0, 0
     magic = struct.pack("<I", MAGIC)
-    while (start := library.find(magic, position)) >= 0:
+    while 0 <= (start := library.find(magic, position)) <= len(library) - HEADER.size:
         _, _, header_bytes, size = HEADER.unpack_from(library, start)
         end = start + header_bytes + size
         if header_bytes != HEADER.size or end > len(library):

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.host_cuda import HostCuda, HostMemory, bytes_at
 from engines import onnxruntime_cuda_engine, runtimes, tensorrt_rtx_engine
-from engines.base import EngineError
+from engines.base import Array, EngineError
 from engines.binding import at_batch
 from engines.device import tensor_bytes
 from engines.manifest import read_manifest, read_verified
@@ -122,7 +122,7 @@ def test_a_session_bound_to_buffers_gives_what_the_engine_gives(directory: Path)
     inputs, outputs = at_batch(entry.inputs, BATCH), at_batch(entry.outputs, BATCH)
     memory = {spec.name: HostMemory(tensor_bytes(spec)) for spec in (*inputs, *outputs)}
     random = np.random.default_rng(0)
-    given = {
+    given: dict[str, Array] = {
         "pixels": random.integers(0, 256, inputs[0].resolve(), dtype=np.uint8),
         "au": random.uniform(0, 5, inputs[1].resolve()).astype(np.float32),
     }
