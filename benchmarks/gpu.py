@@ -33,6 +33,7 @@ from benchmarks import gpu_facts, gpu_parity, gpu_plateau, gpu_speed  # noqa: E4
 from benchmarks.gpu_sets import CHECKPOINT, paper_config, patterned_networks  # noqa: E402
 from benchmarks.host_cuda import HostCuda  # noqa: E402
 from benchmarks.torch_engine import full_fp32  # noqa: E402
+from efgan_rt.device_lane import DeviceLane  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
 from engines.cuda_memory import PROVIDERS, Cuda, open_cuda  # noqa: E402
@@ -196,7 +197,7 @@ def plateau(arguments: argparse.Namespace, piece: Piece) -> bool:
         with contextlib.ExitStack() as stack:
             lanes = []
             for _ in range(arguments.lanes):
-                lane = gpu_speed.DeviceLane(cuda, engines, stages, batch)
+                lane = DeviceLane(cuda, engines, stages, batch)
                 stack.callback(lane.close)
                 lanes.append(lane)
             sources = sorted(EXAMPLES.glob("*.jpg"))

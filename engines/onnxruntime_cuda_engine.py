@@ -115,7 +115,7 @@ class OnnxRuntimeCudaEngine:
             stream,
             self._cuda,
             unsynchronised(ort),
-            self._device,
+            ("cuda", self._device),
         )
 
 
@@ -174,7 +174,7 @@ def check_cuda_provider(device: int = 0) -> None:
     except EngineError:
         raise
     except Exception as error:  # the runtime has an exception class for each status code
-        raise _refusal(reason(error), device) from error
+        raise refusal(reason(error), device) from error
     finally:
         ort.set_default_logger_severity(ERRORS_AND_WORSE)
 
@@ -196,7 +196,7 @@ def _missing_library(ort: Any) -> str:
     return "no reason given"
 
 
-def _refusal(said: str, device: int) -> EngineError:
+def refusal(said: str, device: int) -> EngineError:
     """The error for a provider that loads and does not work, from what it says."""
     if "cuDNN is unavailable" in said or "cudnn" in said.lower():
         return EngineError(f"ONNX Runtime's CUDA provider lacks cuDNN ({said}); {LIBRARIES_REMEDY}")
