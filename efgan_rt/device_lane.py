@@ -233,12 +233,13 @@ class DeviceLane:
 
     def _capture(self, networks: tuple[str, ...]) -> None:
         """Captures the graphs of networks that have just run for the first time."""
-        for network in networks:
-            if not self._launches[network].capture(self._cuda):
-                self._say(
-                    f"{network} cannot be captured as a CUDA graph here ({self._cuda.described}), "
-                    "so its kernels are launched one by one: the same pictures, a little slower"
-                )
+        failed = [name for name in networks if not self._launches[name].capture(self._cuda)]
+        if failed:
+            self._say(
+                f"no CUDA graph can be captured here ({self._cuda.described}) of "
+                f"{', '.join(failed)}; their kernels are launched one by one: the same pictures, a "
+                "little slower"
+            )
 
     def _settle(self) -> None:
         """Waits out a run that failed midway: its copies may still use the pinned arrays."""
