@@ -71,7 +71,8 @@ pycuda() {
 
 # Where the dynamic loader finds CUDA's libraries that came with PyTorch.
 libraries() {
-    find "$1/nvidia" -maxdepth 3 -type d -name lib 2>/dev/null | paste -sd: >"$home/libraries"
+    { find "$1/nvidia" -maxdepth 3 -type d -name lib 2>/dev/null || true; } |
+        paste -sd: >"$home/libraries"
 }
 
 run() {
