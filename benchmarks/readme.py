@@ -135,6 +135,36 @@ def gpu(document: Document) -> str:
     return f"{_table(head, body)}\n\nMedians of {rounds} rounds; {machine}, {versions}."
 
 
+def tensorrt_build(document: Document) -> str:
+    """What compiling takes, a row a network."""
+    head = ["network", "processor seconds", "seconds", "peak memory, MB", "ONNX, MB", "plan, MB"]
+    head += ["layers", "convolutions, all in half"]
+    networks = document["networks"]
+    body = [
+        [
+            name,
+            f"{network['cpu_seconds_median']:.1f}",
+            f"{network['seconds_median']:.1f}",
+            f"{network['peak_mb']:.0f}",
+            f"{network['onnx_mb']:.2f}",
+            f"{network['plan_mb']:.2f}",
+            str(network["layers"]),
+            str(network["convolutions"]),
+        ]
+        for name, network in networks.items()
+    ]
+    machine, tensorrt = document["machine"], document["tensorrt"]
+    batch = ":".join(map(str, document["batch"]))
+    runs = next(iter(networks.values()))["runs"]
+    measured = (
+        f"Medians of {runs} runs, each in a process of its own and without a timing cache; width "
+        f"{document['width']}, {document['precision']}, batch {batch}; TensorRT bindings "
+        f"{tensorrt['bindings']}, {tensorrt['compiler']}, no GPU; {machine['processor']}, "
+        f"{machine['cores']} cores, shared with other work (load {machine['load_average'][0]:.0f})."
+    )
+    return f"{_table(head, body)}\n\n{measured}"
+
+
 TABLES: dict[str, Callable[[Document], str]] = {
     "quality": quality,
     "backends": backends,
@@ -143,6 +173,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "crash": crash,
     "fuzz": fuzz,
     "gpu": gpu,
+    "tensorrt_build": tensorrt_build,
 }
 
 

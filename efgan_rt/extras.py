@@ -9,6 +9,8 @@ from efgan_rt.errors import EfganError
 # extra -> the packages it brings, by import name.
 EXTRAS: Final = {
     "cpu": ("openvino", "onnxruntime"),
+    "tensorrt": ("tensorrt", "cuda.bindings"),
+    "pycuda": ("pycuda",),
     "train": ("torch", "onnx", "onnxscript", "safetensors"),
 }
 

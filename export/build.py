@@ -146,11 +146,11 @@ def _write_networks(
     entries = {}
     for name, network in networks.items():
         started = time.perf_counter()
-        path = _write_network(network, folder, form)
+        path = write_network(network, folder, form)
         from_file = parity.run_file(path, runs[name].inputs)
         figures[name] |= parity.differences(from_file, runs[name].outputs)
         parity.hold(name, figures[name], bars, parity.FILE_REMEDY)
-        entries[name] = _entry(network, path, form, figures[name])
+        entries[name] = network_entry(network, path, form, figures[name])
         seconds, megabytes = time.perf_counter() - started, entries[name].bytes / 1e6
         shown = ", ".join(f"{figure} {value:.3g}" for figure, value in figures[name].items())
         report(f"{name}: {seconds:.1f} s, {megabytes:.2f} MB, {shown}")
@@ -189,7 +189,8 @@ def _measured_in_torch(
     return networks, runs, figures
 
 
-def _write_network(network: ExportedNetwork, folder: Path, form: Form) -> Path:
+def write_network(network: ExportedNetwork, folder: Path, form: Form) -> Path:
+    """Exports a network into a folder and holds its graph to its form; the file's path."""
     model = to_onnx(network)
     check_precision(model, half=form.computes_in_half)
     if form.stores_half and not form.computes_in_half:
@@ -199,9 +200,10 @@ def _write_network(network: ExportedNetwork, folder: Path, form: Form) -> Path:
     return path
 
 
-def _entry(
+def network_entry(
     network: ExportedNetwork, path: Path, form: Form, figures: parity.Figures
 ) -> NetworkEntry:
+    """The manifest's entry of a network that has been written."""
     return NetworkEntry(
         name=network.name,
         file=path.name,

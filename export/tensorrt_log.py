@@ -1,6 +1,9 @@
 """What TensorRT says, kept for the sentence in which a failure is told.
 
-Its functions answer a failure with None or False and give the reason to a logger only.
+Its functions answer a failure with None or False and give the reason to a logger only. There is one
+logger and it lives as long as the process: TensorRT keeps the first that it is given for messages
+outside any build, and calls it also after the builder is gone (a second logger and a freed first
+one ended the process with a segmentation fault, TensorRT for RTX 1.7.1).
 """
 
 from collections import deque
@@ -30,6 +33,11 @@ class TensorrtLog(trt.ILogger):  # type: ignore[misc]  # untyped where TensorRT 
         elif severity == trt.ILogger.Severity.WARNING:
             self._warnings.append(msg)
 
+    def clear(self) -> None:
+        """Forgets what was said of an earlier build."""
+        self._errors.clear()
+        self._warnings.clear()
+
     def reason(self) -> str:
         """The end of a sentence: the last errors, else the last warnings, without the noise."""
         for lines in (self._errors, self._warnings):
@@ -38,6 +46,9 @@ class TensorrtLog(trt.ILogger):  # type: ignore[misc]  # untyped where TensorRT 
             if shown := (telling or said)[-SHOWN_LINES:]:
                 return f"TensorRT says: {'; '.join(shown)}"
         return "TensorRT says nothing of the reason"
+
+
+LOG: Final = TensorrtLog()
 
 
 def shortened(message: str) -> str:

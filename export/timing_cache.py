@@ -7,6 +7,7 @@ cache that is damaged or of another device is replaced, never an error.
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from engines.nvidia_driver import Gpu
@@ -54,4 +55,5 @@ def keep_timing_cache(config: trt.IBuilderConfig, path: Path) -> None:
         part.write_bytes(memoryview(serialized))
         os.replace(part, path)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()

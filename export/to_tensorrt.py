@@ -19,13 +19,14 @@ from efgan_rt.errors import EfganError
 from engines.nvidia_driver import Gpu
 from export.arithmetic_proof import Arithmetic, prove_engine, prove_network
 from export.build_progress import BuildMonitor, Watch, run_cancellable
-from export.tensorrt_log import TensorrtLog, shortened
+from export.tensorrt_log import LOG, shortened
 from export.tensorrt_module import trt
 from export.timing_cache import attach_timing_cache, keep_timing_cache
 
 T = TypeVar("T")
 LIBRARY: Final = "tensorrt_rtx" if trt.__name__.startswith("tensorrt_rtx") else "tensorrt"
 VERSION: Final[str] = trt.__version__
+OLDEST: Final = (10, 12)  # strongly typed half-precision ONNX files build from here on
 OPTIMIZATION_LEVEL: Final = 3  # TensorRT's own default; 4 and 5 may take hours
 HARDWARE_LEVELS: Final = {
     "none": trt.HardwareCompatibilityLevel.NONE,
@@ -73,9 +74,15 @@ def check_tensorrt_works(gpu: Gpu | None) -> None:
     """Opens and closes a builder, so that a build fails at once or not for this reason.
 
     Raises:
-        EfganError: TensorRT gives no builder.
+        EfganError: TensorRT is too old or gives no builder.
     """
-    _builder(TensorrtLog(), gpu)
+    if LIBRARY == "tensorrt" and tuple(map(int, VERSION.split(".")[:2])) < OLDEST:
+        raise EfganError(
+            f"TensorRT {VERSION} found, {'.'.join(map(str, OLDEST))} or newer expected; "
+            'install it with: pip install --upgrade "efgan-rt[tensorrt]"'
+        )
+    LOG.clear()
+    _builder(gpu)
 
 
 def to_tensorrt(
@@ -101,34 +108,34 @@ def to_tensorrt(
 def _compiled(
     model: bytes, request: PlanRequest, gpu: Gpu | None, timing_cache: Path, monitor: BuildMonitor
 ) -> Plan:
-    log = TensorrtLog()
-    builder = _builder(log, gpu)
-    with _telling(f"{request.network}: TensorRT cannot begin a network", log):
+    LOG.clear()
+    builder = _builder(gpu)
+    with _telling(f"{request.network}: TensorRT cannot begin a network"):
         network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-        parser = trt.OnnxParser(network, log)
+        parser = trt.OnnxParser(network, LOG)
     if not parser.parse(model):
-        raise EfganError(_parser_faults(request.network, parser, log))
+        raise EfganError(_parser_faults(request.network, parser))
     proof = prove_network(request.network, network, request.arithmetic)
-    config = _config(builder, network, request, log)
+    config = _config(builder, network, request)
     config.progress_monitor = monitor
     warm = attach_timing_cache(config, timing_cache)
-    with _telling(f"{request.network}: TensorRT cannot build this network", log):
+    with _telling(f"{request.network}: TensorRT cannot build this network"):
         serialized = _given(builder.build_serialized_network(network, config))
         content = bytes(memoryview(serialized))
     keep_timing_cache(config, timing_cache)
     facts = asdict(proof)
     if gpu is not None:
-        facts |= prove_engine(request.network, _inspected(content, log), request.arithmetic)
+        facts |= prove_engine(request.network, _inspected(content), request.arithmetic)
     return Plan(content, facts, warm)
 
 
-def _builder(log: TensorrtLog, gpu: Gpu | None) -> trt.Builder:
+def _builder(gpu: Gpu | None) -> trt.Builder:
     here = f"the GPU here is {gpu.name}" if gpu else "there is no CUDA GPU or no driver for it here"
-    with _telling(f"TensorRT {VERSION} gives no builder; {here}", log):
-        return _given(trt.Builder(log))
+    with _telling(f"TensorRT {VERSION} gives no builder; {here}"):
+        return _given(trt.Builder(LOG))
 
 
-def _parser_faults(network: str, parser: trt.OnnxParser, log: TensorrtLog) -> str:
+def _parser_faults(network: str, parser: trt.OnnxParser) -> str:
     """A sentence with each fault's node; what stopped the parser comes last."""
     faults = []
     for error in (parser.get_error(index) for index in range(parser.num_errors)):
@@ -137,14 +144,14 @@ def _parser_faults(network: str, parser: trt.OnnxParser, log: TensorrtLog) -> st
         said = shortened(error.desc())
         detail = said if said not in ("", "false") else f"refused by {error.func()}"
         faults.append(f"{node or 'the graph'}: {kind}, {detail}")
-    said = "; ".join(faults) or log.reason()
+    said = "; ".join(faults) or LOG.reason()
     return f"{network}: TensorRT {VERSION} cannot read the ONNX file: {said}; no plans were written"
 
 
 def _config(
-    builder: trt.Builder, network: trt.INetworkDefinition, request: PlanRequest, log: TensorrtLog
+    builder: trt.Builder, network: trt.INetworkDefinition, request: PlanRequest
 ) -> trt.IBuilderConfig:
-    with _telling(f"{request.network}: TensorRT gives no build configuration", log):
+    with _telling(f"{request.network}: TensorRT gives no build configuration"):
         config = _given(builder.create_builder_config())
     config.builder_optimization_level = OPTIMIZATION_LEVEL
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
@@ -160,7 +167,7 @@ def _config(
                 f"--hardware-compatible: this TensorRT ({VERSION}) has no such plans, as TensorRT "
                 "for RTX, whose plans suit every RTX card already; leave the option out"
             )
-    _add_profile(builder, network, config, request, log)
+    _add_profile(builder, network, config, request)
     return config
 
 
@@ -169,7 +176,6 @@ def _add_profile(
     network: trt.INetworkDefinition,
     config: trt.IBuilderConfig,
     request: PlanRequest,
-    log: TensorrtLog,
 ) -> None:
     """One optimization profile: every dimension but the batch is fixed."""
     smallest, best, largest = request.batch
@@ -178,10 +184,10 @@ def _add_profile(
             f"{request.network}: batch {smallest}:{best}:{largest} found, expected MIN:OPT:MAX in "
             "rising order from 1; no plans were written"
         )
-    with _telling(f"{request.network}: TensorRT refuses the batch range {request.batch}", log):
+    with _telling(f"{request.network}: TensorRT refuses the batch range {request.batch}"):
         profile = _given(builder.create_optimization_profile())
         for tensor in (network.get_input(index) for index in range(network.num_inputs)):
-            batch, *fixed = list(tensor.shape)
+            batch, *fixed = tensor.shape
             if batch != -1 or -1 in fixed:
                 raise EfganError(
                     f"{request.network}: input {tensor.name} has shape {[batch, *fixed]}, expected "
@@ -192,10 +198,10 @@ def _add_profile(
             raise ValueError("the profile is not accepted")
 
 
-def _inspected(content: bytes, log: TensorrtLog) -> str:
+def _inspected(content: bytes) -> str:
     """What the engine inspector says of a plan; opens it on the GPU."""
-    with _telling("TensorRT cannot open the plan it has just built", log):
-        runtime = _given(trt.Runtime(log))
+    with _telling("TensorRT cannot open the plan it has just built"):
+        runtime = _given(trt.Runtime(LOG))
         runtime.engine_host_code_allowed = True  # version-compatible plans carry code; it is ours
         engine = _given(runtime.deserialize_cuda_engine(content))
         inspector = _given(engine.create_engine_inspector())
@@ -210,7 +216,7 @@ def _given(value: T | None) -> T:
 
 
 @contextmanager
-def _telling(what: str, log: TensorrtLog) -> Iterator[None]:
+def _telling(what: str) -> Iterator[None]:
     """Turns TensorRT's exceptions and refusals inside the block into a sentence.
 
     Raises:
@@ -219,4 +225,4 @@ def _telling(what: str, log: TensorrtLog) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError, RuntimeError, MemoryError) as error:
-        raise EfganError(f"{what}: {log.reason()}") from error
+        raise EfganError(f"{what}: {LOG.reason()}") from error

@@ -22,6 +22,7 @@ def info() -> None:
     print_text(f"python     {platform.python_version()} ({sys.executable})")
     bf16 = f"bf16 by {processor.bf16}" if processor.bf16 else "no fast bf16"
     print_text(f"processor  {processor.name}, {processor.cores} cores, {bf16}")
+    print_text(f"GPU        {_gpu()}")
     print_table(_packages())
     try:
         _print_engines()
@@ -29,30 +30,50 @@ def info() -> None:
         print_text(f"engines    {error}")
 
 
+def _gpu() -> str:
+    from engines.nvidia_driver import present_gpu
+
+    gpu = present_gpu()
+    if gpu is None:
+        return "none: no CUDA driver or no device"
+    return f"{gpu.name}, compute capability {gpu.compute_capability}, driver {gpu.driver}"
+
+
 def _packages() -> "Table":
     """The optional packages: what each is for, its version or the line that installs it."""
-    from importlib.util import find_spec
-
     from rich.table import Table
 
     from efgan_rt.extras import EXTRAS, install_line
 
-    purposes = {"cpu": "run engines on the processor", "train": "train and build engines"}
+    purposes = {
+        "cpu": "run engines on the processor",
+        "tensorrt": "compile and run TensorRT plans",
+        "pycuda": "GPU memory, if you prefer it",
+        "train": "train and build engines",
+    }
     table = Table(title="Optional packages", title_justify="left")
     for heading in ("extra", "for", "package", "found"):
         table.add_column(heading)
     for extra, packages in EXTRAS.items():
         for package in packages:
-            found = _version(package) if find_spec(package) else f"missing: {install_line(extra)}"
+            found = _version(package) if _is_there(package) else f"missing: {install_line(extra)}"
             table.add_row(extra, purposes[extra], package, found.replace("[", r"\["))
     return table
+
+
+def _is_there(package: str) -> bool:
+    from importlib.util import find_spec
+
+    top, _, inner = package.partition(".")
+    return find_spec(top) is not None and (not inner or find_spec(package) is not None)
 
 
 def _version(package: str) -> str:
     from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
+    distributions = packages_distributions().get(package, [package.replace(".", "-")])
     try:
-        return version(packages_distributions().get(package, [package])[0])
+        return version(distributions[0])
     except PackageNotFoundError:
         return "present"
 
@@ -69,6 +90,9 @@ def _print_engines() -> None:
     manifest = read_manifest(used.directory)
     print_text(f"used       {used.directory} ({used.reason})")
     print_text(f"           {manifest.precision} graphs, {', '.join(manifest.networks)}")
+    if plans := manifest.plans:
+        place = f"for {plans.gpu}" if plans.gpu else "made without a GPU"
+        print_text(f"           TensorRT plans: {plans.library} {plans.version}, {place}")
     properties = read_properties(used.directory, manifest)
     print_text(f"expressions   {', '.join(properties.expressions)}")
     print_text(f"action units  {' '.join(properties.au_names)}")

@@ -23,7 +23,7 @@ from engines.manifest import Manifest, PlanFile, read_manifest
 from engines.nvidia_driver import present_gpu
 from engines.open import open_device_engine
 from engines.tensorrt_engine import TensorrtEngine
-from engines.tensorrt_log import TensorrtLog
+from engines.tensorrt_log import log_of
 from tests.engines.fake_cuda import FakeCuda
 from tests.tensorrt_on_cpu import LIBRARIES, environment, find_compiler
 from tests.toy_engines import write_toy_engines
@@ -176,7 +176,9 @@ def test_a_runtime_that_cannot_start_is_told(tensorrt_libraries: Path, tmp_path:
 
 
 def test_the_log_keeps_errors_without_their_echo(loaded_tensorrt: Any) -> None:
-    log = TensorrtLog(loaded_tensorrt)
+    log = log_of(loaded_tensorrt)
+    assert log_of(loaded_tensorrt) is log
+    log.take()
     severity = loaded_tensorrt.ILogger.Severity
     assert log.take() == "TensorRT says nothing of the reason"
     log.logger.log(severity.WARNING, "a warning")

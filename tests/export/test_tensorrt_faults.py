@@ -1,4 +1,4 @@
-"""What goes wrong when a plan is built, each with its one sentence; the real parser and compiler."""
+"""What goes wrong when a plan is built, each with its sentence; the real parser and compiler."""
 
 import os
 import signal
@@ -109,6 +109,17 @@ def test_a_half_convolution_compiles(compile_one: Callable[..., Any]) -> None:
     assert len(plan.content) > 1000
     assert plan.facts["convolutions"] == 1
     assert not plan.cache_found
+
+
+def test_a_damaged_timing_cache_stops_nothing_and_is_replaced(
+    compile_one: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "cache" / "timing"
+    path.parent.mkdir()
+    path.write_bytes(b"no timings at all")
+    plan = compile_one(model(convolution(HALF), HALF, initializers=weights(HALF)))
+    assert len(plan.content) > 1000
+    assert b"no timings" not in path.read_bytes()
 
 
 def test_an_unsupported_operator_is_named_with_its_node(compile_one: Callable[..., Any]) -> None:

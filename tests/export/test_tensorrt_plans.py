@@ -3,24 +3,19 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from efgan_rt.cascade_properties import INTERPOLATOR
 from efgan_rt.errors import EfganError
-from engines.manifest import Manifest, read_manifest, read_plan, read_verified
+from engines.manifest import read_manifest, read_plan, read_verified
 from engines.nvidia_driver import present_gpu
-from export.build import Form, _entry, _write_network
-from export.networks import exported_networks
 from export.plans import PlanOptions, remake_plans
-from export.to_half import half_twin
 from tests.export.conftest import Built
+from tests.paper_width import write_paper_width
 from tests.tensorrt_on_cpu import environment
-from tests.toy import REGIONS, toy_config, toy_networks
 
 pytestmark = [
     pytest.mark.tensorrt,
@@ -98,22 +93,7 @@ def paper_width(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two stages of the paper's width with random weights, as half-precision ONNX files."""
 
     folder = tmp_path_factory.mktemp("paper") / "engines"
-    folder.mkdir()
-    config = toy_config(width=64, residual_blocks=6, critic_width=64, interpolator_width=64)
-    form = Form("fp16", "fp16", (1, 8, 32))
-    networks = exported_networks(half_twin(toy_networks(config)), torch.float16)
-    entries = {
-        name: _entry(network, _write_network(network, folder, form), form, {})
-        for name, network in networks.items()
-    }
-    properties = {
-        "stages": 2,
-        "crop_px": 128,
-        "au_names": list(config.au_names),
-        "expressions": {},
-        "regions": {name: asdict(box) for name, box in REGIONS.items()},
-    }
-    Manifest("0", "onnx", "fp16", "fp16", entries, properties).write(folder)
+    write_paper_width(folder, stages=2)
     return folder
 
 
