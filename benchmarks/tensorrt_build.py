@@ -41,7 +41,8 @@ WIDTH = 64
 def compile_once(engines: Path, name: str) -> dict[str, Any]:
     """Compiles one network in this process; the figures of it."""
     from export.arithmetic_proof import arithmetic_of
-    from export.to_tensorrt import LIBRARY, VERSION, PlanRequest, to_tensorrt
+    from export.tensorrt_module import LIBRARY
+    from export.to_tensorrt import VERSION, PlanRequest, to_tensorrt
 
     manifest = read_manifest(engines)
     entry = manifest.network(name)

@@ -83,7 +83,8 @@ def add_plans(
         EngineError: an ONNX file is not as the manifest says, or TensorRT is not installed.
         KeyboardInterrupt: Ctrl-C.
     """
-    from export.to_tensorrt import LIBRARY, VERSION
+    from export.tensorrt_module import LIBRARY
+    from export.to_tensorrt import VERSION
 
     report = progress or (lambda _: None)
     gpu = present_gpu()
@@ -124,8 +125,9 @@ def _with_plan(
 ) -> tuple[NetworkEntry, dict[str, Any], Mapping[str, Any]]:
     """Compiles one network: its entry with the plan, what was measured, the builder's settings."""
     from export.arithmetic_proof import arithmetic_of
+    from export.tensorrt_module import LIBRARY
     from export.timing_cache import timing_cache_path
-    from export.to_tensorrt import LIBRARY, VERSION, PlanRequest, builder_settings, to_tensorrt
+    from export.to_tensorrt import VERSION, PlanRequest, builder_settings, to_tensorrt
 
     request = PlanRequest(
         network=entry.name,

@@ -5,13 +5,16 @@ Only modules that cannot work without it import this one, and they are imported 
 that compile. Type checkers see the real classes where stubs of them are on their path.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engines.runtimes import import_tensorrt, tensorrt_library
+
+LIBRARY: Final = tensorrt_library()
+"""Whose runtime opens what is compiled here: `tensorrt` or `tensorrt_rtx`."""
 
 if TYPE_CHECKING:
     import tensorrt as trt
 else:
-    trt = import_tensorrt(tensorrt_library())
+    trt = import_tensorrt(LIBRARY)
 
-__all__ = ["trt"]
+__all__ = ["LIBRARY", "trt"]

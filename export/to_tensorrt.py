@@ -20,11 +20,10 @@ from engines.nvidia_driver import Gpu
 from export.arithmetic_proof import Arithmetic, prove_engine, prove_network
 from export.build_progress import BuildMonitor, Watch, run_cancellable
 from export.tensorrt_log import LOG, shortened
-from export.tensorrt_module import trt
+from export.tensorrt_module import LIBRARY, trt
 from export.timing_cache import attach_timing_cache, keep_timing_cache
 
 T = TypeVar("T")
-LIBRARY: Final = "tensorrt_rtx" if trt.__name__.startswith("tensorrt_rtx") else "tensorrt"
 VERSION: Final[str] = trt.__version__
 OLDEST: Final = (10, 12)  # strongly typed half-precision ONNX files build from here on
 OPTIMIZATION_LEVEL: Final = 3  # TensorRT's own default; 4 and 5 may take hours

@@ -31,9 +31,12 @@ ON_PROCESSOR = "or run on the processor with --backend onnxruntime or openvino"
 
 @pytest.fixture(autouse=True)
 def opened_anew() -> Iterator[None]:
+    """Each test opens for itself, and no stand-in stays behind."""
     cuda_memory._opened.cache_clear()
     yield
     cuda_memory._opened.cache_clear()
+    for module in [name for name in sys.modules if name.split(".")[0] == "pycuda"]:
+        del sys.modules[module]
 
 
 def uninstall(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
@@ -59,8 +62,6 @@ def pycuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
             "Metadata-Version: 2.1\nName: pycuda\nVersion: 2026.1\n"
         )
         monkeypatch.syspath_prepend(tmp_path)
-        for module in [name for name in sys.modules if name.split(".")[0] == "pycuda"]:
-            monkeypatch.delitem(sys.modules, module)
 
     return install
 

@@ -187,6 +187,25 @@ def test_plans_are_made_again_without_pytorch_or_onnx(
     assert done.stdout.endswith(f"{out}\n")
 
 
+def test_tensorrt_for_rtx_goes_the_same_way_where_it_alone_is_installed(
+    fp16_engines: Built, tmp_path: Path, tensorrt_libraries: Path
+) -> None:
+    """Its module has the same interface; here the bindings stand for it, over its libraries."""
+    out = tmp_path / "engines"
+    script = (
+        "import sys, tensorrt_bindings\n"
+        "sys.modules.update(tensorrt_rtx=tensorrt_bindings, tensorrt=None)\n"
+        "sys.modules['tensorrt_bindings'] = None\n"
+        "from pathlib import Path\n"
+        "from export.plans import PlanOptions, remake_plans\n"
+        f"remake_plans(Path({str(fp16_engines.directory)!r}), Path({str(out)!r}), PlanOptions())\n"
+    )
+    subprocess.run([sys.executable, "-c", script], env=environment(tensorrt_libraries), check=True)
+    plans = read_manifest(out).plans
+    assert plans is not None
+    assert plans.library == "tensorrt_rtx"
+
+
 def test_other_files_in_the_destination_are_refused_before_any_work(
     fp16_engines: Built, tmp_path: Path
 ) -> None:
