@@ -100,8 +100,7 @@ def test_what_lanes_fall_back_from_is_said_once_whatever_their_number(
     opened = CascadeEngines.open(directory, batch=BATCH, say=on_device.append)
     for _ in range(2):
         opened.edit(**pictures())
-    assert len(on_device) == (0 if cuda.captured else 4)
-    assert len(set(on_device)) == len(on_device)
+    assert len(on_device) == (0 if cuda.captured else 1)
 
 
 def test_a_batch_beyond_the_range_is_one_sentence_on_a_gpu_too(
