@@ -16,15 +16,13 @@ place, which shows that the script works and nothing else.
 import argparse
 import contextlib
 import itertools
-import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
@@ -32,6 +30,7 @@ sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repos
 import torch  # noqa: E402  # first: its CUDA libraries are then those that everybody loads
 
 from benchmarks import gpu_facts, gpu_parity, gpu_plateau, gpu_speed  # noqa: E402
+from benchmarks.gpu_pieces import Document, Piece, join  # noqa: E402
 from benchmarks.gpu_sets import CHECKPOINT, paper_config, patterned_networks  # noqa: E402
 from benchmarks.host_cuda import HostCuda  # noqa: E402
 from benchmarks.torch_engine import full_fp32  # noqa: E402
@@ -49,34 +48,6 @@ PACKAGES: Final = (
     *("torch", "numpy", "onnxruntime", "onnxruntime-gpu", "onnxruntime-ep-nv-tensorrt-rtx-cu13"),
     *("cuda-bindings", "pycuda", "tensorrt", "tensorrt-cu13-bindings", "nvidia-cudnn-cu13"),
 )
-Document = dict[str, Any]
-
-
-class Piece:
-    """One part's file: units by name, written after each, and the time that is left for more."""
-
-    def __init__(self, path: Path, minutes: float) -> None:
-        self._path = path
-        self._until = time.monotonic() + 60 * minutes
-        self.units: Document = json.loads(path.read_text()) if path.is_file() else {}
-
-    def run(self, name: str, measure: Callable[[], Any]) -> bool:
-        """Measures a unit unless it is there; False once the time is over."""
-        if name in self.units:
-            return True
-        if time.monotonic() > self._until:
-            print(f"time is over before {name}; run the same command again", flush=True)
-            return False
-        started = time.perf_counter()
-        try:
-            self.units[name] = measure()
-        except EngineError as error:
-            self.units[name] = {"left_out": str(error)}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text(json.dumps(self.units, indent=1) + "\n")
-        shown = json.dumps(self.units[name])
-        print(f"{name}: {time.perf_counter() - started:.1f} s, {shown[:300]}", flush=True)
-        return True
 
 
 def devices(device: str) -> Iterator[Cuda]:
@@ -117,7 +88,9 @@ def tests(arguments: argparse.Namespace, piece: Piece) -> bool:
         files = [str(f) for f in TESTS.rglob("test_*.py") if "pytest.mark.gpu" in f.read_text()]
         command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"]
         command += files
-        environment = os.environ | {"EFGAN_GPU_SETS": str(arguments.sets.resolve())}
+        environment = dict(os.environ)
+        if arguments.sets.is_dir():
+            environment["EFGAN_GPU_SETS"] = str(arguments.sets.resolve())
         run = subprocess.run(
             command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
         )
@@ -217,18 +190,6 @@ def plateau(arguments: argparse.Namespace, piece: Piece) -> bool:
     return piece.run("plateau", measure)
 
 
-def join(out: Path, destination: Path) -> None:
-    """All parts that there are, in one file."""
-    document: Document = {}
-    for part in PARTS:
-        path = out / f"gpu-{part}.json"
-        if path.is_file():
-            document[part] = json.loads(path.read_text())
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    destination.write_text(json.dumps(document, indent=1) + "\n")
-    print(f"{destination}: {', '.join(document)}")
-
-
 def main() -> int:
     """Runs a part, or joins them; 0 if all of it is done, 75 if time was over before."""
     parser = argparse.ArgumentParser(
@@ -251,7 +212,7 @@ def main() -> int:
     parser.add_argument("--pictures", type=int, default=20000, metavar="N")
     arguments = parser.parse_args()
     if arguments.join:
-        join(arguments.out, arguments.json)
+        join(PARTS, arguments.out, arguments.json)
         return 0
     if arguments.part is None:
         parser.error("--part or --join is needed")
