@@ -13,7 +13,8 @@
 #     python benchmarks/gpu_sets.py DIR/sets
 #     pip download --no-deps --only-binary=:all: --python-version 3.12 \
 #         --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 -d DIR/wheels \
-#         onnxruntime-gpu==1.31.1 cuda-bindings cuda-pathfinder platformdirs pytools siphash24 mako
+#         onnxruntime-gpu==1.31.1 cuda-bindings cuda-pathfinder platformdirs pytools siphash24 mako \
+#         setuptools
 #     pip download --no-deps --no-binary=:all: -d DIR/wheels pycuda==2026.1
 #     python benchmarks/gpu_pack.py DIR --arch 90
 # The machine brings CUDA's toolkit, a C++ compiler, and a Python with PyTorch for CUDA, numpy,
@@ -56,6 +57,9 @@ build_pycuda() {
     local cuda=${CUDA_ROOT:-/usr/local/cuda} python=$home/venv/bin/python
     rm -rf "$home/pycuda" "$home/pycuda.done" && mkdir -p "$home/pycuda"
     tar -C "$home/pycuda" --strip-components=1 -xzf "$home"/wheels/pycuda-*.tar.gz
+    # Something to link with where the driver's library has no name without a number.
+    gcc -shared -x c /dev/null -Wl,-soname,libcuda.so.1 -o "$home/pycuda/libcuda.so"
+    export LIBRARY_PATH=$home/pycuda
     cd "$home/pycuda"
     "$python" configure.py --cuda-root="$cuda" --no-cuda-enable-curand
     "$python" -m pip install --quiet --no-index --no-deps --no-build-isolation . || true
@@ -71,7 +75,8 @@ pycuda() {
 
 # Where the dynamic loader finds CUDA's libraries that came with PyTorch.
 libraries() {
-    find "$1/nvidia" -maxdepth 3 -type d -name lib 2>/dev/null | paste -sd: >"$home/libraries"
+    { find "$1/nvidia" -maxdepth 3 -type d -name lib 2>/dev/null || true; } |
+        paste -sd: >"$home/libraries"
 }
 
 run() {

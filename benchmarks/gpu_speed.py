@@ -37,7 +37,7 @@ from engines.manifest import read_manifest, read_verified
 from engines.onnxruntime_cuda_engine import OnnxRuntimeCudaEngine
 from train.models.checkpoint import InferenceNetworks
 
-WARM_UP_S: Final = 2.0
+WARM_UP_S: Final = 1.0
 WARM_UP_RUNS: Final = 10
 WORKERS: Final = 8
 COPIES: Final = (UPLOAD, DOWNLOAD)
@@ -52,7 +52,7 @@ class Settings:
     fp32: Path
     fp16: Path
     pictures: Path
-    seconds: float = 4.0
+    seconds: float = 1.5
     rounds: int = 3
     lanes: int = 2
 

@@ -167,7 +167,7 @@ def check_cuda_provider(device: int = 0) -> None:
         session = _cuda_session(ort, ONE_CONVOLUTION, options, {"device_id": str(device)})
         if session.get_providers()[0] != PROVIDER:
             raise EngineError(
-                f"ONNX Runtime cannot load its CUDA provider ({_missing_library(ort)}); "
+                f"ONNX Runtime cannot load its CUDA provider ({missing_library(ort)}); "
                 f"{LIBRARIES_REMEDY}"
             )
         session.run(None, {"x": np.ones((1, 1, 1, 1), np.float32)})
@@ -186,7 +186,7 @@ def _cuda_session(ort: Any, model: bytes, options: Any, provider: Mapping[str, s
     )
 
 
-def _missing_library(ort: Any) -> str:
+def missing_library(ort: Any) -> str:
     """What the dynamic loader says of the provider's library, which the runtime only logs."""
     library = Path(ort.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
     try:

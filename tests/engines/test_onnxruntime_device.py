@@ -5,6 +5,7 @@ The runtime's words in the last tests were taken from onnxruntime-gpu 1.31.1.
 """
 
 import ctypes
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -78,6 +79,44 @@ def test_the_processors_build_in_place_of_the_gpus_is_named(directory: Path) -> 
         r'onnxruntime, then pip install "efgan-rt\[gpu\]"$',
     ):
         OnnxRuntimeCudaEngine(read_verified(directory, entry), entry, batch=4, cuda=HostCuda())
+
+
+def test_a_missing_runtime_comes_with_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(onnxruntime_cuda_engine, "find_spec", lambda name: None)
+    with pytest.raises(
+        EngineError,
+        match=r"needs ONNX Runtime's build for GPUs, which is not installed; "
+        r'install it with: pip install "efgan-rt\[gpu\]"$',
+    ):
+        onnxruntime_cuda_engine.check_cuda_provider()
+
+
+@needs_processor_build
+def test_a_provider_that_does_not_load_says_which_library_is_missing() -> None:
+    said = onnxruntime_cuda_engine.missing_library(runtimes.import_onnxruntime())
+    assert said.endswith(
+        "libonnxruntime_providers_cuda.so: cannot open shared object file: "
+        "No such file or directory"
+    )
+
+
+@needs_plugin
+def test_a_plugin_that_does_not_load_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "plugin.so"
+    broken.write_text("no library")
+    plugin = import_module(tensorrt_rtx_engine.PACKAGE)
+    monkeypatch.setattr(plugin, "get_library_path", lambda: str(broken))
+    with pytest.raises(
+        EngineError,
+        match=r"^ONNX Runtime cannot load its TensorRT-RTX plugin \(Failed to load library .*"
+        r'file too short.*\); reinstall it with: pip install "efgan-rt\[rtx\]"$',
+    ):
+        tensorrt_rtx_engine.plugin_devices()
+    assert capfd.readouterr() == ("", "")
 
 
 @needs_plugin
