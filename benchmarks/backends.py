@@ -5,9 +5,10 @@
 
 Runs `efgan-rt bench` on the example faces, a process for each backend, precision and batch, in
 rounds, so that a machine whose speed drifts treats all alike; what is kept of a figure is its
-median over the rounds. The networks bound the number where the last column is near 1; below that,
-decoding and encoding, which share the cores with them, do. A table for people, one JSON object
-last, and the same in benchmarks/results/backends.json.
+median over the rounds. A way that this machine cannot go is left out with its reason. The networks
+bound the number where the last column is near 1; below that, decoding and encoding, which share the
+cores with them, do. A table for people, one JSON object last, and the same in
+benchmarks/results/backends.json.
 """
 
 import argparse
@@ -23,15 +24,23 @@ from rich.table import Table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results" / "backends.json"
-WAYS = (("openvino", "bf16"), ("openvino", "fp32"), ("onnxruntime", "fp32"))
+GPU_BACKENDS = ("tensorrt", "tensorrt-rtx", "onnxruntime-cuda")
+WAYS = (
+    *(("openvino", "bf16"), ("openvino", "fp32"), ("onnxruntime", "fp32")),
+    # On a GPU the precision is the engines' own.
+    *((backend, None) for backend in GPU_BACKENDS),
+)
 
 
-def bench(backend: str, precision: str, batch: int, rest: list[str]) -> dict[str, Any] | None:
+def bench(
+    backend: str, precision: str | None, batch: int, rest: list[str]
+) -> dict[str, Any] | None:
     """One process's figures, or None where this machine cannot run that way."""
+    wish = ("--precision", precision) if precision else ()
     run = subprocess.run(
         [
             *(sys.executable, "-m", "efgan_rt.cli.app", "bench", "--json", "-"),
-            *("--backend", backend, "--precision", precision, "--batch-size", str(batch)),
+            *("--backend", backend, *wish, "--batch-size", str(batch)),
             *("--pictures", str(REPOSITORY / "examples" / "faces"), *rest),
         ],
         cwd=REPOSITORY,
@@ -40,7 +49,7 @@ def bench(backend: str, precision: str, batch: int, rest: list[str]) -> dict[str
         check=False,
     )
     if run.returncode:
-        print(f"{backend} {precision}: left out: {run.stderr.strip()}", file=sys.stderr)
+        print(f"{backend} {precision or ''}: left out: {run.stderr.strip()}", file=sys.stderr)
         return None
     document: dict[str, Any] = json.loads(run.stdout)
     return document
@@ -67,6 +76,7 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
             for figure in ("p50_ms", "p90_ms", "p99_ms")
         } | {"n": sum(network["n"] for network in each)}
     return {
+        "precision": results[0]["precision"],
         "rounds": len(results),
         "engines_images_per_s": median("engines", "images_per_s"),
         "pipeline_images_per_s": median("pipeline", "images_per_s"),
@@ -87,7 +97,7 @@ def main() -> None:
     arguments, rest = parser.parse_known_args()
     rest += ["--seconds", str(arguments.seconds)]
     ways = [(*way, batch) for batch in arguments.batches for way in WAYS]
-    runs: dict[tuple[str, str, int], list[dict[str, Any]]] = {way: [] for way in ways}
+    runs: dict[tuple[str, str | None, int], list[dict[str, Any]]] = {way: [] for way in ways}
     for _ in range(arguments.rounds):
         for way in ways:
             if (document := bench(*way, rest)) is not None:
@@ -100,8 +110,8 @@ def main() -> None:
         "seconds": arguments.seconds,
         "workers": first["workers"],
         "ways": [
-            {"backend": backend, "precision": precision, "batch": batch, **summarise(found)}
-            for (backend, precision, batch), found in measured.items()
+            {"backend": backend, "batch": batch, **summarise(found)}
+            for (backend, _, batch), found in measured.items()
         ],
     }
     arguments.json.parent.mkdir(parents=True, exist_ok=True)

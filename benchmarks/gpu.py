@@ -15,14 +15,14 @@ place, which shows that the script works and nothing else.
 
 import argparse
 import contextlib
-import json
+import itertools
+import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
@@ -30,9 +30,11 @@ sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repos
 import torch  # noqa: E402  # first: its CUDA libraries are then those that everybody loads
 
 from benchmarks import gpu_facts, gpu_parity, gpu_plateau, gpu_speed  # noqa: E402
+from benchmarks.gpu_pieces import Document, Piece, join  # noqa: E402
 from benchmarks.gpu_sets import CHECKPOINT, paper_config, patterned_networks  # noqa: E402
 from benchmarks.host_cuda import HostCuda  # noqa: E402
 from benchmarks.torch_engine import full_fp32  # noqa: E402
+from efgan_rt.device_lane import DeviceLane  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
 from engines.cuda_memory import PROVIDERS, Cuda, open_cuda  # noqa: E402
@@ -40,39 +42,12 @@ from train.models.checkpoint import InferenceNetworks, load_checkpoint  # noqa: 
 
 PARTS: Final = ("facts", "tests", "parity", "bench", "plateau")
 RESULTS: Final = REPOSITORY / "benchmarks" / "results" / "gpu.json"
+TESTS: Final = REPOSITORY / "tests"
 EXAMPLES: Final = REPOSITORY / "examples" / "faces"
 PACKAGES: Final = (
     *("torch", "numpy", "onnxruntime", "onnxruntime-gpu", "onnxruntime-ep-nv-tensorrt-rtx-cu13"),
     *("cuda-bindings", "pycuda", "tensorrt", "tensorrt-cu13-bindings", "nvidia-cudnn-cu13"),
 )
-Document = dict[str, Any]
-
-
-class Piece:
-    """One part's file: units by name, written after each, and the time that is left for more."""
-
-    def __init__(self, path: Path, minutes: float) -> None:
-        self._path = path
-        self._until = time.monotonic() + 60 * minutes
-        self.units: Document = json.loads(path.read_text()) if path.is_file() else {}
-
-    def run(self, name: str, measure: Callable[[], Any]) -> bool:
-        """Measures a unit unless it is there; False once the time is over."""
-        if name in self.units:
-            return True
-        if time.monotonic() > self._until:
-            print(f"time is over before {name}; run the same command again", flush=True)
-            return False
-        started = time.perf_counter()
-        try:
-            self.units[name] = measure()
-        except EngineError as error:
-            self.units[name] = {"left_out": str(error)}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text(json.dumps(self.units, indent=1) + "\n")
-        shown = json.dumps(self.units[name])
-        print(f"{name}: {time.perf_counter() - started:.1f} s, {shown[:300]}", flush=True)
-        return True
 
 
 def devices(device: str) -> Iterator[Cuda]:
@@ -109,8 +84,16 @@ def tests(arguments: argparse.Namespace, piece: Piece) -> bool:
     """The tests that need a device."""
 
     def measure() -> Document:
+        # Only their files: a GPU machine may lack what the others import.
+        files = [str(f) for f in TESTS.rglob("test_*.py") if "pytest.mark.gpu" in f.read_text()]
         command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"]
-        run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        command += files
+        environment = dict(os.environ)
+        if arguments.sets.is_dir():
+            environment["EFGAN_GPU_SETS"] = str(arguments.sets.resolve())
+        run = subprocess.run(
+            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+        )
         lines = run.stdout.strip().splitlines()
         return {"exit_status": run.returncode, "outcome": lines[-1:], "tail": lines[-60:]}
 
@@ -146,7 +129,7 @@ def parity(arguments: argparse.Namespace, piece: Piece) -> bool:
 
 
 def bench(arguments: argparse.Namespace, piece: Piece) -> bool:
-    """Every way at every batch, the quick ones first."""
+    """Every way at every batch: all of a batch before the next, what is compiled last."""
     settings = gpu_speed.Settings(
         device=arguments.device,
         cuda=first_device(arguments.device),
@@ -163,17 +146,18 @@ def bench(arguments: argparse.Namespace, piece: Piece) -> bool:
             return load_checkpoint(arguments.checkpoint).build()
         return patterned_networks(paper_config())
 
-    found = gpu_speed.ways(settings, networks)
-    for way in sorted(found, key=lambda way: "compiled" in way.name):
-        for batch in arguments.batches:
-            if arguments.only not in way.name:
-                continue
+    found = [w for w in gpu_speed.ways(settings, networks) if arguments.only in w.name]
+    # A stable sort: the batches stay in their order.
+    units = sorted(
+        itertools.product(arguments.batches, found), key=lambda unit: "compiled" in unit[1].name
+    )
+    for batch, way in units:
 
-            def measure(way: gpu_speed.Way = way, batch: int = batch) -> Document:
-                return gpu_speed.measured(way, batch, settings)
+        def measure(way: gpu_speed.Way = way, batch: int = batch) -> Document:
+            return gpu_speed.measured(way, batch, settings)
 
-            if not piece.run(f"{way.name}, batch {batch}", measure):
-                return False
+        if not piece.run(f"{way.name}, batch {batch}", measure):
+            return False
     return True
 
 
@@ -196,7 +180,7 @@ def plateau(arguments: argparse.Namespace, piece: Piece) -> bool:
         with contextlib.ExitStack() as stack:
             lanes = []
             for _ in range(arguments.lanes):
-                lane = gpu_speed.DeviceLane(cuda, engines, stages, batch)
+                lane = DeviceLane(cuda, engines, stages, batch)
                 stack.callback(lane.close)
                 lanes.append(lane)
             sources = sorted(EXAMPLES.glob("*.jpg"))
@@ -204,18 +188,6 @@ def plateau(arguments: argparse.Namespace, piece: Piece) -> bool:
         return {"way": name, "batch": batch, "lanes": arguments.lanes, **figures}
 
     return piece.run("plateau", measure)
-
-
-def join(out: Path, destination: Path) -> None:
-    """All parts that there are, in one file."""
-    document: Document = {}
-    for part in PARTS:
-        path = out / f"gpu-{part}.json"
-        if path.is_file():
-            document[part] = json.loads(path.read_text())
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    destination.write_text(json.dumps(document, indent=1) + "\n")
-    print(f"{destination}: {', '.join(document)}")
 
 
 def main() -> int:
@@ -234,13 +206,13 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="TEXT", help="ways with this in their name")
     parser.add_argument("--faces", type=int, default=gpu_parity.BATCH, metavar="N")
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 32, 1], metavar="B")
-    parser.add_argument("--seconds", type=float, default=3.0, metavar="S")
+    parser.add_argument("--seconds", type=float, default=1.5, metavar="S")
     parser.add_argument("--rounds", type=int, default=3, metavar="N")
     parser.add_argument("--lanes", type=int, default=2, metavar="N")
     parser.add_argument("--pictures", type=int, default=20000, metavar="N")
     arguments = parser.parse_args()
     if arguments.join:
-        join(arguments.out, arguments.json)
+        join(PARTS, arguments.out, arguments.json)
         return 0
     if arguments.part is None:
         parser.error("--part or --join is needed")

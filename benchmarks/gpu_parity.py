@@ -20,7 +20,7 @@ from engines.base import Array
 from engines.cuda_memory import Cuda
 from engines.device import DeviceEngine, tensor_bytes
 from engines.manifest import read_manifest
-from engines.open import open_device_engine
+from engines.open import choose_backend, open_device_engine
 from export.calibration import bundled_faces
 from export.networks import exported_networks
 from export.parity import (
@@ -42,7 +42,8 @@ BARS_FP16: Final[Mapping[str, Bar]] = {
     "stage_au_max_abs": Bar(5e-4),
 }
 # bf16 keeps 8 bits; OpenVINO's bf16 is held to the same.
-BARS_BF16: Final[Mapping[str, Bar]] = BARS_FP16 | {
+BARS_BF16: Final[Mapping[str, Bar]] = {
+    **BARS_FP16,
     "pixels_out_psnr_db": Bar(40, at_least=True),
     "au_max_abs": Bar(0.5),
 }
@@ -82,6 +83,7 @@ def directory_engines(directory: Path, backend: str, batch: int, cuda: Cuda) -> 
         EngineError: the backend cannot be used here.
     """
     manifest = read_manifest(directory)
+    choose_backend(backend, manifest, None, directory)
     with cuda.current():
         return {
             name: open_device_engine(

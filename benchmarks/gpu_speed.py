@@ -23,7 +23,8 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.gpu_parity import Engines, directory_engines
-from benchmarks.torch_engine import TorchEngine, TorchForm, TorchLoop, torch_networks
+from benchmarks.torch_engine import TorchEngine, TorchForm, torch_networks
+from benchmarks.torch_loop import TorchLoop
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.device_lane import DOWNLOAD, UPLOAD, DeviceLane
 from efgan_rt.expressions import Target
@@ -32,9 +33,11 @@ from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.bench import WHOLE_BATCH, measure
 from engines.base import EngineError
 from engines.cuda_memory import Cuda
+from engines.manifest import read_manifest, read_verified
+from engines.onnxruntime_cuda_engine import OnnxRuntimeCudaEngine
 from train.models.checkpoint import InferenceNetworks
 
-WARM_UP_S: Final = 2.0
+WARM_UP_S: Final = 1.0
 WARM_UP_RUNS: Final = 10
 WORKERS: Final = 8
 COPIES: Final = (UPLOAD, DOWNLOAD)
@@ -49,7 +52,7 @@ class Settings:
     fp32: Path
     fp16: Path
     pictures: Path
-    seconds: float = 4.0
+    seconds: float = 1.5
     rounds: int = 3
     lanes: int = 2
 
@@ -74,12 +77,15 @@ def ways(
         networks: PyTorch's, with the weights of the directories.
         compiled: whether torch.compile takes part; it takes a minute for each batch size.
     """
-    cuda, device = settings.cuda, settings.device
+    device = settings.device
     found = []
     for backend in ("onnxruntime-cuda", "tensorrt", "tensorrt-rtx"):
         for precision, directory in (("fp32", settings.fp32), ("fp16", settings.fp16)):
             opened = partial(_on_lanes, settings, partial(directory_engines, directory, backend))
             found.append(Way(f"{backend} {precision}", backend, precision, opened))
+    for mark, option in (("NHWC", "prefer_nhwc"), ("its own CUDA graphs", "enable_cuda_graph")):
+        opened = partial(_on_lanes, settings, partial(_with_option, settings.fp16, option))
+        found.append(Way(f"onnxruntime-cuda fp16, {mark}", "onnxruntime-cuda", "fp16", opened))
     forms = [TorchForm(), TorchForm("fp16", channels_last=True)]
     forms += [TorchForm("bf16", channels_last=True)]
     if compiled:
@@ -104,8 +110,24 @@ def ways(
             return [stack.enter_context(closing(cascade.lane()))]
 
         found.append(Way("onnxruntime fp32", "onnxruntime", "fp32", on_processor))
-    assert cuda is settings.cuda
     return found
+
+
+def _with_option(directory: Path, option: str, batch: int, cuda: Cuda) -> Engines:
+    """ONNX Runtime's CUDA provider with one more of its options switched on."""
+    manifest = read_manifest(directory)
+    with cuda.current():
+        return {
+            name: OnnxRuntimeCudaEngine(
+                read_verified(directory, entry),
+                entry,
+                batch=batch,
+                cuda=cuda,
+                precision=manifest.precision,
+                options={option: "1"},
+            )
+            for name, entry in manifest.networks.items()
+        }
 
 
 def _on_lanes(
@@ -135,7 +157,7 @@ def measured(way: Way, batch: int, settings: Settings) -> dict[str, Any]:
         opened_s = time.perf_counter() - started
         units = 17
         target = Target(np.zeros(units, np.float32), np.full(units, 2.0, np.float32))
-        for editor in editors:
+        for editor in editors if settings.device == "cuda" else ():
             _warm_up(editor, batch, units)
         with _watched_gpu() as samples:
             rounds = [
@@ -172,10 +194,8 @@ def _warm_up(editor: BatchEditor, batch: int, units: int) -> None:
     scale, offset = (np.full((batch, units), v, np.float32) for v in (0.0, 2.0))
     started, runs = time.perf_counter(), 0
     while runs < WARM_UP_RUNS or time.perf_counter() - started < WARM_UP_S:
-        seconds = editor.run(pixels, scale, offset).seconds
+        editor.run(pixels, scale, offset)
         runs += 1
-        if sum(seconds.values()) > WARM_UP_S:  # a processor in a GPU's place
-            break
 
 
 def _latency(rounds: Sequence[Any]) -> dict[str, Any]:

@@ -1,26 +1,20 @@
-"""PyTorch as a device engine, and as the loop that people write who have nothing else.
+"""PyTorch as a device engine.
 
 The engine puts PyTorch's networks in the place of ONNX Runtime's or TensorRT's: on a lane's own
 stream, over the lane's own buffers. So lanes, streams, events and buffers are measured with a
 runtime whose results are known, and PyTorch is measured with everything that the others get.
-
-The loop is the opponent: networks called one after the other, one batch at a time.
 """
 
 import copy
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.host_cuda import bytes_at
-from efgan_rt.action_units import FloatArray
-from efgan_rt.cascade_properties import AU_ESTIMATOR, INTERPOLATOR, stage_name
-from efgan_rt.edited import ByteArray, Edited, even_progress
 from engines import binding
 from engines.base import TensorSpec
 from engines.cuda_memory import DeviceMemory, Stream
@@ -164,84 +158,6 @@ def tensor_over(memory: DeviceMemory, spec: TensorSpec, device: str) -> Tensor:
         tensor: Tensor = torch.as_tensor(_Addressed(memory, spec), device=device)
         return tensor
     return torch.from_numpy(bytes_at(memory).view(spec.numpy_dtype).reshape(spec.resolve()))
-
-
-class TorchLoop:
-    """What people write: copy a batch up, call the networks, copy it back; a `BatchEditor`.
-
-    Nothing overlaps but what PyTorch overlaps by itself. Uploads are from pinned memory.
-    """
-
-    def __init__(
-        self, networks: Mapping[str, ExportedNetwork], stages: int, batch: int, device: str
-    ) -> None:
-        self._networks = {name: network.module for name, network in networks.items()}
-        self._stages = stages
-        self._device = device
-        self._progress = even_progress(stages, batch)
-
-    @torch.inference_mode()
-    def run(
-        self,
-        pixels: ByteArray,
-        scale: FloatArray,
-        offset: FloatArray,
-        *,
-        source_au: FloatArray | None = None,
-    ) -> Edited:
-        """See `efgan_rt.pipeline.editor.BatchEditor.run`; the arrays are the caller's own."""
-        clock = _Clock(self._device)
-        up = [self._up(each) for each in (pixels, scale, offset, self._progress)]
-        picture, source = up[0], None if source_au is None else self._up(source_au)
-        clock.lap("upload")
-        if source is None:
-            source = self._networks[AU_ESTIMATOR](picture)
-            clock.lap(AU_ESTIMATOR)
-        stage_au = self._networks[INTERPOLATOR](source, *up[1:])
-        clock.lap(INTERPOLATOR)
-        image = picture
-        for number in range(1, self._stages + 1):
-            image, edited, attention = self._networks[stage_name(number)](
-                image, stage_au[number - 1]
-            )
-            clock.lap(stage_name(number))
-        down = [each.cpu().numpy() for each in (edited, source, stage_au, attention)]
-        clock.lap("download")
-        return Edited(down[0], down[1], down[2], down[3], clock.seconds())
-
-    def _up(self, array: Any) -> Tensor:
-        tensor = torch.from_numpy(array)
-        if self._device == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(self._device, non_blocking=True)
-
-
-class _Clock:
-    """Times between laps: by events on a GPU, else by the clock."""
-
-    def __init__(self, device: str) -> None:
-        self._cuda = device == "cuda"
-        self._laps = [("start", self._now())]
-
-    def lap(self, name: str) -> None:
-        """Ends the lap of that name."""
-        self._laps.append((name, self._now()))
-
-    def _now(self) -> Any:
-        if not self._cuda:
-            return time.perf_counter()
-        event = torch.cuda.Event(enable_timing=True)
-        event.record()
-        return event
-
-    def seconds(self) -> dict[str, float]:
-        """Each lap's time; waits for the last."""
-        if self._cuda:
-            self._laps[-1][1].synchronize()
-        found = {}
-        for (_, before), (name, after) in zip(self._laps, self._laps[1:], strict=False):
-            found[name] = before.elapsed_time(after) / 1e3 if self._cuda else after - before
-        return found
 
 
 @contextmanager

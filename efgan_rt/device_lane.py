@@ -19,19 +19,16 @@ import numpy as np
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.cascade_properties import AU_ESTIMATOR, INTERPOLATOR, stage_name
+from efgan_rt.device_layout import AIM, ESTIMATE, IMAGES, places_of, tensors_of
 from efgan_rt.edited import ByteArray, Edited, check_finite, even_progress
 from engines import binding
-from engines.base import Array, EngineError, TensorSpec
+from engines.base import Array, EngineError
 from engines.cuda_memory import Cuda, DeviceBuffer, DeviceSlice, Event
 from engines.device import DeviceEngine, tensor_bytes
 from engines.launch import Launch
 
 UPLOAD: Final = "upload"
 DOWNLOAD: Final = "download"
-# The image between two stages lies in one of two buffers: a stage reads one and writes the other.
-_IMAGES: Final = ("image, odd stages", "image, even stages")
-_AIM: Final = "aim"
-_ESTIMATE: Final = "source_au"
 
 
 def _say_nothing(_: str) -> None:
@@ -79,7 +76,7 @@ class DeviceLane:
         self._launches: dict[str, Launch] = {}
         self._marks: dict[str, Event] = {}
         self._unfinished = False
-        tensors = _tensors(engines, stages)
+        tensors = tensors_of(engines, stages)
         with cuda.current():
             self._stream = cuda.stream()
             try:
@@ -88,7 +85,7 @@ class DeviceLane:
                 self._pinned = {
                     name: cuda.pinned(spec.resolve(), spec.numpy_dtype)
                     for name, spec in tensors.items()
-                    if name not in (*_IMAGES, _AIM)
+                    if name not in (*IMAGES, AIM)
                 }
                 for name, spec in tensors.items():
                     self._memory[name] = cuda.device(tensor_bytes(spec))
@@ -98,7 +95,7 @@ class DeviceLane:
                 for name, engine in engines.items():
                     buffers = {
                         tensor: self._memory[place]
-                        for tensor, place in _places(name, engine, stages).items()
+                        for tensor, place in places_of(name, engine, stages).items()
                     }
                     scratch = self._scratch if engine.scratch_bytes else None
                     context = engine.bind(buffers, scratch, self._stream)
@@ -124,8 +121,8 @@ class DeviceLane:
         given = {"pixels": pixels}
         binding.check_inputs(AU_ESTIMATOR, self._inputs[AU_ESTIMATOR], given)
         with self._cuda.current():
-            self._run(given, (AU_ESTIMATOR,), (_ESTIMATE,))
-        return self._pinned[_ESTIMATE]
+            self._run(given, (AU_ESTIMATOR,), (ESTIMATE,))
+        return self._pinned[ESTIMATE]
 
     def run(
         self,
@@ -151,7 +148,7 @@ class DeviceLane:
             check_finite(name, array)
         if source_au is not None:
             check_finite("source_au", source_au)
-            given[_ESTIMATE] = source_au
+            given[ESTIMATE] = source_au
         self._check(INTERPOLATOR, given)
         self._check(stage_name(1), {"pixels": pixels})
         stages = tuple(stage_name(number) for number in range(1, self._stages + 1))
@@ -159,12 +156,12 @@ class DeviceLane:
         wanted: tuple[str, ...] = ("pixels_out", "attention", "stage_au")
         if source_au is None:
             networks = (AU_ESTIMATOR, *networks)
-            wanted = (*wanted, _ESTIMATE)
+            wanted = (*wanted, ESTIMATE)
         with self._cuda.current():
             seconds = self._run({"pixels": pixels, **given}, networks, wanted)
         return Edited(
             self._pinned["pixels_out"],
-            self._pinned[_ESTIMATE] if source_au is None else source_au,
+            self._pinned[ESTIMATE] if source_au is None else source_au,
             self._pinned["stage_au"],
             self._pinned["attention"],
             seconds,
@@ -218,7 +215,7 @@ class DeviceLane:
         The rows of one stage are a contiguous part of `stage_au`, but seldom one that begins at a
         multiple of 256 bytes, as TensorRT wants its tensors to.
         """
-        aim, all_stages = self._memory[_AIM], self._memory["stage_au"]
+        aim, all_stages = self._memory[AIM], self._memory["stage_au"]
         offset = (int(network.rpartition("_")[2]) - 1) * aim.nbytes
         rows = DeviceSlice(all_stages.address + offset, aim.nbytes)
         self._cuda.copy(aim, rows, self._stream)
@@ -233,12 +230,13 @@ class DeviceLane:
 
     def _capture(self, networks: tuple[str, ...]) -> None:
         """Captures the graphs of networks that have just run for the first time."""
-        for network in networks:
-            if not self._launches[network].capture(self._cuda):
-                self._say(
-                    f"{network} cannot be captured as a CUDA graph here ({self._cuda.described}), "
-                    "so its kernels are launched one by one: the same pictures, a little slower"
-                )
+        failed = [name for name in networks if not self._launches[name].capture(self._cuda)]
+        if failed:
+            self._say(
+                f"no CUDA graph can be captured here ({self._cuda.described}) of "
+                f"{', '.join(failed)}; their kernels are launched one by one: the same pictures, a "
+                "little slower"
+            )
 
     def _settle(self) -> None:
         """Waits out a run that failed midway: its copies may still use the pinned arrays."""
@@ -260,28 +258,3 @@ class DeviceLane:
         self._marks.clear()
         self._pinned = {}
         del self._stream
-
-
-def _tensors(engines: Mapping[str, DeviceEngine], stages: int) -> dict[str, TensorSpec]:
-    """Every stretch of memory of a lane, by its name there."""
-    found: dict[str, TensorSpec] = {}
-    for name, engine in engines.items():
-        places = _places(name, engine, stages)
-        for spec in (*engine.inputs, *engine.outputs):
-            found.setdefault(places[spec.name], spec)
-    return found
-
-
-def _places(network: str, engine: DeviceEngine, stages: int) -> dict[str, str]:
-    """Where each tensor of a network lies in the lane: its own name, but for what is shared."""
-    places = {spec.name: spec.name for spec in (*engine.inputs, *engine.outputs)}
-    if network == AU_ESTIMATOR:
-        places["au"] = _ESTIMATE
-    for number in range(1, stages + 1):
-        if network == stage_name(number):
-            places["au"] = _AIM
-            own, other = _IMAGES if number % 2 else reversed(_IMAGES)
-            places["image_out"] = own
-            if "image_in" in places:
-                places["image_in"] = other
-    return places

@@ -16,15 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.base import Array
-from engines.cuda_graph import capture_graph
-from engines.cuda_memory import (
-    Cuda,
-    DeviceFacts,
-    DeviceMemory,
-    Event,
-    Graph,
+from engines.cuda_faults import (
     ProviderMissingError,
-    Stream,
     call_failed,
     no_device,
     no_device_memory,
@@ -32,6 +25,8 @@ from engines.cuda_memory import (
     no_pinned_memory,
     old_driver,
 )
+from engines.cuda_graph import capture_graph
+from engines.cuda_memory import Cuda, DeviceFacts, DeviceMemory, Event, Graph, Stream
 from engines.nvidia_driver import present_gpu
 
 

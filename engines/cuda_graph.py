@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from engines.base import EngineError
-from engines.cuda_memory import Stream, call_failed
+from engines.cuda_faults import call_failed
+from engines.cuda_memory import Stream
 
 
 class CapturedGraph:

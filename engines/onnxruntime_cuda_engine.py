@@ -115,7 +115,7 @@ class OnnxRuntimeCudaEngine:
             stream,
             self._cuda,
             unsynchronised(ort),
-            self._device,
+            ("cuda", self._device),
         )
 
 
@@ -167,14 +167,14 @@ def check_cuda_provider(device: int = 0) -> None:
         session = _cuda_session(ort, ONE_CONVOLUTION, options, {"device_id": str(device)})
         if session.get_providers()[0] != PROVIDER:
             raise EngineError(
-                f"ONNX Runtime cannot load its CUDA provider ({_missing_library(ort)}); "
+                f"ONNX Runtime cannot load its CUDA provider ({missing_library(ort)}); "
                 f"{LIBRARIES_REMEDY}"
             )
         session.run(None, {"x": np.ones((1, 1, 1, 1), np.float32)})
     except EngineError:
         raise
     except Exception as error:  # the runtime has an exception class for each status code
-        raise _refusal(reason(error), device) from error
+        raise refusal(reason(error), device) from error
     finally:
         ort.set_default_logger_severity(ERRORS_AND_WORSE)
 
@@ -186,7 +186,7 @@ def _cuda_session(ort: Any, model: bytes, options: Any, provider: Mapping[str, s
     )
 
 
-def _missing_library(ort: Any) -> str:
+def missing_library(ort: Any) -> str:
     """What the dynamic loader says of the provider's library, which the runtime only logs."""
     library = Path(ort.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
     try:
@@ -196,7 +196,7 @@ def _missing_library(ort: Any) -> str:
     return "no reason given"
 
 
-def _refusal(said: str, device: int) -> EngineError:
+def refusal(said: str, device: int) -> EngineError:
     """The error for a provider that loads and does not work, from what it says."""
     if "cuDNN is unavailable" in said or "cudnn" in said.lower():
         return EngineError(f"ONNX Runtime's CUDA provider lacks cuDNN ({said}); {LIBRARIES_REMEDY}")

@@ -57,9 +57,20 @@ class OnnxRuntimeContext:
         stream: Stream,
         cuda: Cuda,
         run_options: Any,
-        device: int,
+        place: tuple[str, int],
     ) -> None:
         """Binds every tensor and makes the runs in which the session takes its memory.
+
+        Args:
+            session: of the runtime, on `stream`.
+            entry: of the network in the manifest.
+            inputs: at the fixed batch.
+            outputs: at the fixed batch.
+            buffers: for every tensor by name.
+            stream: the session's.
+            cuda: tells how much memory is free when there is too little.
+            run_options: of every run.
+            place: where the buffers are, as the runtime says it: ("cuda", number of the GPU).
 
         Raises:
             EngineError: the graph is not as the manifest says, or the device's memory is full.
@@ -76,8 +87,8 @@ class OnnxRuntimeContext:
             (outputs, self._binding.bind_output),
         ):
             for spec in specs:
-                place = (spec.shape, buffers[spec.name].address)
-                bind(spec.name, "cuda", device, spec.numpy_dtype.type, *place)
+                shape, address = spec.resolve(), buffers[spec.name].address
+                bind(spec.name, *place, spec.numpy_dtype.type, shape, address)
         for _ in range(WARM_UP_RUNS):
             self.enqueue()
         stream.synchronize()

@@ -16,21 +16,16 @@ import numpy.typing as npt
 
 from engines.base import Array
 from engines.cuda_bindings_memory import import_cuda_runtime
-from engines.cuda_graph import capture_graph
-from engines.cuda_memory import (
-    Cuda,
-    DeviceFacts,
-    DeviceMemory,
-    Event,
-    Graph,
+from engines.cuda_faults import (
     ProviderMissingError,
-    Stream,
     call_failed,
     no_device,
     no_device_memory,
     no_driver,
     no_pinned_memory,
 )
+from engines.cuda_graph import capture_graph
+from engines.cuda_memory import Cuda, DeviceFacts, DeviceMemory, Event, Graph, Stream
 from engines.nvidia_driver import present_gpu
 
 

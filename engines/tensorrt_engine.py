@@ -18,7 +18,7 @@ from engines.cuda_memory import DeviceMemory, Stream
 from engines.device import check_buffers
 from engines.manifest import NetworkEntry, PlanFacts, plan_fault
 from engines.plan_check import LIBRARIES
-from engines.tensorrt_log import TensorrtLog
+from engines.tensorrt_log import log_of
 
 if TYPE_CHECKING:
     # The names that mypy checks, against the stubs of the bindings where it has them. At run time
@@ -67,7 +67,7 @@ class TensorrtEngine:
         self.precision = precision
         self.inputs = binding.at_batch(entry.inputs, batch)
         self.outputs = binding.at_batch(entry.outputs, batch)
-        self._log = TensorrtLog(module)
+        self._log = log_of(module)
         title = f"{LIBRARIES[plans.library]} {trt.__version__}"
         try:
             runtime = trt.Runtime(self._log.logger)

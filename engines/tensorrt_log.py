@@ -2,6 +2,10 @@
 
 Its functions answer a failure with None or False, and the reason is a line in its log. So whatever
 is made of TensorRT here gets a logger of ours, which prints nothing and keeps the last errors.
+
+There is one logger a library and it lives as long as the process: TensorRT keeps the first that it
+is given for messages of its own, and goes on calling it when whatever was made with it is gone (a
+second runtime after a freed logger hangs now and then; TensorRT for RTX 1.7.1).
 """
 
 from collections import deque
@@ -14,10 +18,10 @@ NOISE: Final = "cudaError 35"
 
 
 class TensorrtLog:
-    """The last errors that TensorRT logged.
+    """The last errors that TensorRT logged, from any thread.
 
     Attributes:
-        logger: to be given to TensorRT; has to outlive whatever is made with it.
+        logger: to be given to TensorRT.
     """
 
     def __init__(self, trt: Any) -> None:
@@ -42,3 +46,14 @@ class TensorrtLog:
         if shown := telling or said[:1]:
             return f"TensorRT says: {'; '.join(shown)}"
         return "TensorRT says nothing of the reason"
+
+
+_LOGS: Final[dict[str, TensorrtLog]] = {}
+
+
+def log_of(trt: Any) -> TensorrtLog:
+    """The one log of `trt`, the module `tensorrt` or `tensorrt_rtx`."""
+    name: str = trt.__name__
+    if name not in _LOGS:
+        _LOGS[name] = TensorrtLog(trt)
+    return _LOGS[name]

@@ -106,7 +106,7 @@ class TensorRTRTXEngine:
             stream,
             self._cuda,
             unsynchronised(ort),
-            self._device,
+            ("cuda", self._device),
         )
 
 

@@ -1,6 +1,6 @@
 """`efgan-rt bench`: what the engines and the pipeline do on this machine."""
 
-from contextlib import nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,9 +100,12 @@ def bench(
             threads=threads,
         )
         remark(f"measuring {cascade.choice.reason}")
-        with generated_pictures() if pictures is None else nullcontext(pictures) as folder:
+        with ExitStack() as stack:
+            given = generated_pictures() if pictures is None else nullcontext(pictures)
+            folder = stack.enter_context(given)
+            lanes = [stack.enter_context(closing(cascade.lane())) for _ in range(cascade.lanes)]
             alone, pipeline = measure(
-                [cascade.lane() for _ in range(cascade.lanes)],
+                lanes,
                 _any_target(cascade),
                 folder,
                 batch=cascade.batch,

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from engines import cuda_bindings_memory, cuda_memory, nvidia_driver
-from engines.base import EngineError
+from engines.base import Array, EngineError
 from engines.cuda_bindings_memory import CudaBindings
 from engines.cuda_graph import capture_graph
-from engines.cuda_memory import Cuda, DeviceSlice, open_cuda
+from engines.cuda_memory import Cuda, DeviceMemory, DeviceSlice, open_cuda
 
 has_cuda_bindings = importlib.util.find_spec("cuda") is not None
 needs_cuda_bindings = pytest.mark.skipif(
@@ -31,9 +31,12 @@ ON_PROCESSOR = "or run on the processor with --backend onnxruntime or openvino"
 
 @pytest.fixture(autouse=True)
 def opened_anew() -> Iterator[None]:
+    """Each test opens for itself, and no stand-in stays behind."""
     cuda_memory._opened.cache_clear()
     yield
     cuda_memory._opened.cache_clear()
+    for module in [name for name in sys.modules if name.split(".")[0] == "pycuda"]:
+        del sys.modules[module]
 
 
 def uninstall(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
@@ -59,8 +62,6 @@ def pycuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
             "Metadata-Version: 2.1\nName: pycuda\nVersion: 2026.1\n"
         )
         monkeypatch.syspath_prepend(tmp_path)
-        for module in [name for name in sys.modules if name.split(".")[0] == "pycuda"]:
-            monkeypatch.delitem(sys.modules, module)
 
     return install
 
@@ -299,10 +300,13 @@ def test_lack_of_memory_says_how_much_and_what_to_do() -> None:
 
 
 class Handle:
-    """A stream or an event where none can be made."""
+    """A stream where none can be made."""
 
     handle = 0
-    event = 0
+
+
+AT: DeviceMemory = DeviceSlice(4096, 6)
+SOURCE: Array = np.zeros(6, np.uint8)
 
 
 @needs_cuda_bindings
@@ -340,10 +344,6 @@ def test_every_call_takes_our_arguments_and_its_error_has_cudas_name(
         f"{call} failed: cudaErrorInsufficientDriver, CUDA driver version is insufficient for "
         "CUDA runtime version; the GPU or an earlier launch is at fault: "
     )
-
-
-AT = DeviceSlice(4096, 6)
-SOURCE = np.zeros(6, np.uint8)
 
 
 @needs_cuda_bindings

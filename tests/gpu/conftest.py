@@ -1,5 +1,6 @@
 """A GPU for the tests that need one; without it they skip and say what is missing."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,14 @@ def reference(checkpoint: Checkpoint) -> Reference:
 
 @pytest.fixture(scope="session")
 def sets(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The engines that come along, and the same weights as half-precision graphs."""
+    """The engines that come along, and the same weights as half-precision graphs.
+
+    `EFGAN_GPU_SETS` names the folder that benchmarks/gpu_sets.py made, where exporting would take
+    time or cannot be done.
+    """
+    made = os.environ.get("EFGAN_GPU_SETS")
+    if made is not None:
+        return {precision: Path(made) / f"shipped-{precision}" for precision in ("fp32", "fp16")}
     folder = tmp_path_factory.mktemp("sets") / "fp16"
     write_set(checkpoint.build(), folder, "fp16")
     return {"fp32": SHIPPED, "fp16": folder}

@@ -53,13 +53,20 @@ def edit(lane: DeviceLane, pixels: ByteArray, happy: float) -> ByteArray:
     return lane.run(pixels, scale, offset).pixels.copy()
 
 
+def levels(left: ByteArray, right: ByteArray) -> int:
+    """How far two pictures are apart. 1 is allowed: a transposed convolution may add up in any
+    order on a GPU, and a value on the edge rounds either way; a race makes garbage.
+    """
+    return int(np.abs(left.astype(int) - right).max())
+
+
 def test_lanes_side_by_side_give_what_each_gives_alone(
     new_lane: Callable[[], DeviceLane], reference: Reference
 ) -> None:
     pixels, aims = reference.probe.pixels, [0.5, 1.5, 2.5]
     lanes = [new_lane() for _ in aims]
     alone = [edit(lane, pixels, aim) for lane, aim in zip(lanes, aims, strict=True)]
-    assert not np.array_equal(alone[0], alone[2])
+    assert levels(alone[0], alone[2]) > 10
 
     def many(lane: DeviceLane, aim: float) -> list[ByteArray]:
         return [edit(lane, pixels, aim) for _ in range(20)]
@@ -67,7 +74,7 @@ def test_lanes_side_by_side_give_what_each_gives_alone(
     with ThreadPoolExecutor(len(lanes)) as pool:
         together = list(pool.map(many, lanes, aims))
     for expected, found in zip(alone, together, strict=True):
-        assert all(np.array_equal(expected, each) for each in found)
+        assert max(levels(expected, each) for each in found) <= 1
 
 
 def test_a_picture_comes_out_the_same_whatever_its_neighbours(
@@ -76,7 +83,7 @@ def test_a_picture_comes_out_the_same_whatever_its_neighbours(
     lane, pixels = new_lane(), reference.probe.pixels
     among_others = edit(lane, pixels, 2.0)[0]
     among_itself = edit(lane, np.repeat(pixels[:1], BATCH, axis=0), 2.0)[0]
-    assert np.array_equal(among_others, among_itself)
+    assert levels(among_others, among_itself) <= 1
 
 
 def test_every_network_has_a_time_and_all_together_fit_into_the_batch(
