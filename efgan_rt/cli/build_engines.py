@@ -3,15 +3,12 @@
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from engines.manifest import Manifest
-    from export.plans import PlanOptions
 
 PLANS_PANEL = "TensorRT plans"
 DEFAULT_BATCH = (1, 8, 32)
@@ -121,9 +118,10 @@ def build_engines(
     if again:
         _refuse_for_a_directory(backend, precision, weights)
 
-    from export.plans import PlanOptions
-
-    options = PlanOptions(hardware_compatible.value.replace("-", "_"), version_compatible)
+    options = {
+        "hardware_compatibility": hardware_compatible.value.replace("-", "_"),
+        "version_compatible": version_compatible,
+    }
     try:
         if again:
             manifest, directory = _plans_again(source, out or source, sizes, options)
@@ -139,7 +137,9 @@ def build_engines(
 
         remark("interrupted: nothing was written")
         raise typer.Exit(130) from None
-    _print_result(manifest, directory, current=out is None and not again)
+    from efgan_rt.cli.engine_tables import print_engines
+
+    print_engines(manifest, directory, current=out is None and not again)
 
 
 def _refuse_for_a_directory(
@@ -175,14 +175,16 @@ def _plans_suit() -> bool:
 
 
 def _plans_again(
-    source: Path, out: Path, sizes: tuple[int, int, int] | None, options: "PlanOptions"
+    source: Path, out: Path, sizes: tuple[int, int, int] | None, options: dict[str, Any]
 ) -> "tuple[Manifest, Path]":
     from efgan_rt.cli.console import compile_progress, remark
-    from export.plans import remake_plans
+    from export.plans import PlanOptions, remake_plans
 
     out.parent.mkdir(parents=True, exist_ok=True)
     with compile_progress() as watch:
-        manifest = remake_plans(source, out, options, batch=sizes, progress=remark, watch=watch)
+        manifest = remake_plans(
+            source, out, PlanOptions(**options), batch=sizes, progress=remark, watch=watch
+        )
     return manifest, out
 
 
@@ -192,7 +194,7 @@ def _from_checkpoint(
     precision: Precision,
     weights: Precision | None,
     sizes: tuple[int, int, int],
-    plans: "PlanOptions | None",
+    plans: dict[str, Any] | None,
 ) -> "tuple[Manifest, Path]":
     from efgan_rt.cli.console import compile_progress, remark
     from efgan_rt.engine_sets import make_current, own_set
@@ -200,6 +202,7 @@ def _from_checkpoint(
 
     with needs_extra("train"):
         from export.build import build_engines as build
+        from export.plans import PlanOptions
 
     directory = out or own_set(f"{checkpoint.stem}-{precision}")
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -211,7 +214,7 @@ def _from_checkpoint(
             batch=sizes,
             weights=weights,
             progress=remark,
-            plans=plans,
+            plans=None if plans is None else PlanOptions(**plans),
             watch=watch,
         )
     if out is None:
@@ -229,59 +232,3 @@ def _batch_range(text: str) -> tuple[int, int, int]:
             param_hint="--batch",
         )
     return sizes[0], sizes[1], sizes[2]
-
-
-def _print_result(manifest: "Manifest", directory: Path, *, current: bool) -> None:
-    from efgan_rt.cli.console import print_table, print_text
-
-    print_table(_parity_table(manifest))
-    if manifest.plans is not None:
-        print_table(_plans_table(manifest))
-        if manifest.precision == "fp32":
-            print_text(
-                "these plans compute in FP32; for half: --precision fp16 with the checkpoint"
-            )
-    print_text(f"{directory}{' (now the current engines)' if current else ''}")
-
-
-def _parity_table(manifest: "Manifest") -> "Table":
-    """A row for each figure of each network, as measured against PyTorch."""
-    from rich.table import Table
-
-    title = f"Parity with PyTorch: {manifest.precision} graphs, {manifest.weights} weights"
-    table = Table(title=title, title_justify="left")
-    table.add_column("network")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    table.add_column("MB", justify="right")
-    for network in manifest.networks.values():
-        head = network.name, f"{network.bytes / 1e6:.2f}"
-        for figure, value in network.parity.items():
-            table.add_row(head[0], figure, f"{value:.3g}", head[1])
-            head = "", ""
-    return table
-
-
-def _plans_table(manifest: "Manifest") -> "Table":
-    """A row for each network: what it took to compile, and what came of it."""
-    from rich.table import Table
-
-    plans = manifest.plans
-    assert plans is not None
-    place = plans.gpu or "ahead of time, without a GPU"
-    table = Table(title=f"{plans.library} {plans.version}: {place}", title_justify="left")
-    for heading in ("network", "batch", "seconds", "plan MB", "layers", "in half"):
-        table.add_column(heading, justify="left" if heading == "network" else "right")
-    for name, network in manifest.networks.items():
-        assert network.plan is not None
-        facts = plans.settings["networks"][name]
-        half = facts["convolutions"] if manifest.precision == "fp16" else 0
-        table.add_row(
-            name,
-            ":".join(map(str, network.batch)),
-            f"{facts['seconds']:.1f}",
-            f"{network.plan.bytes / 1e6:.2f}",
-            str(facts["layers"]),
-            f"{half} convolutions",
-        )
-    return table
