@@ -2,11 +2,12 @@
 
     python benchmarks/london_pairs.py PHOTOGRAPHS OUT --engines efgan_rt/shipped
 
-PHOTOGRAPHS is the Face Research Lab London Set's pictures with `labels.csv` (five points a face) and
-`blendshapes.csv` (MediaPipe's scores). Each person's neutral picture is framed as the rendered set
+PHOTOGRAPHS holds the Face Research Lab London Set's `images/`, `labels.csv` (five points a face)
+and `blendshapes.csv` (MediaPipe's scores). Each person's neutral picture is framed as the rendered set
 is. The smiling one is then laid over it: five points move when a mouth does, so after them the
 upper face, which a smile moves least, is registered by itself (enhanced correlation coefficient).
-Hair and ground are the neutral picture's in both, so what is left between the two is the smile. People numbered 110 and above are left out.
+Hair and ground are the neutral picture's in both, so what is left between the two is the smile.
+People numbered 110 and above are left out.
 
 The action units are weak: an engine set's own reading, but for AU12, which is five times the smile
 score. The pictures are not ours to pass on, so neither is the result.
@@ -34,6 +35,7 @@ FIRST_TEST_PERSON = 110
 UPPER_FACE = (slice(26, 70), slice(30, 98))
 FACE_CENTRE, FACE_RADII, FEATHER_PX = (64, 72), (38, 46), 4  # of the crop
 FINE = 2  # the registration works on crops of twice the size
+BLUR_PX = 5  # before the registration, which follows edges otherwise
 ECC_STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 200, 1e-6)
 
 
@@ -44,12 +46,14 @@ def register(moving: Bytes, fixed: Bytes) -> Similarity:
         moving: uint8 RGB (n, n, 3), a crop of `FINE` times the usual size.
         fixed: the same.
     """
-    grey = [cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (fixed, moving)]
-    mask = np.zeros(grey[0].shape, np.uint8)
+    below, above = (cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (fixed, moving))
+    mask = np.zeros(below.shape, np.uint8)
     rows, columns = UPPER_FACE
     mask[rows.start * FINE : rows.stop * FINE, columns.start * FINE : columns.stop * FINE] = 255
     start = np.eye(2, 3, dtype=np.float32)
-    _, found = cv2.findTransformECC(*grey, start, cv2.MOTION_EUCLIDEAN, ECC_STEPS, mask, 5)
+    _, found = cv2.findTransformECC(
+        below, above, start, cv2.MOTION_EUCLIDEAN, ECC_STEPS, mask, BLUR_PX
+    )
     fixed_to_moving = Similarity(complex(found[0, 0], found[1, 0]), complex(*found[:, 2]))
     return fixed_to_moving.inverse
 
@@ -70,11 +74,10 @@ def crop_pair(neutral: Bytes, smiling: Bytes, points: list[FloatArray]) -> tuple
 
 def with_surroundings_of(neutral: Bytes, smiling: Bytes) -> Bytes:
     """The smiling face among the hair and ground of the neutral picture, which no smile moves."""
-    mask = np.zeros(neutral.shape[:2], np.float32)
-    cv2.ellipse(mask, FACE_CENTRE, FACE_RADII, 0, 0, 360, (1,), -1)
-    mask = cv2.GaussianBlur(mask, (0, 0), FEATHER_PX)[:, :, None]
-    mixed = mask * smiling + (1 - mask) * neutral
-    result: Bytes = np.rint(mixed).astype(np.uint8)
+    ellipse = np.zeros(neutral.shape[:2], np.float32)
+    cv2.ellipse(ellipse, FACE_CENTRE, FACE_RADII, 0, 0, 360, (1,), -1)
+    share = cv2.GaussianBlur(ellipse, (0, 0), FEATHER_PX)[:, :, None]
+    result: Bytes = np.rint(share * smiling + (1 - share) * neutral).astype(np.uint8)
     return result
 
 
@@ -98,7 +101,7 @@ def main() -> None:
         names = [f"{person}_neutral.jpg", f"{person}_happy.jpg"]
         pictures = [read_picture(arguments.photographs / "images" / name) for name in names]
         points = [points_of(labels[name]) for name in names]
-        for name, crop in zip(names, crop_pair(*pictures, points), strict=True):
+        for name, crop in zip(names, crop_pair(pictures[0], pictures[1], points), strict=True):
             path = images / f"{Path(name).stem}.png"
             path.write_bytes(encode_picture(".png", crop))
             files.append((path, labels[name], scores[name]))

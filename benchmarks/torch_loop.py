@@ -58,6 +58,12 @@ class TorchLoop:
         clock.lap("download")
         return Edited(down[0], down[1], down[2], down[3], clock.seconds())
 
+    @torch.inference_mode()
+    def estimate(self, pixels: ByteArray) -> FloatArray:
+        """See `efgan_rt.pipeline.editor.BatchEditor.estimate`; the array is the caller's own."""
+        read: FloatArray = self._networks[AU_ESTIMATOR](self._up(pixels)).cpu().numpy()
+        return read
+
     def _up(self, array: Any) -> Tensor:
         tensor = torch.from_numpy(array)
         if self._device == "cuda":

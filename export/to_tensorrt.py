@@ -17,13 +17,14 @@ from typing import Any, Final, TypeVar
 
 from efgan_rt.errors import EfganError
 from engines.nvidia_driver import Gpu
+from engines.tensorrt_log import log_of, shortened
 from export.arithmetic_proof import Arithmetic, prove_engine, prove_network
 from export.build_progress import BuildMonitor, Watch, run_cancellable
-from export.tensorrt_log import LOG, shortened
 from export.tensorrt_module import LIBRARY, trt
 from export.timing_cache import attach_timing_cache, keep_timing_cache
 
 T = TypeVar("T")
+LOG: Final = log_of(trt)
 VERSION: Final[str] = trt.__version__
 OLDEST: Final = (10, 12)  # strongly typed half-precision ONNX files build from here on
 OPTIMIZATION_LEVEL: Final = 3  # TensorRT's own default; 4 and 5 may take hours
@@ -111,7 +112,7 @@ def _compiled(
     builder = _builder(gpu)
     with _telling(f"{request.network}: TensorRT cannot begin a network"):
         network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-        parser = trt.OnnxParser(network, LOG)
+        parser = trt.OnnxParser(network, LOG.logger)
     if not parser.parse(model):
         raise EfganError(_parser_faults(request.network, parser))
     proof = prove_network(request.network, network, request.arithmetic)
@@ -131,7 +132,7 @@ def _compiled(
 def _builder(gpu: Gpu | None) -> trt.Builder:
     here = f"the GPU here is {gpu.name}" if gpu else "there is no CUDA GPU or no driver for it here"
     with _telling(f"TensorRT {VERSION} gives no builder; {here}"):
-        return _given(trt.Builder(LOG))
+        return _given(trt.Builder(LOG.logger))
 
 
 def _parser_faults(network: str, parser: trt.OnnxParser) -> str:
@@ -200,7 +201,7 @@ def _add_profile(
 def _inspected(content: bytes) -> str:
     """What the engine inspector says of a plan; opens it on the GPU."""
     with _telling("TensorRT cannot open the plan it has just built"):
-        runtime = _given(trt.Runtime(LOG))
+        runtime = _given(trt.Runtime(LOG.logger))
         runtime.engine_host_code_allowed = True  # version-compatible plans carry code; it is ours
         engine = _given(runtime.deserialize_cuda_engine(content))
         inspector = _given(engine.create_engine_inspector())

@@ -19,7 +19,7 @@ import pytest
 from engines import runtimes
 from engines.base import EngineError
 from engines.cuda_memory import DeviceSlice
-from engines.manifest import Manifest, PlanFile, read_manifest
+from engines.manifest import Manifest, StoredFile, read_manifest
 from engines.nvidia_driver import present_gpu
 from engines.open import open_device_engine
 from engines.tensorrt_engine import TensorrtEngine
@@ -71,7 +71,7 @@ def with_content(folder: Path, copy: Path, content: bytes, *, vouched: bool) -> 
     (copy / entry.plan.file).write_bytes(content)
     plan = entry.plan
     if vouched:
-        plan = PlanFile(plan.file, hashlib.sha256(content).hexdigest(), len(content))
+        plan = StoredFile(plan.file, hashlib.sha256(content).hexdigest(), len(content))
     return replace(manifest, networks={**manifest.networks, NETWORK: replace(entry, plan=plan)})
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engines.nvidia_driver import Gpu
+from engines.tensorrt_log import log_of
 
 pytestmark = [pytest.mark.tensorrt, pytest.mark.usefixtures("loaded_tensorrt")]
 
@@ -78,9 +79,7 @@ def test_timings_belong_to_a_gpu_and_a_version(own_cache_folder: Path) -> None:
 
 @pytest.fixture
 def config(loaded_tensorrt: Any) -> Any:
-    from export.tensorrt_log import LOG
-
-    builder = loaded_tensorrt.Builder(LOG)
+    builder = loaded_tensorrt.Builder(log_of(loaded_tensorrt).logger)
     made = builder.create_builder_config()
     yield made
     del made, builder

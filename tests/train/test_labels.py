@@ -112,7 +112,7 @@ def test_a_file_in_two_tables_is_refused() -> None:
 
 def test_tables_of_other_units_are_not_joined() -> None:
     other = replace(toy_table("b.png"), au_names=("AU12",), au=np.zeros((1, 1), np.float32))
-    with pytest.raises(EfganError, match="a label table has AU12, another one AU01 .*; expected"):
+    with pytest.raises(EfganError, match=r"a label table has AU12, another one AU01 .*; expected"):
         LabelTable.joined([toy_table("a.png"), other])
 
 
