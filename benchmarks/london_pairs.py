@@ -3,8 +3,8 @@
     python benchmarks/london_pairs.py PHOTOGRAPHS OUT --engines efgan_rt/shipped
 
 PHOTOGRAPHS holds the Face Research Lab London Set's `images/`, `labels.csv` (five points a face)
-and `blendshapes.csv` (MediaPipe's scores). Each person's neutral picture is framed as the rendered set
-is. The smiling one is then laid over it: five points move when a mouth does, so after them the
+and `blendshapes.csv` (MediaPipe's scores). Each person's neutral picture is framed as the rendered
+set is. The smiling one is then laid over it: five points move when a mouth does, so after them the
 upper face, which a smile moves least, is registered by itself (enhanced correlation coefficient).
 Hair and ground are the neutral picture's in both, so what is left between the two is the smile.
 People numbered 110 and above are left out.
