@@ -150,7 +150,7 @@ def test_two_models_of_one_name_are_refused() -> None:
         parse_models(["a=x.pt", "a=y.pt"])
 
 
-def test_a_missing_checkpoint_is_one_sentence(repository: Path, tmp_path: Path) -> None:
+def test_a_mistake_on_the_command_line_is_one_sentence(repository: Path, tmp_path: Path) -> None:
     done = run_script(repository, "a", f"--data={tmp_path}")
     assert done.returncode == 1
     assert done.stderr == "error: 'a': expected NAME=PATH, as in full=runs/full/latest.pt\n"
