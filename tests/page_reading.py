@@ -14,7 +14,7 @@ from efgan_rt.pipeline.resume import Need
 from efgan_rt.pipeline.views import EditView, PictureView, small_jpeg
 from efgan_rt.reporting.page_report import PageAbout
 
-UNITS = ("AU04", "AU12")
+UNITS = ("AU15", "AU12")
 
 
 def data_of(page: Path, name: str) -> Any:

@@ -100,8 +100,10 @@ def text_of(browser: Any, selector: str) -> str:
 
 
 def choose(browser: Any, group: str, text: str) -> None:
-    (chip,) = (c for c in find(browser, f"#{group} .chip") if c.text.split("\n")[0] == text)
-    chip.click()
+    labels = find(browser, f"#{group} .chip")
+    texts = [str(each.get_property("textContent")).rstrip("0123456789,") for each in labels]
+    assert text in texts
+    labels[texts.index(text)].click()
 
 
 def wait(condition: Callable[[], Any], timeout_s: float = 10) -> Any:
