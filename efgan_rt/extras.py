@@ -10,6 +10,7 @@ from efgan_rt.errors import EfganError
 EXTRAS: Final = {
     "cpu": ("openvino", "onnxruntime"),
     "tensorrt": ("tensorrt", "cuda.bindings"),
+    "rtx": ("onnxruntime_ep_nv_tensorrt_rtx",),
     "pycuda": ("pycuda",),
     "train": ("torch", "onnx", "onnxscript", "safetensors"),
 }

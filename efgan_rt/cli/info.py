@@ -48,6 +48,7 @@ def _packages() -> "Table":
     purposes = {
         "cpu": "run engines on the processor",
         "tensorrt": "compile and run TensorRT plans",
+        "rtx": "TensorRT on RTX cards, by a plugin",
         "pycuda": "GPU memory, if you prefer it",
         "train": "train and build engines",
     }
