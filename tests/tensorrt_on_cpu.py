@@ -45,8 +45,11 @@ def rtx_libraries() -> tuple[Path, Path]:
     if spec is None or not spec.submodule_search_locations:
         raise MissingPartError(f"no libraries of TensorRT for RTX here: {INSTALL_LINE} brings them")
     folder = Path(next(iter(spec.submodule_search_locations)))
-    (core,) = folder.glob("libtensorrt_rtx.so.*")
-    (parser,) = folder.glob("libtensorrt_onnxparser_rtx.so.*")
+    # The plugin puts links beside them when it is first used.
+    core, parser = (
+        min(path for path in folder.glob(f"{name}.so.*") if not path.is_symlink())
+        for name in ("libtensorrt_rtx", "libtensorrt_onnxparser_rtx")
+    )
     return core, parser
 
 
