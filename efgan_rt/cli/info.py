@@ -46,15 +46,16 @@ def _packages() -> "Table":
     from efgan_rt.extras import EXTRAS, install_line
 
     purposes = {
-        "cpu": "run engines on the processor",
-        "tensorrt": "compile and run TensorRT plans",
-        "rtx": "TensorRT on RTX cards, by a plugin",
-        "pycuda": "GPU memory, if you prefer it",
+        "cpu": "run on the processor",
+        "tensorrt": "TensorRT plans",
+        "rtx": "TensorRT on RTX cards",
+        "pycuda": "memory of GPUs",
         "train": "train and build engines",
     }
     table = Table(title="Optional packages", title_justify="left")
-    for heading in ("extra", "for", "package", "found"):
-        table.add_column(heading)
+    for heading in ("extra", "for", "package"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("found", no_wrap=True)  # a line to be copied
     for extra, packages in EXTRAS.items():
         for package in packages:
             found = _version(package) if _is_there(package) else f"missing: {install_line(extra)}"
