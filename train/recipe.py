@@ -102,6 +102,7 @@ class PhaseRecipe:
     content_every: int = 1  # generator updates between cycle passes, their weight scaled up
     progress_min: float = 1 / 3  # the Interpolator's progress is drawn from here to 1
     unchanged_share: float = 0.0  # pairs that ask for no change
+    early_share: float = 0.0  # ours: pairs that a stage before the last brings to their target
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: LossRecipe = field(default_factory=LossRecipe)
 

@@ -14,7 +14,7 @@ from train.data.labels import read_labels
 from train.loop import Intervals, train
 from train.models.cascade import to_unit_range
 from train.models.checkpoint import Checkpoint, load_checkpoint
-from train.phases.cascade import ask_all_stages
+from train.phases.cascade import arrivals, ask_all_stages
 from train.phases.edits import natural_au, run_stages
 from train.phases.objective import paired_terms
 from train.predecessor import take_over, take_over_au_head
@@ -198,6 +198,30 @@ def test_only_the_last_stage_has_a_truth_unless_no_change_is_asked(toy_faces: Fa
 
     assert weights(0.0) == [[0.0] * 4, [0.0] * 4, [1.0] * 4]
     assert weights(1.0) == [[1.0] * 4] * 3
+
+
+def test_pairs_that_arrive_early_have_a_truth_from_there_on(toy_faces: FaceSet) -> None:
+    state = started(toy_faces, 3)
+    phase = PhaseRecipe(
+        kind="cascade", steps=1, batch=32, early_share=0.5, loss=LossRecipe(paired=1.0)
+    )
+    request = ask_all_stages(state, phase, toy_faces)
+    source, target = request.source.au, request.real.au
+    weights = torch.stack([weight for weight in request.truth_weights if weight is not None])
+    arrived_at = 4 - weights.sum(dim=0)  # (B,): once arrived, always arrived
+    assert set(arrived_at.tolist()) == {1, 2, 3}
+    for k, au in enumerate(request.pseudo_au, start=1):
+        done = (k / arrived_at).clamp(max=1)[:, None]
+        torch.testing.assert_close(au, source + (target - source) * done)
+        assert torch.equal(weights[k - 1] == 1, arrived_at <= k)
+
+
+def test_no_pair_arrives_early_unless_asked_to() -> None:
+    state = torch.Generator().manual_seed(0)
+    assert arrivals(100, 3, 0.0, state).tolist() == [3] * 100
+    drawn = arrivals(10_000, 3, 0.4, state)
+    assert 0.58 < (drawn == 3).float().mean() < 0.62
+    assert abs((drawn == 1).sum() - (drawn == 2).sum()) < 250
 
 
 def test_the_truth_reaches_every_stage_through_the_last(toy_faces: FaceSet) -> None:

@@ -4,10 +4,11 @@ Every stage is one EF-GAN with the weights of phase one's. Stage k of S is asked
 from source to target, made natural by the Interpolator, which all stages share; each has the whole
 loss of an EF-GAN, with equal weights, and gradients flow through all of them.
 
-Where `loss.paired` is set (ours), the last stage's truth is the target picture. The stages before
-it have none: a set holds no pictures of the way there, and a blend of source and target would teach
-the overlapping artefacts that the cascade is there to avoid. Their only truth is the source itself,
-where no change is asked.
+Where `loss.paired` is set (ours), the last stage's truth is the target picture. On the way there is
+none: a set holds no pictures between two expressions, and a blend of both would teach the
+overlapping artefacts that the cascade is there to avoid. A stage before the last has a truth where
+no change is asked, and where `early_share` has it arrive early; without the latter the first stage
+learnt to do nothing (width 16, 800 steps: attention 0, the second one smeared).
 """
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from efgan_rt.errors import EfganError
 from train.data.faces import FaceSet
+from train.distributed import own_rows
 from train.phases.adversarial import AdversarialPhase
 from train.phases.edits import Request
 from train.recipe import PhaseRecipe
@@ -35,19 +37,40 @@ def cascade_phase(state: TrainingState, phase: PhaseRecipe, faces: FaceSet) -> A
 
 
 def ask_all_stages(state: TrainingState, phase: PhaseRecipe, faces: FaceSet) -> Request:
-    """What the stages are asked for: equal parts of the way, the last one for all of it."""
+    """What the stages are asked for: equal parts of the way, the last one for all of it.
+
+    With `early_share` (ours) part of the pairs arrive at an earlier stage, and the ones after it
+    are to leave the picture as it is: so every stage meets true pictures of its own work.
+    """
     count = len(state.cascade.stages)
-    truths: tuple[Tensor | None, ...] = (None,) * count
-    if phase.loss.paired or phase.kind in ("warm_up", "paired_adversarial"):
-        pair = faces.draw_pairs(
-            phase.batch, state.rng, phase.augmentation, unchanged_share=phase.unchanged_share
-        )
-        source, real = pair.source, pair.target
-        unchanged = (source.rows == real.rows).to(source.au)  # (B,)
-        truths = (*[unchanged] * (count - 1), torch.ones_like(unchanged))
-    else:
+    if not (phase.loss.paired or phase.kind in ("warm_up", "paired_adversarial")):
         source = faces.draw(phase.batch, state.rng, phase.augmentation)
         real = faces.draw(phase.batch, state.rng, phase.augmentation)
+        residual = real.au - source.au
+        pseudo_au = tuple(source.au + residual * (k / count) for k in range(1, count + 1))
+        return Request(source, real, pseudo_au, (None,) * count)
+    pair = faces.draw_pairs(
+        phase.batch, state.rng, phase.augmentation, unchanged_share=phase.unchanged_share
+    )
+    source, real = pair.source, pair.target
+    unchanged = source.rows == real.rows  # (B,)
+    arrival = arrivals(phase.batch, count, phase.early_share, state.rng)[own_rows(phase.batch)]
+    arrival = arrival.to(source.au.device)
     residual = real.au - source.au
-    pseudo_au = tuple(source.au + residual * (k / count) for k in range(1, count + 1))
-    return Request(source, real, pseudo_au, truths)
+    pseudo, truths = [], []
+    for k in range(1, count + 1):
+        pseudo.append(source.au + residual * (k / arrival).clamp(max=1)[:, None])
+        truths.append((unchanged | (arrival <= k)).to(source.au))
+    return Request(source, real, tuple(pseudo), tuple(truths))
+
+
+def arrivals(batch: int, stages: int, early_share: float, rng: torch.Generator) -> Tensor:
+    """The stage, 1 to S, by which each pair of a batch has come all of its way, (B,).
+
+    The last one, but for `early_share` of the pairs any one before it.
+    """
+    last = torch.full((batch,), stages)
+    if not early_share:
+        return last
+    early = torch.randint(1, stages, (batch,), generator=rng)
+    return torch.where(torch.rand(batch, generator=rng) < early_share, early, last)
