@@ -13,7 +13,7 @@ import numpy.typing as npt
 Bytes = npt.NDArray[np.uint8]
 
 HEADING_PX = 22
-NAME_PX = 64
+NAME_PX = 76
 INK = 40  # grey level of the text, on white
 
 
