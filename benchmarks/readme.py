@@ -208,6 +208,24 @@ def tensorrt_build(document: Document) -> str:
     return f"{_table(head, body)}\n\n{measured}"
 
 
+def training_step(document: Document) -> str:
+    """What a training step costs, a row a switch."""
+    head = ["", "step", "processor s", "of the first", "GFLOP/s"]
+    body = []
+    for title, setting in document["settings"].items():
+        for name, case in setting["cases"].items():
+            figures = f"{case['step_s']:.2f}", f"{case['of_the_first']:.2f}"
+            body.append([title.split(",")[0], name, *figures, f"{case['gflop_per_s']:.0f}"])
+    setting = next(iter(document["settings"].values()))
+    fastest = document["fastest_gflop_per_s"]["bf16"]["convolution"]
+    arithmetic = "bf16" if setting["bf16"] else "fp32"
+    return (
+        f"{_table(head, body)}\n\nWidth {setting['width']}, batch {setting['batch']}, "
+        f"{arithmetic}, n {setting['n']}, one thread; a large convolution alone reaches "
+        f"{fastest:.0f} GFLOP/s there; torch {document['versions']['torch']}."
+    )
+
+
 TABLES: dict[str, Callable[[Document], str]] = {
     "quality": quality,
     "ablation": ablation,
@@ -219,6 +237,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "fuzz": fuzz,
     "gpu": gpu,
     "tensorrt_build": tensorrt_build,
+    "training_step": training_step,
 }
 # What not every machine can measure: shown where there are results, else left out.
 OPTIONAL = {"ablation", "london", "gpu"}
