@@ -8,6 +8,7 @@ ONNX opens the result; our own checks that file against the manifest first.
     python -m export.shared_weights DIRECTORY CHECKPOINT.safetensors
 """
 
+import argparse
 import hashlib
 import json
 import shutil
@@ -23,8 +24,11 @@ from onnx import TensorProto, numpy_helper
 from safetensors import safe_open
 
 from efgan_rt.errors import EfganError
-from engines.manifest import StoredFile, read_manifest, read_verified
+from engines.base import EngineError
+from engines.manifest import StoredFile, read_manifest, read_model
+from export.directory import put_in_place, staging_folder
 from export.to_onnx import to_file_bytes
+from train.models.checkpoint import load_checkpoint
 
 Values = tuple[str, tuple[int, ...], bytes]  # a tensor's type, shape and content
 
@@ -44,7 +48,8 @@ def share_weights(directory: Path, checkpoint: Path) -> int:
     """Moves the weights that a checkpoint holds out of an engine directory's files.
 
     Args:
-        directory: an engine directory; the checkpoint is copied into it.
+        directory: an engine directory; the checkpoint is copied into it, TensorRT plans go. It is
+            replaced whole or not at all.
         checkpoint: the half-precision `.safetensors` that the engines were made from.
 
     Returns:
@@ -52,27 +57,29 @@ def share_weights(directory: Path, checkpoint: Path) -> int:
 
     Raises:
         EngineError: the directory is no engine directory, or a file of it is not as recorded.
-        EfganError: the checkpoint shares no weight with a network that has large ones.
+        EfganError: the checkpoint is no `.safetensors`, or shares no weight with the networks.
     """
     manifest = read_manifest(directory)
     places = _places(checkpoint)
-    weights = checkpoint.read_bytes()
-    stored = StoredFile(checkpoint.name, _sha256(weights), len(weights))
+    stored = StoredFile(checkpoint.name, *_facts(checkpoint.read_bytes()))
     entries = {}
     saved = 0
-    for name, entry in manifest.networks.items():
-        before = read_verified(directory, entry)
-        after = _referring(before, places, stored.file)
-        saved += len(before) - len(after)
-        (directory / entry.file).write_bytes(after)
-        entries[name] = replace(entry, sha256=_sha256(after), bytes=len(after))
-    if not saved:
-        raise EfganError(
-            f"{checkpoint}: shares no weight with the networks of {directory}; expected the "
-            "half-precision .safetensors that they were made from, and --weights fp16"
-        )
-    shutil.copyfile(checkpoint, directory / stored.file)
-    replace(manifest, networks=entries, weights_file=stored).write(directory)
+    with staging_folder(directory) as folder:
+        for name, entry in manifest.networks.items():
+            before = read_model(directory, manifest, name)
+            after = _referring(before, places, stored.file)
+            saved += len(before) - len(after)
+            (folder / entry.file).write_bytes(after)
+            sha256, size = _facts(after)
+            entries[name] = replace(entry, sha256=sha256, bytes=size, plan=None)
+        if not saved:
+            raise EfganError(
+                f"{checkpoint}: shares no weight with the networks of {directory}; expected the "
+                "half-precision .safetensors that they were made from, and --weights fp16"
+            )
+        shutil.copyfile(checkpoint, folder / stored.file)
+        replace(manifest, networks=entries, plans=None, weights_file=stored).write(folder)
+        put_in_place(folder, directory)
     return saved
 
 
@@ -99,6 +106,9 @@ def _places(checkpoint: Path) -> dict[Values, Place]:
 
     Source: the format's description: eight bytes with the header's length, the header, the values.
     """
+    load_checkpoint(checkpoint)  # says in a sentence what is wrong with it
+    if checkpoint.suffix != ".safetensors":
+        raise EfganError(f"{checkpoint}: expected a .safetensors, whose weights lie in plain sight")
     with checkpoint.open("rb") as stream:
         header_bytes = int.from_bytes(stream.read(8), "little")
         header = json.loads(stream.read(header_bytes))
@@ -115,16 +125,25 @@ def _values(array: npt.NDArray[Any]) -> Values:
     return array.dtype.str, array.shape, array.tobytes()
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _facts(content: bytes) -> tuple[str, int]:
+    """What vouches for a file: its sha256 and its size."""
+    return hashlib.sha256(content).hexdigest(), len(content)
 
 
-def main() -> None:
-    """Runs from the command line."""
-    directory, checkpoint = map(Path, sys.argv[1:])
-    saved = share_weights(directory, checkpoint)
-    print(f"{directory}: {saved / 1e6:.2f} MB shared with {checkpoint.name}")
+def main() -> int:
+    """Runs from the command line; what the user can mend is one sentence and status 1."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("checkpoint", type=Path)
+    arguments = parser.parse_args()
+    try:
+        saved = share_weights(arguments.directory, arguments.checkpoint)
+    except (EfganError, EngineError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{arguments.directory}: {saved / 1e6:.2f} MB shared with {arguments.checkpoint.name}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -128,3 +128,41 @@ def test_a_checkpoint_of_other_weights_is_refused(built: Path, tmp_path: Path) -
 
 def test_a_directory_with_shared_weights_may_be_replaced(shared: tuple[Path, Manifest]) -> None:
     check_replaceable(shared[0])
+
+
+def test_sharing_twice_changes_nothing(shared: tuple[Path, Manifest], built: Path) -> None:
+    folder, _ = shared
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    share_weights(folder, built / "toy.safetensors")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_refusal_leaves_the_directory_as_it_was(built: Path, tmp_path: Path) -> None:
+    shutil.copytree(built / "whole", tmp_path / "whole")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
+    other = tmp_path / "other.safetensors"
+    save_safetensors(load_checkpoint(toy_checkpoint(tmp_path / "other.pt", seed=7)), other)
+    with pytest.raises(EfganError):
+        share_weights(tmp_path / "whole", other)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("torn.safetensors", b"\x10", "not a safetensors file, or truncated"),
+        ("missing.safetensors", None, "no such checkpoint"),
+    ],
+)
+def test_what_is_no_checkpoint_is_one_sentence(
+    shared: tuple[Path, Manifest], tmp_path: Path, name: str, content: bytes | None, why: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(EfganError, match=f"{name}: {why}"):
+        share_weights(shared[0], tmp_path / name)
+
+
+def test_a_checkpoint_of_another_kind_is_refused(built: Path) -> None:
+    with pytest.raises(EfganError, match=r"toy\.pt: expected a \.safetensors, whose weights lie"):
+        share_weights(built / "shared", built / "toy.pt")

@@ -4,7 +4,7 @@ The published critics give one score to one picture; at small batches they take 
 edits from real pictures. Where a set is paired, an edit can be compared with its own truth. These
 critics score every place of it (a PatchGAN), so that one picture is many lessons, and what they
 look at on the way is kept for feature matching. They see the source, but not the action units:
-with those as planes of the input they learnt to tell edits from truths much more slowly.
+with those as planes of the input they needed about twice the updates to tell edits from truths.
 """
 
 from collections.abc import Mapping
