@@ -38,7 +38,7 @@ def main() -> None:
     arguments = parser.parse_args()
     judges = load_or_train_judges(find_picture_set(arguments.data), arguments.judges)
     named: dict[str, dict[str, str]] = {}
-    for folder in sorted(path for path in arguments.folder.iterdir() if path.is_dir()):
+    for folder in sorted(arguments.folder.glob("[!.]*/")):  # the run's own records are hidden
         files = sorted(folder.glob("*.jpg"))
         pixels = np.stack([read_picture(file) for file in files])
         names = judges.name(pixels)
