@@ -225,7 +225,7 @@ def _change(values: dict[str, Any], change: str) -> None:
     place: Any = values
     try:
         for part in path:
-            place = place[int(part) - 1] if isinstance(place, list) else place.setdefault(part, {})
+            place = _counted(place, part) if isinstance(place, list) else place.setdefault(part, {})
         if not equals or not isinstance(place, dict):
             raise ValueError
     except (ValueError, IndexError, AttributeError) as error:
@@ -234,6 +234,13 @@ def _change(values: dict[str, Any], change: str) -> None:
             f"the recipe has {len(values.get('phases', ()))} phases"
         ) from error
     place[last] = value
+
+
+def _counted(places: list[Any], number: str) -> Any:
+    """The entry of a list that a number, from 1 on, names."""
+    if int(number) < 1:
+        raise IndexError
+    return places[int(number) - 1]
 
 
 def recipe_from_dict(values: dict[str, Any], *, where: str) -> Recipe:
