@@ -23,8 +23,8 @@ import numpy.typing as npt
 
 from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
 from efgan_rt.faces.align import Similarity, similarity_between, warp
+from efgan_rt.faces.template import STANDARD_POINTS
 from efgan_rt.images import CROP_PX, encode_picture, read_picture
-from train.data.framing import FRAME
 from train.data.weak_labels import WeakLabels
 
 Bytes = npt.NDArray[np.uint8]
@@ -61,7 +61,7 @@ def register(moving: Bytes, fixed: Bytes) -> Similarity:
 def crop_pair(neutral: Bytes, smiling: Bytes, points: list[FloatArray]) -> tuple[Bytes, Bytes]:
     """Both pictures' crops, uint8 RGB (128, 128, 3), the second laid over the first."""
     pictures = (neutral, smiling)
-    framed = [similarity_between(each, FRAME * FINE) for each in points]
+    framed = [similarity_between(each, STANDARD_POINTS * FINE) for each in points]
     side = CROP_PX * FINE
     fixed, moving = (warp(p, to, side, side) for p, to in zip(pictures, framed, strict=True))
     framed[1] = framed[1].then(register(moving, fixed))
@@ -112,7 +112,11 @@ def main() -> None:
         writer = csv.writer(stream)
         regions = [f"{region}_{axis}" for region in ("eyes", "nose", "mouth") for axis in "xy"]
         writer.writerow(["file", "identity", "expression", *(f"{n}_r" for n in AU_NAMES), *regions])
-        centres = [FRAME[:2].mean(axis=0), FRAME[2], FRAME[3:].mean(axis=0)]
+        centres = [
+            STANDARD_POINTS[:2].mean(axis=0),
+            STANDARD_POINTS[2],
+            STANDARD_POINTS[3:].mean(axis=0),
+        ]
         where = [f"{value:.2f}" for centre in centres for value in centre]
         for (path, row, score), units in zip(files, au, strict=True):
             units[smile] = MAX_INTENSITY * np.mean([float(score[name]) for name in SMILES])

@@ -78,6 +78,7 @@ class CascadeEngines:
         self.crop_px = properties.crop_px
         self.au_names = properties.au_names
         self.expressions = properties.expressions
+        self.template = properties.template
         self.lanes = DEVICE_LANES if choice.backend in DEVICE_BACKENDS else 1
         """How many lanes keep the device busy: on a GPU one computes while another is fed."""
         self._new_lane = new_lane

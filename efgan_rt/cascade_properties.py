@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 
 from efgan_rt.action_units import FloatArray
+from efgan_rt.errors import EfganError
+from efgan_rt.faces.template import Template, template_from_dict
 from engines.base import EngineError, TensorSpec
 from engines.manifest import Manifest, directory_fault
 
@@ -31,6 +33,8 @@ class CascadeProperties:
     """The mean action units of each expression, float32 (K,)."""
     image_dtype: str
     """Element type of the image between stages: `float32`, or `float16` in an fp16 set."""
+    template: Template | None = None
+    """Where a detector's five points lie in the training crops; None where nobody measured it."""
 
 
 def stage_name(number: int) -> str:
@@ -70,7 +74,15 @@ def read_properties(directory: Path, manifest: Manifest) -> CascadeProperties:
         if expressions[name].shape != (len(names),) or not np.isfinite(expressions[name]).all():
             raise fault("expressions", of_each)
     image_dtype = "float16" if manifest.precision == "fp16" else "float32"
-    properties = CascadeProperties(stages, crop_px, tuple(names), expressions, image_dtype)
+    template = None
+    if found.get("alignment") is not None:
+        try:
+            template = template_from_dict(found["alignment"], "property alignment")
+        except EfganError as error:
+            raise directory_fault(directory, str(error)) from error
+    properties = CascadeProperties(
+        stages, crop_px, tuple(names), expressions, image_dtype, template
+    )
     _check_networks(directory, manifest, properties)
     return properties
 

@@ -156,7 +156,19 @@ def from_crop(picture: Pixels, crop: Picture, edited: Picture) -> Pixels:
         bits that has the crop's size, equal to `edited` (to its luma in a grey one).
     """
     result = picture.copy()
-    square = _centred_square(result)
+    add_difference(result, crop, edited)
+    return result
+
+
+def add_difference(picture: Pixels, crop: Picture, edited: Picture) -> None:
+    """As `from_crop`, but in the picture's own memory.
+
+    Args:
+        picture: uint8 or uint16, (H, W, 3) RGB or (H, W) grey; becomes the edited picture.
+        crop: uint8 (crop_px, crop_px, 3), `to_crop(picture)`.
+        edited: uint8 of the same shape, the edited crop.
+    """
+    square = _centred_square(picture)
     if picture.ndim == 2:
         crop = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)  # type: ignore[assignment]
         edited = cv2.cvtColor(edited, cv2.COLOR_RGB2GRAY)  # type: ignore[assignment]
@@ -166,7 +178,6 @@ def from_crop(picture: Pixels, crop: Picture, edited: Picture) -> Pixels:
         square[:] = np.clip(np.rint(square + levels), 0, 65535)
     else:
         square[:] = cv2.add(square, _resized(difference, len(square)), dtype=cv2.CV_8U)
-    return result
 
 
 def _centred_square(picture: Pixels) -> Pixels:

@@ -16,7 +16,7 @@ from efgan_rt.cli.console import picture_progress, print_table, print_text, prin
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector, DetectorFacts
 from efgan_rt.faces.detector_file import fetch_detector, open_detector
-from efgan_rt.faces.template import Template, read_template
+from efgan_rt.faces.template import STANDARD_POINTS, Template, read_template
 from efgan_rt.images import CROP_PX
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.outcome import Failure
@@ -27,7 +27,7 @@ from efgan_rt.reporting.contact_sheet import (
     write_contact_sheet,
 )
 from train.data.formats import LabelFormat, read_any_labels
-from train.data.framing import FRAME, FramingRule
+from train.data.framing import FramingRule
 from train.data.ganimation import read_id_list
 from train.data.matching import FrameRule
 from train.data.names import Naming, compiled_pattern
@@ -217,7 +217,7 @@ def _open_detector(request: PrepareRequest) -> tuple[Detector, str]:
 def _frame(request: PrepareRequest, facts: DetectorFacts) -> FloatArray:
     """Where the detector's points shall lie in the crops."""
     if request.template is None:
-        return FRAME
+        return STANDARD_POINTS
     template = read_template(request.template)
     if facts.name == "yunet" and template.detector.sha256 != facts.sha256:
         remark(

@@ -21,6 +21,16 @@ from efgan_rt.faces.detect import POINT_NAMES, DetectorFacts
 
 FORMAT: Final = "efgan-rt template 1"
 NAME: Final = "template.json"
+STANDARD_PX: Final = 128
+# YuNet's points over 64 of the training pictures of the rendered set that the weights which come
+# along were trained on, made symmetric (November 2026): a set framed so suits those weights.
+STANDARD_POINTS: Final = np.array(
+    [[42.66, 48.70], [85.75, 48.70], [64.20, 73.14], [45.92, 92.52], [82.48, 92.52]],
+    dtype=np.float32,
+)
+# The Haar cascade's box in crops framed so: centre and side, medians over 72 portraits.
+HAAR_CENTRE: Final = complex(63.8, 60.5)
+HAAR_SIDE: Final = 108.7
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,10 @@ from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector, DetectorFacts, Face, YuNet
 from efgan_rt.faces.detector_file import sha256_of
+from efgan_rt.faces.template import STANDARD_POINTS
 from tests.label_files import landmarks
 from train.data.alignment import alignment_beside
-from train.data.framing import FRAME, FramingRule, frame_face
+from train.data.framing import FramingRule, frame_face
 from train.data.labels import read_labels
 from train.data.matching import FrameRule, match_rows
 from train.data.names import (
@@ -115,7 +116,7 @@ class _Found:
 
 
 def face_at(left: float, side: float, score: float | None = 0.9) -> Face:
-    points = (FRAME - 64) / 128 * side + np.array([left + side / 2, 100], np.float32)
+    points = (STANDARD_POINTS - 64) / 128 * side + np.array([left + side / 2, 100], np.float32)
     return Face(left, 100 - side / 2, side, side, score, points.astype(np.float32))
 
 
@@ -125,27 +126,37 @@ PICTURE = np.full((200, 400, 3), 90, np.uint8)
 @pytest.mark.parametrize(
     ("faces", "labelled", "rule", "message"),
     [
-        ([], (row("a"),), FramingRule(FRAME), "no face was found"),
-        ([face_at(10, 90, 0.4)], (row("a"),), FramingRule(FRAME), r"score is 0\.40, expected 0\.6"),
+        ([], (row("a"),), FramingRule(STANDARD_POINTS), "no face was found"),
+        (
+            [face_at(10, 90, 0.4)],
+            (row("a"),),
+            FramingRule(STANDARD_POINTS),
+            r"score is 0\.40, expected 0\.6",
+        ),
         (
             [face_at(10, 90), face_at(200, 60)],
             (row("a"),),
-            FramingRule(FRAME),
+            FramingRule(STANDARD_POINTS),
             "2 faces were found; --largest",
         ),
         (
             [face_at(10, 90)],
             (row("a"), row("a")),
-            FramingRule(FRAME),
+            FramingRule(STANDARD_POINTS),
             "2 faces are labelled; --largest",
         ),
         (
             [face_at(200, 90)],
             (row("a", landmarks=landmarks()),),
-            FramingRule(FRAME),
+            FramingRule(STANDARD_POINTS),
             "no face was found where the labels have one",
         ),
-        ([], (row("a"),), FramingRule(FRAME, is_cropped=True), "400 x 200 pixels, expected a sq"),
+        (
+            [],
+            (row("a"),),
+            FramingRule(STANDARD_POINTS, is_cropped=True),
+            "400 x 200 pixels, expected a sq",
+        ),
     ],
 )
 def test_a_picture_that_cannot_be_framed_says_why(
@@ -157,25 +168,29 @@ def test_a_picture_that_cannot_be_framed_says_why(
 
 
 def test_points_land_on_the_frame_and_give_the_regions() -> None:
-    framed = frame_face(PICTURE, (row("a"),), _Found(face_at(10, 90)), FramingRule(FRAME))
+    framed = frame_face(PICTURE, (row("a"),), _Found(face_at(10, 90)), FramingRule(STANDARD_POINTS))
     assert framed.crop.shape == (128, 128, 3)
     eyes, nose, mouth = framed.regions
-    assert np.allclose(eyes, FRAME[:2].mean(axis=0), atol=0.01)
-    assert np.allclose(nose, FRAME[2], atol=0.01)
-    assert np.allclose(mouth, FRAME[3:].mean(axis=0), atol=0.01)
+    assert np.allclose(eyes, STANDARD_POINTS[:2].mean(axis=0), atol=0.01)
+    assert np.allclose(nose, STANDARD_POINTS[2], atol=0.01)
+    assert np.allclose(mouth, STANDARD_POINTS[3:].mean(axis=0), atol=0.01)
 
 
 def test_the_largest_face_is_taken_where_that_was_said_and_bystanders_never_count() -> None:
     two = _Found(face_at(10, 90), face_at(200, 80))
-    framed = frame_face(PICTURE, (row("a"),), two, FramingRule(FRAME, takes_largest=True))
-    assert np.allclose(framed.regions[1], FRAME[2], atol=0.01)
+    framed = frame_face(PICTURE, (row("a"),), two, FramingRule(STANDARD_POINTS, takes_largest=True))
+    assert np.allclose(framed.regions[1], STANDARD_POINTS[2], atol=0.01)
     small = _Found(face_at(10, 90), face_at(200, 40))
-    assert frame_face(PICTURE, (row("a"),), small, FramingRule(FRAME)).crop.shape == (128, 128, 3)
+    assert frame_face(PICTURE, (row("a"),), small, FramingRule(STANDARD_POINTS)).crop.shape == (
+        128,
+        128,
+        3,
+    )
 
 
 def test_landmarks_choose_the_face_and_give_the_regions_in_the_crop() -> None:
     marks = (landmarks() - 60) / 128 * 80 + np.array([240, 100], np.float32)
-    rule = FramingRule(FRAME, regions_from_labels=True)
+    rule = FramingRule(STANDARD_POINTS, regions_from_labels=True)
     detector = _Found(face_at(10, 90), face_at(200, 80))
     framed = frame_face(PICTURE, (row("a", landmarks=marks),), detector, rule)
     eyes, _, mouth = framed.regions
@@ -187,13 +202,16 @@ def test_without_points_the_landmarks_align_and_else_the_box() -> None:
     box = Face(60, 60, 120, 120)
     labelled = (row("a", landmarks=marks),)
     framed = frame_face(
-        PICTURE, labelled, _Found(box), FramingRule(FRAME, regions_from_labels=True)
+        PICTURE, labelled, _Found(box), FramingRule(STANDARD_POINTS, regions_from_labels=True)
     )
     eyes = framed.regions[0]
-    assert np.allclose(eyes, FRAME[:2].mean(axis=0), atol=3)  # four points, least squares
+    assert np.allclose(eyes, STANDARD_POINTS[:2].mean(axis=0), atol=3)  # four points, least squares
     regions = np.array([[120, 110], [120, 130], [120, 150]], np.float32)
     framed = frame_face(
-        PICTURE, (row("a", regions=regions),), _Found(box), FramingRule(FRAME, False, False, True)
+        PICTURE,
+        (row("a", regions=regions),),
+        _Found(box),
+        FramingRule(STANDARD_POINTS, False, False, True),
     )
     assert np.allclose(framed.regions[:, 0], 63.8, atol=0.1)
 
@@ -202,7 +220,7 @@ def test_crops_are_resized_and_their_points_with_them() -> None:
     picture = np.zeros((256, 256, 3), np.uint8)
     picture[100:110, 60:70] = 255
     regions = np.array([[64.5, 104.5], [1, 1], [2, 2]], np.float32)
-    rule = FramingRule(FRAME, is_cropped=True, regions_from_labels=True)
+    rule = FramingRule(STANDARD_POINTS, is_cropped=True, regions_from_labels=True)
     framed = frame_face(picture, (row("a", regions=regions),), None, rule)
     x, y = framed.regions[0]
     ys, xs = np.nonzero(framed.crop[..., 0] > 100)
@@ -241,7 +259,7 @@ def test_the_frame_is_where_the_detector_sees_the_rendered_faces(
         (face,) = detector.find(np.ascontiguousarray(picture[..., ::-1], dtype=np.uint8))
         assert face.points is not None
         seen.append(face.points)
-    difference = np.abs(np.mean(seen, axis=0) - FRAME)
+    difference = np.abs(np.mean(seen, axis=0) - STANDARD_POINTS)
     print(json.dumps(difference.round(2).tolist()))
     assert difference.max() < 2.5  # forty pictures, which differ by 6 (one deviation)
 

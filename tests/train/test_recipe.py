@@ -89,7 +89,8 @@ def test_a_recipe_can_be_changed_and_cut_on_the_command_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["model.width", "phases.9.steps=1", "phases.0.steps=1", "phases.x.steps=1", "name.x=1"]
+    "change",
+    ["model.width", "phases.9.steps=1", "phases.0.steps=1", "phases.x.steps=1", "name.x=1"],
 )
 def test_a_change_that_leads_nowhere_is_named(change: str) -> None:
     with pytest.raises(EfganError, match=r"expected KEY=VALUE such as .*the recipe has 2 phases"):

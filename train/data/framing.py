@@ -16,20 +16,12 @@ from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
 from efgan_rt.faces.detect import Detector, Face
+from efgan_rt.faces.template import HAAR_CENTRE, HAAR_SIDE
 from efgan_rt.images import CROP_PX
 from efgan_rt.originals import Picture, rgb8
 from train.data import rows
 from train.data.rows import LabelRow
 
-# YuNet's points over 64 of the training pictures of the rendered set that the weights which come
-# along were trained on, made symmetric (November 2026): a set framed so suits those weights.
-FRAME: Final = np.array(
-    [[42.66, 48.70], [85.75, 48.70], [64.20, 73.14], [45.92, 92.52], [82.48, 92.52]],
-    dtype=np.float32,
-)
-# The Haar cascade's box in crops framed so: centre and side, medians over 72 portraits.
-HAAR_CENTRE: Final = complex(63.8, 60.5)
-HAAR_SIDE: Final = 108.7
 MIN_SCORE: Final = 0.6
 # A face with less than this share of the largest one's area is somebody in the background.
 BYSTANDER_SHARE: Final = 0.25
