@@ -160,7 +160,7 @@ class FaceFramer:
         if self._choice.crops is not None:
             return self._choice.crops
         height, width = pixels.shape[:2]
-        return height == width <= max(self._crop_px, CROP_PX)
+        return bool(height == width <= max(self._crop_px, CROP_PX))
 
     def _is_crop_by_face(self, pixels: Pixels, found: Sequence[Face]) -> bool:
         faces = self._choice.of(found)
