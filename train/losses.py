@@ -123,7 +123,8 @@ def feature_matching_loss(edit: Iterable[Tensor], truth: Iterable[Tensor]) -> Te
     """Distance of a critic's features, by the truth's own size, averaged over its layers (ours).
 
     Divided by the truth's mean absolute feature, so that a critic whose features grow does not
-    pull harder.
+    pull harder; picture by picture, so that a picture's loss does not depend on its batch, which
+    several processes share out.
 
     Args:
         edit: features by layer, (B, C, h, w) each.
@@ -134,7 +135,8 @@ def feature_matching_loss(edit: Iterable[Tensor], truth: Iterable[Tensor]) -> Te
     layers = []
     for found, wanted in zip(edit, truth, strict=True):
         wanted = wanted.detach().float()
-        layers.append((found.float() - wanted).abs().mean() / (wanted.abs().mean() + 1e-6))
+        distance = (found.float() - wanted).abs().flatten(1).mean(1)  # B
+        layers.append((distance / (wanted.abs().flatten(1).mean(1) + 1e-6)).mean())
     return torch.stack(layers).mean()
 
 

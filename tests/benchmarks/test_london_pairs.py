@@ -2,8 +2,10 @@
 
 import cv2
 import numpy as np
+import pytest
 
-from benchmarks.london_pairs import Bytes, register, with_surroundings_of
+from benchmarks.london_pairs import Bytes, register, weak_units, with_surroundings_of
+from efgan_rt.action_units import AU_NAMES
 
 
 def face_like(seed: int = 0) -> Bytes:
@@ -31,3 +33,19 @@ def test_a_smile_keeps_its_face_and_takes_the_neutral_surroundings() -> None:
     assert (mixed[72, 64] == 200).all()
     assert (mixed[:8] == 40).all()
     assert (mixed[:, :8] == 40).all()
+
+
+def test_a_smile_score_gives_weak_units_and_silence_gives_none() -> None:
+    score = {
+        f"{name}{side}": "0"
+        for name in ("mouthSmile", "mouthUpperUp")
+        for side in ("Left", "Right")
+    }
+    assert not weak_units(score).any()
+    smiling = score | {"mouthSmileLeft": "0.4", "mouthSmileRight": "0.6", "mouthUpperUpLeft": "2"}
+    units = dict(zip(AU_NAMES, weak_units(smiling).round(3).tolist(), strict=True))
+    assert {name: pytest.approx(value, abs=1e-3) for name, value in units.items() if value} == {
+        "AU06": 2.4,
+        "AU12": 3.0,
+        "AU25": 5.0,
+    }

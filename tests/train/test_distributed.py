@@ -38,9 +38,10 @@ def logged(run: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (run / "losses.jsonl").read_text().splitlines()]
 
 
-def test_two_processes_have_the_losses_of_one(runs: dict[str, Path]) -> None:
-    one, two = logged(runs["one"] / "whole"), logged(runs["two"] / "whole")
-    assert len(one) == len(two) == 3
+@pytest.mark.parametrize(("run", "steps"), [("whole", 3), ("paired", 2)])
+def test_two_processes_have_the_losses_of_one(runs: dict[str, Path], run: str, steps: int) -> None:
+    one, two = logged(runs["one"] / run), logged(runs["two"] / run)
+    assert len(one) == len(two) == steps
     largest = 0.0
     for alone, shared in zip(one, two, strict=True):
         assert alone.keys() == shared.keys()

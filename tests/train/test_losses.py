@@ -89,6 +89,13 @@ def test_features_are_compared_by_the_truths_own_size() -> None:
     assert larger.item() == pytest.approx(0.625, rel=1e-5)
 
 
+def test_a_pictures_features_do_not_count_less_beside_a_picture_with_larger_ones() -> None:
+    truth = torch.tensor([1.0, 100.0])[:, None, None, None]
+    alone = [losses.feature_matching_loss([1.5 * t], [t]) for t in truth.split(1)]
+    together = losses.feature_matching_loss([1.5 * truth], [truth])
+    assert together.item() == pytest.approx(torch.stack(alone).mean().item()) == pytest.approx(0.5)
+
+
 def test_the_zero_centred_penalty_is_the_squared_slope() -> None:
     picture = torch.rand(2, 3, 4, 4).requires_grad_()
     weight = torch.tensor(2.0, requires_grad=True)

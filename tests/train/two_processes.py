@@ -35,8 +35,30 @@ def toy_recipe(batch: int = 4) -> Recipe:
     )
 
 
+def paired_recipe(batch: int = 4) -> Recipe:
+    """Paired critics over two stages. Alone: Adam's first steps turn rounding into step lengths."""
+    phase = {
+        "kind": "paired_adversarial",
+        "stages": 2,
+        "steps": 2,
+        "batch": batch,
+        "penalty_every": 1,
+        "early_share": 0.5,
+        "loss": {
+            "paired": 1.0,
+            "paired_adversarial": 0.3,
+            "feature_matching": 0.5,
+            "zero_centred_penalty": 0.2,
+            "stage_condition": 1.0,
+        },
+    }
+    values = toy_recipe().to_dict() | {"phases": [phase]}
+    values["model"] |= {"paired_critic_width": 8}
+    return recipe_from_dict(values, where="test")
+
+
 def main(data: Path, out: Path) -> None:
-    """Trains into `out/whole` and, stopped once in the first phase, into `out/pieces`."""
+    """Trains into `out/whole`, into `out/pieces`, stopped once on the way, and `out/paired`."""
     torch.set_num_threads(1)
     device = distributed.join("cpu")
     faces = FaceSet(data / "images", read_labels(data / "labels.csv"))
@@ -44,6 +66,7 @@ def main(data: Path, out: Path) -> None:
     train(recipe, faces, out / "whole", device=device, intervals=EVERY_STEP)
     train(recipe, faces, out / "pieces", device=device, intervals=EVERY_STEP, stop_after=1)
     train(recipe, faces, out / "pieces", device=device, intervals=EVERY_STEP, resume=True)
+    train(paired_recipe(), faces, out / "paired", device=device, intervals=EVERY_STEP)
     distributed.leave()
 
 
