@@ -161,6 +161,7 @@ class CascadeEngines:
         *,
         source_au: FloatArray | None = None,
         progress: FloatArray | None = None,
+        stages: bool = False,
     ) -> Edited:
         """Edits any number of pictures; for many batches, or for speed, keep a lane instead.
 
@@ -171,6 +172,7 @@ class CascadeEngines:
             offset: float32, as `scale`.
             source_au: float32 (n, K), 0 to 5; estimated from the pictures if None.
             progress: float32 (n, S) or (S,): how far each stage goes; k/S if None.
+            stages: whether the pictures after each stage are wanted, too.
 
         Returns:
             Arrays of n pictures, the caller's own; `seconds` is summed over the batches.
@@ -191,12 +193,15 @@ class CascadeEngines:
         if progress is not None:
             given["progress"] = _per_picture("progress", progress, count, self.stages)
         seconds: dict[str, float] = {}
+        shape = (count, self.crop_px, self.crop_px, 3)
+        made = tuple(np.empty(shape, np.uint8) for _ in range(self.stages if stages else 1))
         edited = Edited(
-            pixels=np.empty((count, self.crop_px, self.crop_px, 3), np.uint8),
+            pixels=made[-1],
             source_au=np.empty((count, units), np.float32),
             stage_au=np.empty((self.stages, count, units), np.float32),
             attention=np.empty((count, self.crop_px, self.crop_px), np.uint8),
             seconds=seconds,
+            stage_pixels=made if stages else (),
         )
         with closing(self.lane()) as lane:
             for rows in self._batches(count):
@@ -204,9 +209,11 @@ class CascadeEngines:
                     name: array if array is None else self._padded(array[rows])
                     for name, array in given.items()
                 }
-                result = lane.run(self._padded(pixels[rows]), **batch)
+                result = lane.run(self._padded(pixels[rows]), **batch, stages=stages)
                 used = rows.stop - rows.start
                 edited.pixels[rows] = result.pixels[:used]
+                for whole, part in zip(edited.stage_pixels, result.stage_pixels, strict=True):
+                    whole[rows] = part[:used]
                 edited.source_au[rows] = result.source_au[:used]
                 edited.stage_au[:, rows] = result.stage_au[:, :used]
                 edited.attention[rows] = result.attention[:used]

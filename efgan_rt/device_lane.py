@@ -132,6 +132,7 @@ class DeviceLane:
         *,
         source_au: FloatArray | None = None,
         progress: FloatArray | None = None,
+        stages: bool = False,
     ) -> Edited:
         """Edits one full batch; see `efgan_rt.lane.Lane.run`, which it equals in every respect.
 
@@ -151,21 +152,34 @@ class DeviceLane:
             given[ESTIMATE] = source_au
         self._check(INTERPOLATOR, given)
         self._check(stage_name(1), {"pixels": pixels})
-        stages = tuple(stage_name(number) for number in range(1, self._stages + 1))
-        networks: tuple[str, ...] = (INTERPOLATOR, *stages)
+        names = tuple(stage_name(number) for number in range(1, self._stages + 1))
+        networks: tuple[str, ...] = (INTERPOLATOR, *names)
         wanted: tuple[str, ...] = ("pixels_out", "attention", "stage_au")
         if source_au is None:
             networks = (AU_ESTIMATOR, *networks)
             wanted = (*wanted, ESTIMATE)
         with self._cuda.current():
-            seconds = self._run({"pixels": pixels, **given}, networks, wanted)
+            early = names[:-1] if stages else ()
+            if early:
+                self._take_stage_memory()
+            seconds = self._run({"pixels": pixels, **given}, networks, wanted, early)
+        last = self._pinned["pixels_out"]
         return Edited(
-            self._pinned["pixels_out"],
+            last,
             self._pinned[ESTIMATE] if source_au is None else source_au,
             self._pinned["stage_au"],
             self._pinned["attention"],
             seconds,
+            (*(self._pinned[name] for name in early), last) if stages else (),
         )
+
+    def _take_stage_memory(self) -> None:
+        """Pinned arrays for the pictures of the stages before the last; few runs want them."""
+        last = self._pinned["pixels_out"]
+        for number in range(1, self._stages):
+            name = stage_name(number)
+            if name not in self._pinned:
+                self._pinned[name] = self._cuda.pinned(last.shape, last.dtype)
 
     def _check(self, network: str, given: Mapping[str, Array]) -> None:
         """Holds those inputs of a network that come from the caller against their specs."""
@@ -173,15 +187,22 @@ class DeviceLane:
         binding.check_inputs(network, specs, given)
 
     def _run(
-        self, given: Mapping[str, Array], networks: tuple[str, ...], wanted: tuple[str, ...]
+        self,
+        given: Mapping[str, Array],
+        networks: tuple[str, ...],
+        wanted: tuple[str, ...],
+        early: tuple[str, ...] = (),
     ) -> dict[str, float]:
-        """Everything from the caller's arrays to the pinned results; seconds by what was run."""
+        """Everything from the caller's arrays to the pinned results; seconds by what was run.
+
+        `early` are the stages whose pictures are taken before the next one writes over them.
+        """
         self._settle()
         for name, array in given.items():
             np.copyto(self._pinned[name], array)
         self._unfinished = True
         try:
-            self._enqueue(tuple(given), networks, wanted)
+            self._enqueue(tuple(given), networks, wanted, early)
             self._marks[DOWNLOAD].synchronize()
         except BaseException:
             self._settle()
@@ -192,7 +213,11 @@ class DeviceLane:
         return seconds
 
     def _enqueue(
-        self, given: tuple[str, ...], networks: tuple[str, ...], wanted: tuple[str, ...]
+        self,
+        given: tuple[str, ...],
+        networks: tuple[str, ...],
+        wanted: tuple[str, ...],
+        early: tuple[str, ...],
     ) -> None:
         """Puts a whole batch on the stream; waits for nothing."""
         stream = self._stream
@@ -204,6 +229,8 @@ class DeviceLane:
             if network not in (AU_ESTIMATOR, INTERPOLATOR):
                 self._aim(network)
             self._launches[network].enqueue()
+            if network in early:  # its time counts as the stage's
+                self._cuda.download(self._pinned[network], self._memory["pixels_out"], stream)
             self._marks[network].record(stream)
         for name in wanted:
             self._cuda.download(self._pinned[name], self._memory[name], stream)

@@ -26,6 +26,8 @@ class Edited:
     """uint8 (B, crop, crop), 255 where the last stage edited most."""
     seconds: Mapping[str, float]
     """Time of each network that was run; on a GPU also of `upload` and `download`."""
+    stage_pixels: tuple[ByteArray, ...] = ()
+    """What each stage made, in order, each like `pixels`, which is the last; only if asked for."""
 
 
 def even_progress(stages: int, batch: int) -> FloatArray:

@@ -39,6 +39,7 @@ class Lane:
         *,
         source_au: FloatArray | None = None,
         progress: FloatArray | None = None,
+        stages: bool = False,
     ) -> Edited:
         """Edits one full batch; every array is C-contiguous and may be reused afterwards.
 
@@ -48,6 +49,7 @@ class Lane:
             offset: float32 (B, K).
             source_au: float32 (B, K), 0 to 5; estimated from the pictures if None.
             progress: float32 (B, S): how far each stage goes; k/S if None.
+            stages: whether the pictures after each stage are wanted, too; here they cost nothing.
 
         Returns:
             The edited batch. Ownership: the lane's own arrays, overwritten by its next run.
@@ -72,12 +74,15 @@ class Lane:
         }
         stage_au = self._timed(INTERPOLATOR, inputs, seconds)["stage_au"]
         image: dict[str, Array] = {"pixels": pixels}
+        seen: list[ByteArray] = []
         for number in range(1, self._stages + 1):
             # Stage-major, so the slice is contiguous and bound without a copy, as is the image.
             aim = {"au": stage_au[number - 1]}
             outputs = self._timed(stage_name(number), image | aim, seconds)
             image = {"image_in": outputs["image_out"]}
-        return Edited(outputs["pixels_out"], source_au, stage_au, outputs["attention"], seconds)
+            seen.append(outputs["pixels_out"])
+        made = tuple(seen) if stages else ()
+        return Edited(seen[-1], source_au, stage_au, outputs["attention"], seconds, made)
 
     def _timed(
         self, network: str, inputs: Mapping[str, Array], seconds: dict[str, float]

@@ -302,6 +302,20 @@ def test_any_number_of_pictures_is_edited_in_order(engines: CascadeEngines) -> N
         assert_same(arrays_of(alone), {name: array[row : row + 1] for name, array in found.items()})
 
 
+def test_stage_pictures_are_those_of_every_stage_and_the_last_is_the_edit(
+    engines: CascadeEngines,
+) -> None:
+    work = job(11)
+    edited = engines.edit(work.pixels, work.scale, work.offset, stages=True)
+    shapes = [each.shape for each in edited.stage_pixels]
+    assert shapes == [work.pixels.shape] * engines.stages
+    assert edited.stage_pixels[-1] is edited.pixels
+    without = engines.edit(work.pixels, work.scale, work.offset)
+    assert without.stage_pixels == ()
+    np.testing.assert_array_equal(without.pixels, edited.pixels)
+    assert all((each != edited.pixels).any() for each in edited.stage_pixels[:-1])
+
+
 def test_no_pictures_give_no_pictures(engines: CascadeEngines) -> None:
     work = job(0)
     edited = engines.edit(work.pixels, work.scale, work.offset)

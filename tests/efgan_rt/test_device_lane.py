@@ -129,10 +129,12 @@ def test_action_units_that_are_given_are_uploaded_instead_of_estimated(
 ) -> None:
     for number in range(3):
         work = job(number)
-        given = {"source_au": work.source_au}
-        expected = arrays_of(on_processor.run(work.pixels, work.scale, work.offset, **given))
-        edited = lane.run(work.pixels, work.scale, work.offset, **given)
-        assert edited.source_au is work.source_au
+        given = work.source_au
+        expected = arrays_of(
+            on_processor.run(work.pixels, work.scale, work.offset, source_au=given)
+        )
+        edited = lane.run(work.pixels, work.scale, work.offset, source_au=given)
+        assert edited.source_au is given
         assert "au_estimator" not in edited.seconds
         assert_same(arrays_of(edited), expected)
         assert_same(run_job(lane, work), run_job(on_processor, work))
@@ -153,6 +155,36 @@ def test_progress_reaches_the_interpolator(lane: DeviceLane, on_processor: Lane)
     edited = lane.run(work.pixels, work.scale, work.offset, progress=progress)
     assert_same(arrays_of(edited), expected)
     assert_same(run_job(lane, work), run_job(on_processor, work))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_pictures_of_every_stage_are_the_processors(
+    directory: Path, on_processor: Lane, seed: int
+) -> None:
+    with closing(open_lane(directory, FakeCuda(seed))) as lane:
+        for number in range(3):
+            work = job(number)
+            given = (work.pixels, work.scale, work.offset)
+            expected = [
+                np.array(each.copy()) for each in on_processor.run(*given, stages=True).stage_pixels
+            ]
+            edited = lane.run(*given, stages=True)
+            assert len(edited.stage_pixels) == STAGES
+            for made, wanted in zip(edited.stage_pixels, expected, strict=True):
+                np.testing.assert_array_equal(np.array(made.copy()), wanted)
+            assert edited.stage_pixels[-1] is edited.pixels
+            assert (expected[0] != expected[1]).any()
+            assert_same(run_job(lane, work), run_job(on_processor, work))
+
+
+def test_stage_pictures_cost_no_further_wait_and_nothing_where_nobody_asks(
+    lane: DeviceLane, cuda: FakeCuda
+) -> None:
+    work = job()
+    assert lane.run(work.pixels, work.scale, work.offset).stage_pixels == ()
+    before = cuda.host_waits
+    lane.run(work.pixels, work.scale, work.offset, stages=True)
+    assert cuda.host_waits - before == 1
 
 
 def test_the_estimate_alone_is_the_processors(lane: DeviceLane, on_processor: Lane) -> None:
