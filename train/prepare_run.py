@@ -18,6 +18,8 @@ from efgan_rt.faces.detect import Detector, DetectorFacts
 from efgan_rt.faces.detector_file import fetch_detector, open_detector
 from efgan_rt.faces.template import STANDARD_POINTS, Template, read_template
 from efgan_rt.images import CROP_PX
+from efgan_rt.labels.matching import FrameRule
+from efgan_rt.labels.rows import Labels, canonical_expression
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.outcome import Failure
 from efgan_rt.reporting.contact_sheet import (
@@ -29,7 +31,6 @@ from efgan_rt.reporting.contact_sheet import (
 from train.data.formats import LabelFormat, read_any_labels
 from train.data.framing import FramingRule
 from train.data.ganimation import read_id_list
-from train.data.matching import FrameRule
 from train.data.names import Naming, compiled_pattern
 from train.data.prepare import (
     PreparedPicture,
@@ -41,7 +42,6 @@ from train.data.prepare import (
     regions_are_labelled,
 )
 from train.data.prepared import CROPS, refuse_finished, template_of, write_set
-from train.data.rows import Labels, canonical_expression
 from train.data.weak_labels import WeakLabels
 
 SOME_FAILED: Final = 3

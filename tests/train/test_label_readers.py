@@ -8,6 +8,9 @@ import pytest
 
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
+from efgan_rt.labels.openface import read_openface
+from efgan_rt.labels.own_table import read_own_table
+from efgan_rt.labels.rows import canonical_expression
 from tests.label_files import (
     affectnet_csv,
     ganimation_pickle,
@@ -21,10 +24,7 @@ from train.data.affectnet import read_affectnet
 from train.data.formats import LabelFormat, read_any_labels
 from train.data.ganimation import read_ganimation, read_id_list
 from train.data.libreface import read_libreface
-from train.data.openface import read_openface
-from train.data.own_table import read_own_table
 from train.data.pyfeat import read_pyfeat
-from train.data.rows import canonical_expression
 
 
 def test_openface_columns_with_a_leading_space_are_found_by_name(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector, DetectorFacts, Face, YuNet
 from efgan_rt.faces.detector_file import sha256_of
 from efgan_rt.faces.template import STANDARD_POINTS
+from efgan_rt.labels.matching import FrameRule, match_rows
+from efgan_rt.labels.rows import LabelRow
 from tests.label_files import landmarks
 from train.data.alignment import alignment_beside
 from train.data.framing import FramingRule, frame_face
 from train.data.labels import read_labels
-from train.data.matching import FrameRule, match_rows
 from train.data.names import (
     Naming,
     compiled_pattern,
@@ -25,7 +26,6 @@ from train.data.names import (
     names_are_rafd,
     rafd_facts,
 )
-from train.data.rows import LabelRow
 
 RAFD = "Rafd090_01_Caucasian_female_angry_frontal.jpg"
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
-from train.data.csv_table import LARGEST_NUMBER, CsvTable, read_csv
-from train.data.rows import LANDMARKS, LabelRow, Labels
+from efgan_rt.labels.csv_table import LARGEST_NUMBER, CsvTable, read_csv
+from efgan_rt.labels.rows import LANDMARKS, LabelRow, Labels
 
 CLASSES: Final = (
     "neutral",

@@ -4,13 +4,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from efgan_rt.errors import EfganError
-from train.data import openface, pyfeat
+from efgan_rt.labels import openface
+from efgan_rt.labels.csv_table import csv_files, read_csv
+from efgan_rt.labels.own_table import read_own_table
+from efgan_rt.labels.rows import Labels
+from train.data import pyfeat
 from train.data.affectnet import is_affectnet, read_affectnet
-from train.data.csv_table import csv_files, read_csv
 from train.data.ganimation import PICKLE_NAME, read_ganimation
 from train.data.libreface import is_libreface, read_libreface
-from train.data.own_table import read_own_table
-from train.data.rows import Labels
 
 
 class LabelFormat(StrEnum):

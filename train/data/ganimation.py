@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
-from train.data.rows import LabelRow, Labels, checked_intensity
+from efgan_rt.labels.rows import LabelRow, Labels, checked_intensity
 
 PICKLE_NAME: Final = "aus_openface.pkl"
 LARGEST_BYTES: Final = 1 << 30

@@ -12,8 +12,14 @@ from typing import Final
 
 from efgan_rt.action_units import canonical_name
 from efgan_rt.errors import EfganError
-from train.data.csv_table import CsvTable, csv_files, read_csv
-from train.data.rows import LabelRow, Labels, checked_intensity, in_openface_order, lacking_units
+from efgan_rt.labels.csv_table import CsvTable, csv_files, read_csv
+from efgan_rt.labels.rows import (
+    LabelRow,
+    Labels,
+    checked_intensity,
+    in_openface_order,
+    lacking_units,
+)
 
 INTENSITY: Final = r"au_(\d{1,2})_intensity"
 PATH_COLUMNS: Final = ("input_image_path", "path_to_frame", "frame_path", "file")

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from efgan_rt.errors import EfganError
-from train.data.rows import canonical_expression
+from efgan_rt.labels.rows import canonical_expression
 
 RAFD: Final = re.compile(
     r"Rafd(?P<angle>\d{3})_(?P<person>\d{2})_(?P<group>[A-Za-z]+)_(?P<sex>female|male)_"

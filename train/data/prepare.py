@@ -23,13 +23,13 @@ from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector
 from efgan_rt.images import MAX_PIXELS, read_picture, write_picture
+from efgan_rt.labels.matching import FrameRule, match_rows
+from efgan_rt.labels.rows import LabelRow, Labels
 from efgan_rt.originals import Picture
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.outcome import Failure
 from train.data.framing import FramingRule, frame_face
-from train.data.matching import FrameRule, match_rows
 from train.data.names import Naming, facts_of, names_are_rafd
-from train.data.rows import LabelRow, Labels
 
 EACH: Final = "each"  # of `SourceRule.identity`
 

@@ -13,8 +13,8 @@ from typing import Final
 
 from efgan_rt.action_units import MAX_INTENSITY
 from efgan_rt.errors import EfganError
-from train.data.csv_table import CsvTable, csv_files, read_csv
-from train.data.rows import LabelRow, Labels, in_openface_order, lacking_units
+from efgan_rt.labels.csv_table import CsvTable, csv_files, read_csv
+from efgan_rt.labels.rows import LabelRow, Labels, in_openface_order, lacking_units
 
 MIN_SCORE: Final = 0.8  # of the face
 

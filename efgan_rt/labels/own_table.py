@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from efgan_rt.action_units import AU_NAMES, FloatArray
-from train.data.csv_table import CsvRow, CsvTable, read_csv
-from train.data.rows import (
+from efgan_rt.labels.csv_table import CsvRow, CsvTable, read_csv
+from efgan_rt.labels.rows import (
     LabelRow,
     Labels,
     canonical_expression,

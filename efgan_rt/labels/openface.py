@@ -14,8 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from efgan_rt.action_units import AU_NAMES
-from train.data.csv_table import CsvTable, csv_files, read_csv
-from train.data.rows import LabelRow, Labels, checked_intensity, in_openface_order, lacking_units
+from efgan_rt.labels.csv_table import CsvTable, csv_files, read_csv
+from efgan_rt.labels.rows import (
+    LabelRow,
+    Labels,
+    checked_intensity,
+    in_openface_order,
+    lacking_units,
+)
 
 MIN_CONFIDENCE: Final = 0.8  # OpenFace itself calls a frame a success from 0.7 on
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 
 from efgan_rt.errors import EfganError
-from train.data.rows import LabelRow
+from efgan_rt.labels.rows import LabelRow
 
 
 class FrameRule(StrEnum):

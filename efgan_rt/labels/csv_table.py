@@ -15,7 +15,7 @@ import numpy as np
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
-from train.data.rows import LANDMARKS
+from efgan_rt.labels.rows import LANDMARKS
 
 LARGEST_NUMBER: Final = 1e6  # of pixels or of anything; what is beyond is a slip
 
