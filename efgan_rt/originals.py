@@ -11,7 +11,7 @@ as before in every viewer, those that ignore the orientation included.
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import cv2
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.metadata.files import read_metadata, with_metadata
+from efgan_rt.metadata.mark import marked
 from efgan_rt.metadata.record import NONE, Metadata
 from efgan_rt.metadata.tiff import with_alpha
 from efgan_rt.picture_header import PictureHeader
@@ -66,7 +67,11 @@ class Original:
 
     def with_pixels(self, pixels: Pixels) -> "Original":
         """The same file with other pixels."""
-        return Original(pixels, self.alpha, self.metadata, self.lossless, self.premultiplied)
+        return replace(self, pixels=pixels)
+
+    def marked(self) -> "Original":
+        """The same file with the mark of an edit by a network; see `efgan_rt.metadata.mark`."""
+        return replace(self, metadata=marked(self.metadata))
 
 
 def rgb8(pixels: Pixels) -> Picture:

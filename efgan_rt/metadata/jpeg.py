@@ -1,20 +1,24 @@
 """Metadata of a JPEG: segments before the first scan (JPEG File Interchange Format 1.02, EXIF 2.3).
 
-A segment holds 64 KiB; a colour profile may go over several. XMP and EXIF that do not fit into one,
-which only another format can hold, are left out. No length that a file states is trusted.
+A segment holds 64 KiB; a colour profile and XMP may go over several. EXIF that does not fit into
+one, which only another format can hold, is left out. No length that a file states is trusted.
 """
 
+import hashlib
 import struct
 from collections.abc import Iterator
 from typing import Final
 
+from efgan_rt.metadata.mark import DIGITAL_SOURCE_TYPE
 from efgan_rt.metadata.record import NONE, Density, Metadata
+from efgan_rt.metadata.xmp import Property, values_of, with_property, without_padding
 
 _EXIF: Final = b"Exif\0\0"
 _XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_MORE: Final = b"http://ns.adobe.com/xmp/extension/\0"
 _ICC: Final = b"ICC_PROFILE\0"
 _PHOTOSHOP: Final = b"Photoshop 3.0\0"
+_HAS_EXTENDED: Final = Property("http://ns.adobe.com/xmp/note/", "HasExtendedXMP", "xmpNote")
 _ROOM: Final = 65533  # bytes that fit into a segment
 # Version, unit and density in a JPEG that OpenCV or libjpeg wrote.
 _PLAIN_JFIF: Final = (b"\1\1\0\0\1\0\1", b"\1\2\0\0\1\0\1")
@@ -108,12 +112,37 @@ def write(data: bytes, metadata: Metadata) -> bytes:
     segments = []
     if metadata.exif:
         segments.append(_segment(0xE1, _EXIF + metadata.exif))
+    own = metadata.own
     if metadata.xmp:
-        segments.append(_segment(0xE1, _XMP + metadata.xmp))
+        xmp = _xmp_segments(metadata.xmp)
+        if len(xmp) > 1:  # the packet that an older extension belonged to is now in this one
+            own = tuple(each for each in own if not each.startswith(_XMP_MORE, 4))
+        segments += xmp
     room = _ROOM - len(_ICC) - 2
     parts = [metadata.icc[at : at + room] for at in range(0, len(metadata.icc), room)]
     if len(parts) < 256:
         for number, part in enumerate(parts, start=1):
             numbers = bytes((number, len(parts)))
             segments.append(_segment(0xE2, _ICC + numbers + part))
-    return b"".join([bytes(head), *segments, *metadata.own, rest])
+    return b"".join([bytes(head), *segments, *own, rest])
+
+
+def _xmp_segments(packet: bytes) -> list[bytes]:
+    """A packet in one segment, or, where it is too long, in an extension with a short packet first.
+
+    Source: XMP specification, part 3, section 1.1.3.1.
+    """
+    room = _ROOM - len(_XMP)
+    packet = packet if len(packet) <= room else without_padding(packet)
+    if len(packet) <= room:
+        return [_segment(0xE1, _XMP + packet)]
+    guid = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper().encode()
+    first = with_property(b"", _HAS_EXTENDED, guid.decode())
+    for value in values_of(packet, DIGITAL_SOURCE_TYPE)[:1]:  # what is to be seen by every reader
+        first = with_property(first, DIGITAL_SOURCE_TYPE, value)
+    room = _ROOM - len(_XMP_MORE) - len(guid) - 8
+    further = [
+        _XMP_MORE + guid + struct.pack(">II", len(packet), at) + packet[at : at + room]
+        for at in range(0, len(packet), room)
+    ]
+    return [_segment(0xE1, _XMP + first), *(_segment(0xE1, each) for each in further)]
