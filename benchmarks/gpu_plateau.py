@@ -19,9 +19,10 @@ import numpy as np
 from efgan_rt.expressions import Target
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.editor import BatchEditor
-from efgan_rt.pipeline.files import Plan
+from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.shots import stills
 from engines.cuda_memory import Cuda
 
 SAMPLE_S = 0.05
@@ -64,12 +65,10 @@ def plateau(
         started = time.perf_counter()
         with Journal(outputs) as journal:
             outcome = run_batch(
-                Plan(inputs, outputs, ("",)).jobs(),
+                asked_of_all(Plan(inputs, outputs, stills("")).jobs(), [target], [b""]),
                 editors,
-                [target],
                 batch=batch,
                 journal=journal,
-                recipes=[b""],
                 options=BatchOptions(8),
                 on_progress=progress,
             )

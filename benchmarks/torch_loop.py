@@ -37,10 +37,12 @@ class TorchLoop:
         offset: FloatArray,
         *,
         source_au: FloatArray | None = None,
+        progress: FloatArray | None = None,
     ) -> Edited:
         """See `efgan_rt.pipeline.editor.BatchEditor.run`; the arrays are the caller's own."""
         clock = _Clock(self._device)
-        up = [self._up(each) for each in (pixels, scale, offset, self._progress)]
+        progress = self._progress if progress is None else progress
+        up = [self._up(each) for each in (pixels, scale, offset, progress)]
         picture, source = up[0], None if source_au is None else self._up(source_au)
         clock.lap("upload")
         if source is None:

@@ -30,7 +30,7 @@ from efgan_rt.originals import (
     rgb8,
 )
 from efgan_rt.originals import Picture as Picture
-from efgan_rt.picture_header import FORMATS, read_header
+from efgan_rt.picture_header import FORMATS, PictureHeader, read_header
 from efgan_rt.tiff_kinds import UndecodableError
 
 CROP_PX: Final = 128
@@ -71,17 +71,17 @@ def read_original(path: Path, *, max_pixels: int = MAX_PIXELS) -> Original:
     return decode_original(read_bytes(path), path, max_pixels=max_pixels)
 
 
-def decode_original(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> Original:
-    """The picture that a file's bytes hold; see `read_original`.
+def checked_header(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> PictureHeader:
+    """The header of a file that may be decoded.
 
     Args:
         data: the whole file.
         path: of the file, for the messages.
-        max_pixels: the largest width times height accepted, known before decoding.
+        max_pixels: the largest width times height accepted.
 
     Raises:
-        EfganError: the file is empty, no picture, cut short, damaged, of a kind that cannot be
-            decoded, several pictures in one, or over `max_pixels`.
+        EfganError: the file is empty, no picture, cut short, several pictures in one, or over
+            `max_pixels`.
     """
     if not data:
         raise EfganError(f"{path}: the file is empty; expected a picture")
@@ -105,6 +105,28 @@ def decode_original(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) ->
             f"{path}: the {header.format} file holds several pictures, as an animation or as "
             "pages; expected one, save each in a file of its own"
         )
+    return header
+
+
+def decode_original(
+    data: bytes,
+    path: Path,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    header: PictureHeader | None = None,
+) -> Original:
+    """The picture that a file's bytes hold; see `read_original`.
+
+    Args:
+        data: the whole file.
+        path: of the file, for the messages.
+        max_pixels: the largest width times height accepted, known before decoding.
+        header: from `checked_header`, where that has been called.
+
+    Raises:
+        EfganError: as `checked_header`, or the file is damaged or of a kind that cannot be decoded.
+    """
+    header = header or checked_header(data, path, max_pixels=max_pixels)
     try:
         return decode(data, header)
     except UndecodableError as error:

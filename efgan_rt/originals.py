@@ -65,6 +65,11 @@ class Original:
     lossless: bool = False
     premultiplied: bool = False
 
+    @property
+    def nbytes(self) -> int:
+        """What its pixels take in memory."""
+        return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
+
     def with_pixels(self, pixels: Pixels) -> "Original":
         """The same file with other pixels."""
         return replace(self, pixels=pixels)

@@ -28,6 +28,7 @@ from efgan_rt.reporting.contact_sheet import (
     check_contact_sheet,
     write_contact_sheet,
 )
+from efgan_rt.shots import stills
 from train.data.formats import LabelFormat, read_any_labels
 from train.data.framing import FramingRule
 from train.data.ganimation import read_id_list
@@ -176,7 +177,7 @@ def _read_labels(request: PrepareRequest) -> Labels | None:
 def _plan(request: PrepareRequest, labels: Labels | None) -> Tasks:
     if not request.pictures.is_dir():
         raise EfganError(f"{request.pictures}: no such folder; expected pictures")
-    plan = Plan(request.pictures, request.out / CROPS, ("",), request.extension)
+    plan = Plan(request.pictures, request.out / CROPS, stills(""), request.extension)
     plan.check(overwrite=request.overwrite)
     pattern = compiled_pattern(request.name_pattern) if request.name_pattern else None
     return plan_tasks(

@@ -6,7 +6,7 @@ made last, so that a command that cannot run leaves no folder behind.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +27,9 @@ from efgan_rt.cli.console import (
 )
 from efgan_rt.engine_sets import find_set
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import Target, target_for
+from efgan_rt.expressions import target_for
 from efgan_rt.pipeline.batch import run_batch
-from efgan_rt.pipeline.files import Plan, PlanCount
+from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount, asked_of_all
 from efgan_rt.pipeline.fingerprint import engines_fingerprint, recipe_hash
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult
@@ -39,6 +39,7 @@ from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.contact_sheet import SheetRow, check_contact_sheet, write_contact_sheet
 from efgan_rt.reporting.latency import LatencyRecorder, latency_table
 from efgan_rt.reporting.summary import summary_document, summary_lines
+from efgan_rt.shots import Product, Shot, one_shot_each, stills
 from engines.base import EngineError
 from engines.manifest import read_manifest
 from engines.open import choose_backend
@@ -106,7 +107,8 @@ def run(request: BatchRequest) -> int:
     # The format is in the output's name. Other options change nothing that is written.
     written_with = {"quality": request.options.quality}
     recipes = [recipe_hash(target, fingerprint, written_with) for target in targets]
-    plan = Plan(request.in_dir, request.out_dir, request.folders, request.extension)
+    products = stills(*request.folders)
+    plan = Plan(request.in_dir, request.out_dir, products, request.extension)
     overwrite = request.options.overwrite
     if request.contact_sheet is not None:
         _refuse_as_input(request.contact_sheet, request, "sheet")
@@ -125,7 +127,8 @@ def run(request: BatchRequest) -> int:
         )
         remark(f"engines: {engine_set.directory} ({engine_set.reason})")
         if request.dry_run:
-            _list_work(plan, Inspector(journal, recipes), count)
+            jobs = asked_of_all(plan.jobs(), targets, recipes)
+            _list_work(jobs, Inspector(journal), count)
             return 0
         cascade = CascadeEngines.open(
             engine_set.directory,
@@ -136,7 +139,7 @@ def run(request: BatchRequest) -> int:
             say=remark,
         )
         remark(f"backend: {cascade.choice.reason}")
-        inspector = Inspector(journal or opened.enter_context(Journal(request.out_dir)), recipes)
+        journal = journal or opened.enter_context(Journal(request.out_dir))
         used = {
             "directory": str(engine_set.directory),
             "backend": cascade.choice.backend,
@@ -146,7 +149,11 @@ def run(request: BatchRequest) -> int:
         recorder = LatencyRecorder()
         report = _open_report(request, cascade, used, recorder)
         try:
-            outcome = _edit(request, plan, count, cascade, targets, inspector, recorder, report)
+            jobs = asked_of_all(plan.jobs(), targets, recipes)
+            shots = one_shot_each(len(targets))
+            outcome = _edit(
+                request, jobs, count, cascade, shots, products, journal, recorder, report
+            )
         except (EfganError, EngineError) as error:
             if report:
                 report.finish({"stopped": str(error)})
@@ -176,10 +183,10 @@ def _refuse_as_input(path: Path, request: BatchRequest, what: str) -> None:
         raise EfganError(f"{path}: lies among the inputs; choose another place for the {what}")
 
 
-def _list_work(plan: Plan, inspector: Inspector, count: PlanCount) -> None:
+def _list_work(jobs: Iterator[PictureJob], inspector: Inspector, count: PlanCount) -> None:
     """What a run would do, one line an output."""
     needs: Counter[Need] = Counter()
-    for job in plan.jobs():
+    for job in jobs:
         work = inspector.inspect(job)
         needs.update(work.needs)
         for need, output in zip(work.needs, job.outputs, strict=True):
@@ -219,16 +226,16 @@ def _open_report(
 
 def _edit(
     request: BatchRequest,
-    plan: Plan,
+    jobs: Iterator[PictureJob],
     count: PlanCount,
     cascade: CascadeEngines,
-    targets: Sequence[Target],
-    inspector: Inspector,
+    shots: Sequence[Shot],
+    products: Sequence[Product],
+    journal: Journal,
     recorder: LatencyRecorder,
     report: Report | None,
 ) -> Outcome:
     """Runs the pipeline under a progress bar; failures are named as they happen."""
-    assert inspector.journal is not None
     with picture_progress() as progress:
         bar = progress.add_task("editing", total=count.pictures)
 
@@ -241,12 +248,13 @@ def _edit(
                 report.add(result)
 
         return run_batch(
-            plan.jobs(),
+            jobs,
             [cascade.lane() for _ in range(cascade.lanes)],
-            targets,
+            shots,
+            products,
             batch=cascade.batch,
-            journal=inspector.journal,
-            recipes=inspector.recipes,
+            journal=journal,
+            stages=cascade.stages,
             crop_px=cascade.crop_px,
             options=request.options,
             views=batch_report.is_page(request.report),

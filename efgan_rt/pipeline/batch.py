@@ -3,9 +3,10 @@
     jobs -> decoders -> slot of the ring -> lane (the networks, once a target) -> encoders
          -> temporary files -> journal -> files
 
-Always a full batch of the engine's fixed size, the tail padded, so that a picture comes out the
-same whatever its neighbours. What the journal knows to be done is passed over. Failures are values;
-the first Ctrl-C and `fail_fast` finish what is in flight and stop there, a second Ctrl-C drops it.
+Always a full batch of the engine's fixed size, a part-filled one padded, so that a picture comes
+out the same whatever its neighbours. What is in flight is bounded by a budget (`budget`). What the
+journal knows to be done is passed over. Failures are values; the first Ctrl-C and `fail_fast`
+finish what is in flight and stop there, a second Ctrl-C drops it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,30 +14,31 @@ from functools import partial
 from time import perf_counter
 from typing import Final
 
-from efgan_rt.expressions import Target
 from efgan_rt.images import CROP_PX
+from efgan_rt.pipeline.budget import Budget
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.crew import Crew
+from efgan_rt.pipeline.decoders import decode_pictures
 from efgan_rt.pipeline.editor import BatchEditor
+from efgan_rt.pipeline.encoders import encode_pictures
 from efgan_rt.pipeline.files import PictureJob
+from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.journal import Journal
+from efgan_rt.pipeline.networks import edit_batches
 from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult, Tally
 from efgan_rt.pipeline.publish import Publisher
 from efgan_rt.pipeline.resume import Inspector
-from efgan_rt.pipeline.slots import Slot, SlotRing
+from efgan_rt.pipeline.slots import SlotRing
 from efgan_rt.pipeline.watchdog import Watchdog
-from efgan_rt.pipeline.workers import (
-    BatchOptions,
-    JobSource,
-    Workshop,
-    decode_pictures,
-    edit_batches,
-    encode_pictures,
-)
+from efgan_rt.pipeline.workers import BatchOptions, JobSource, Workshop
 from efgan_rt.reporting.latency import LatencyRecorder
+from efgan_rt.shots import Product, Shot, network_runs, one_shot_each, stills
 
-# Besides the one in each lane: one being filled, one waiting for a lane, one being written.
-SPARE_SLOTS: Final = 3
+# Besides the one in each lane: one being filled, one waiting for a lane.
+SPARE_SLOTS: Final = 2
+# Batches of pictures in flight besides the one in each lane: those in the spare slots, and one
+# being written.
+SPARE_BATCHES: Final = SPARE_SLOTS + 1
 PROGRESS_INTERVAL_S: Final = 0.1
 # What an abandoned run's threads get to leave the decoders and engines that they are in.
 GRACE_S: Final = 2.0
@@ -49,11 +51,12 @@ def _ignore(*_: object) -> None:
 def run_batch(
     jobs: Iterator[PictureJob],
     editors: Sequence[BatchEditor],
-    targets: Sequence[Target],
+    shots: Sequence[Shot] | None = None,
+    products: Sequence[Product] | None = None,
     *,
     batch: int,
     journal: Journal,
-    recipes: Sequence[bytes],
+    stages: int = 1,
     crop_px: int = CROP_PX,
     options: BatchOptions | None = None,
     views: bool = False,
@@ -65,12 +68,13 @@ def run_batch(
     """Edits pictures and writes the results.
 
     Args:
-        jobs: the pictures, each with one output a target.
+        jobs: the pictures, each with one output and one recipe a product, and its targets.
         editors: one for each lane, at least one; each is used by a thread of its own.
-        targets: what to make of every picture.
+        shots: what is made of each face; one shot of one target if None.
+        products: the files made of each picture; a still of each shot if None.
         batch: the editors' fixed batch.
         journal: of the folder above all outputs.
-        recipes: for each target, what its outputs depend on (`fingerprint.recipe_hash`).
+        stages: of the editors' cascade; matters only to shots that do not go all the way.
         crop_px: the side of the networks' crops.
         options: how files are treated.
         views: whether each picture's result has its view, for a page; it costs time.
@@ -86,16 +90,22 @@ def run_batch(
         Exception: the run itself met a bug; its own exception, with its traceback.
     """
     options = options or BatchOptions()
+    shots = one_shot_each(1) if shots is None else shots
+    products = stills(*("" for _ in shots)) if products is None else products
     started = perf_counter()
     source = JobSource(jobs)
-    rows: Channel[tuple[Slot, int]] = Channel()
+    ready: Channel[Item] = Channel()
+    # Each decoder may have one picture in hand on top.
+    most_pictures = (len(editors) + SPARE_BATCHES) * batch + options.workers
+    budget = Budget(most_pictures, options.memory_bytes)
     ring = SlotRing(
         len(editors) + SPARE_SLOTS,
         batch=batch,
-        targets=len(targets),
         crop_px=crop_px,
         recorder=recorder or LatencyRecorder(),
+        is_short=lambda: budget.is_short,
     )
+    budget.on_shortage = ring.flush
 
     def tell(failure: Failure) -> None:
         if options.fail_fast:
@@ -104,18 +114,21 @@ def run_batch(
 
     def abort() -> None:
         source.stop()
+        budget.abort()
         ring.abort()
-        rows.abort()
+        ready.abort()
 
     shop = Workshop(
         source,
+        budget,
         ring,
-        rows,
+        ready,
         Tally(tell, on_picture),
-        Inspector(journal, recipes),
+        Inspector(journal),
         Publisher(journal, overwrite=options.overwrite),
         Watchdog(options.timeout_s),
         options,
+        products,
         crop_px,
         views,
     )
@@ -131,11 +144,12 @@ def run_batch(
         shop.watchdog.check()
         on_progress(shop.tally.pictures, shop.tally.failed)
 
-    edit = [partial(edit_batches, shop, editor, targets) for editor in editors]
+    runs = network_runs(shots)
+    edit = [partial(edit_batches, shop, editor, runs, stages) for editor in editors]
     try:
         crew.start("encode", [encode] * options.workers, then=_ignore)
-        crew.start("lane", edit, then=rows.close)
-        crew.start("decode", [decode] * options.workers, then=ring.flush)
+        crew.start("lane", edit, then=ready.close)
+        crew.start("decode", [decode] * options.workers, then=ring.close)
         interrupted = _wait(crew, source, look_around)
     finally:
         abort()  # of no effect on threads that have ended

@@ -41,6 +41,7 @@ class BatchEditor(Protocol):
         offset: FloatArray,
         *,
         source_au: FloatArray | None = None,
+        progress: FloatArray | None = None,
     ) -> EditedBatch:
         """Edits every picture of a batch.
 
@@ -49,6 +50,7 @@ class BatchEditor(Protocol):
             scale: float32 (B, K), see `efgan_rt.expressions.Target`.
             offset: float32 (B, K).
             source_au: float32 (B, K), where it is known already from an earlier run.
+            progress: float32 (B, S): how far each stage goes; k/S if None.
         """
         ...
 

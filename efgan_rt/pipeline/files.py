@@ -1,6 +1,6 @@
 """Which pictures a run reads and where each edit goes; all that can be refused is refused here.
 
-The output tree mirrors the input tree. With several targets each has its folder on top; the
+The output tree mirrors the input tree. With several products each has its folder on top; the
 extension is the input's unless a format is chosen. The walk is sorted and made twice, once to check
 and once to work, so that memory holds one folder's names and never the whole tree's.
 
@@ -10,20 +10,43 @@ files. Links to folders are followed unless they lead back to a folder that they
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from efgan_rt.expressions import Target
 from efgan_rt.images import READABLE_EXTENSIONS
+from efgan_rt.shots import Product
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PictureJob:
-    """One picture to read and the files to write from it, one a target."""
+    """One picture to read, the files to write from it, and what is to be made of its faces.
+
+    Attributes:
+        source: the picture.
+        outputs: one a product of the run.
+        targets: one for every edit that the run's shots number.
+        recipes: for each output, what it depends on but for the input (`fingerprint.recipe_hash`).
+        source_au: float32 (K,), the action units of its largest face; None has the networks read
+            them, as they read those of its other faces.
+    """
 
     source: Path
     outputs: tuple[Path, ...]
+    targets: tuple[Target, ...] = ()
+    recipes: tuple[bytes, ...] = ()
+    source_au: FloatArray | None = None
+
+
+def asked_of_all(
+    jobs: Iterable[PictureJob], targets: Sequence[Target], recipes: Sequence[bytes]
+) -> Iterator[PictureJob]:
+    """The jobs, with the same targets and recipes for every picture."""
+    for job in jobs:
+        yield replace(job, targets=tuple(targets), recipes=tuple(recipes))
 
 
 @dataclass(frozen=True)
@@ -33,13 +56,13 @@ class Plan:
     Attributes:
         source: a folder of pictures, or one picture.
         output: the folder above all outputs.
-        folders: for each target, the folder between `output` and the mirrored tree; "" for none.
-        extension: of every output, such as ".png"; None keeps each input's own.
+        products: the files made of every picture.
+        extension: of outputs whose product has none, such as ".png"; None keeps each input's own.
     """
 
     source: Path
     output: Path
-    folders: tuple[str, ...]
+    products: tuple[Product, ...]
     extension: str | None = None
 
     def jobs(self) -> Iterator[PictureJob]:
@@ -112,20 +135,26 @@ class Plan:
     def _job(self, picture: Path) -> PictureJob:
         root = self.source if self.source.is_dir() else self.source.parent
         relative = picture.relative_to(root)
-        if self.extension is not None:
-            relative = relative.with_suffix(self.extension)
-        return PictureJob(picture, tuple(self.output / each / relative for each in self.folders))
+        return PictureJob(
+            picture, tuple(self._output(relative, product) for product in self.products)
+        )
+
+    def _output(self, relative: Path, product: Product) -> Path:
+        extension = product.extension or self.extension or relative.suffix
+        name = relative.name.removesuffix(relative.suffix) + product.suffix + extension
+        return self.output / product.folder / relative.parent / name
 
     def _refuse_collisions(self, jobs: Sequence[PictureJob]) -> None:
         """Two pictures collide only within a folder, because the tree is mirrored."""
         taken: dict[Path, Path] = {}
         for job in jobs:
-            other = taken.setdefault(job.outputs[0], job.source)
-            if other is not job.source:
-                raise EfganError(
-                    f"{other} and {job.source} would both be written to {job.outputs[0]}; "
-                    "rename one, or leave --format out"
-                )
+            for output in job.outputs:
+                other = taken.setdefault(output, job.source)
+                if other is not job.source:
+                    raise EfganError(
+                        f"{other} and {job.source} would both be written to {output}; "
+                        "rename one, or leave --format out"
+                    )
 
     def _refuse_inputs(self, output: Path) -> None:
         """An output lands among the inputs only where the input folder lies in the output's."""

@@ -1,7 +1,6 @@
 """What is left to do for a picture: which of its outputs are there, ours, and up to date."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -56,11 +55,9 @@ class Inspector:
 
     Attributes:
         journal: of the output folder; None where there is none yet.
-        recipes: one a target, from `fingerprint.recipe_hash`.
     """
 
     journal: Journal | None
-    recipes: Sequence[bytes]
 
     def inspect(self, job: PictureJob) -> Work:
         """What a picture needs; reads the input only where its stamp leaves doubt."""
@@ -70,7 +67,7 @@ class Inspector:
         needs: list[Need] = []
         ours: list[FileTimes | None] = []
         digest: bytes | None = None
-        for path, recipe in zip(job.outputs, self.recipes, strict=True):
+        for path, recipe in zip(job.outputs, job.recipes, strict=True):
             try:
                 found = path.lstat()
             except OSError:

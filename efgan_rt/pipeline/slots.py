@@ -1,154 +1,132 @@
-"""The ring of batch slots: all the memory that pictures in flight may take.
+"""The ring of batch slots: the crops on their way to the networks.
 
-A slot holds one batch from decoding to encoding. Decoders place crops into the slot that is open;
-a full one (or, at the end, a part-filled one) goes to a lane; its rows go to the encoders; the one
-that finishes the last row puts the slot back. With every slot in use the decoders wait, so what is
-in flight never grows.
+A slot holds one batch. Decoders place the crops of their pictures' faces into the slot that is
+open; a full one goes to a lane, which copies what the networks made of each row to the row's
+picture and puts the slot back. So a slot never waits for an encoder, and a picture may have more
+faces than all slots have rows.
 
-Ownership of a slot's arrays: the decoders' until it is ready, then the lane's, then the encoders',
-who only read.
+A part-filled slot is sent at the end, and when a decoder waits for memory: then the pictures that
+would free it may be those in the open slot.
+
+Ownership of a slot's array: the decoders' until it is ready, then the lane's.
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final
 
 import numpy as np
 
 from efgan_rt.images import Picture
-from efgan_rt.originals import Original
 from efgan_rt.pipeline.channel import Channel
-from efgan_rt.pipeline.files import PictureJob
-from efgan_rt.pipeline.resume import Need, Work
-from efgan_rt.pipeline.views import Readings
+from efgan_rt.pipeline.items import Item
+from efgan_rt.pipeline.stages import WAIT_SLOT, BatchTimes
 from efgan_rt.reporting.latency import LatencyRecorder
-
-DECODE: Final = "decode"
-WAIT_SLOT: Final = "wait for a slot"
-WAIT_LANE: Final = "wait for the networks"
-WAIT_ENCODER: Final = "wait for an encoder"
-ENCODE: Final = "encode"
-# Of these two there is nothing in a run without a page.
-MEASURE: Final = "measure the edits"
-VIEW: Final = "pictures for the page"
 
 
 @dataclass(frozen=True)
-class Item:
-    """A decoded picture on its way."""
+class Row:
+    """One face of one picture."""
 
-    job: PictureJob
-    original: Original
-    work: Work
-    digest: bytes  # sha256 of the input
+    item: Item
+    face: int
 
 
 class Slot:
-    """One batch in flight.
+    """One batch.
 
     Attributes:
-        pixels: uint8 (B, crop, crop, 3), the crops; zeros below the last item.
-        edited: uint8 (T, B, crop, crop, 3), the edited crops of each of T targets.
-        items: the pictures, one a row, at most B.
-        readings: by target, what the networks said; empty where no page is asked for.
-        seconds: by stage, the time this batch took.
+        pixels: uint8 (B, crop, crop, 3), the crops; zeros below the last row.
+        rows: what they are, at most B.
+        times: of this batch.
+        sent_at: when it became ready.
     """
 
-    def __init__(self, batch: int, targets: int, crop_px: int) -> None:
+    times: BatchTimes
+
+    def __init__(self, batch: int, crop_px: int) -> None:
         self.pixels = np.zeros((batch, crop_px, crop_px, 3), np.uint8)
-        self.edited = np.zeros((targets, batch, crop_px, crop_px, 3), np.uint8)
-        self.items: list[Item] = []
-        self.readings: dict[int, Readings] = {}
-        self.seconds: dict[str, float] = {}
-        self.waiting_since = 0.0
-        self._unfinished = 0
-        self._lock = threading.Lock()
+        self.rows: list[Row] = []
+        self.sent_at = 0.0
 
-    def add_seconds(self, stage: str, seconds: float) -> None:
-        """Adds to a stage's time; the time of several pictures or networks runs adds up."""
-        with self._lock:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+    def add(self, row: Row, crop: Picture) -> bool:
+        """Takes a crop; True if the slot is full now."""
+        self.pixels[len(self.rows)] = crop
+        self.rows.append(row)
+        return len(self.rows) == len(self.pixels)
 
-    def hand_over(self) -> None:
-        """Marks the moment from which the slot, no row finished, waits for its next stage."""
-        self._unfinished = len(self.items)
-        self.waiting_since = perf_counter()
-
-    def note_wait(self, stage: str) -> None:
-        """Records the time since `hand_over` as a wait, once."""
-        with self._lock:
-            self.seconds.setdefault(stage, perf_counter() - self.waiting_since)
-
-    def finish_row(self) -> bool:
-        """Counts a row as finished; True for the last one."""
-        with self._lock:
-            self._unfinished -= 1
-            return self._unfinished == 0
-
-    def wants(self, target: int) -> bool:
-        """Whether any picture needs its output for a target."""
-        return any(item.work.needs[target] is not Need.DONE for item in self.items)
-
-    def clear(self) -> None:
-        """Lets go of the pictures, the readings and the times."""
-        self.items.clear()
-        self.readings.clear()
-        self.seconds.clear()
+    def wants(self, shot: int) -> bool:
+        """Whether any row's picture needs a shot."""
+        return any(shot in row.item.wanted for row in self.rows)
 
 
 class SlotRing:
     """A fixed number of slots, and the channels they travel through.
+
+    Args:
+        count: of slots.
+        batch: rows of each.
+        crop_px: side of the crops.
+        recorder: takes each batch's times.
+        is_short: whether nothing is to be kept back; see `efgan_rt.pipeline.budget`.
 
     Attributes:
         ready: slots that wait for a lane.
     """
 
     def __init__(
-        self, count: int, *, batch: int, targets: int, crop_px: int, recorder: LatencyRecorder
+        self,
+        count: int,
+        *,
+        batch: int,
+        crop_px: int,
+        recorder: LatencyRecorder,
+        is_short: Callable[[], bool] = lambda: False,
     ) -> None:
         self.ready: Channel[Slot] = Channel()
         self._free: Channel[Slot] = Channel()
-        self._batch = batch
         self._recorder = recorder
+        self._is_short = is_short
         self._open: Slot | None = None
         self._placing = threading.Lock()
         for _ in range(count):
-            self._free.put(Slot(batch, targets, crop_px))
+            self._free.put(Slot(batch, crop_px))
 
-    def place(self, item: Item, crop: Picture, decode_s: float) -> None:
-        """Copies a crop into the open slot, waiting for a free one if none is open.
+    def place(self, item: Item) -> None:
+        """Copies a picture's crops into slots, waiting for a free one where none is open.
 
         Raises:
             AbortError: the run is being abandoned.
         """
         with self._placing:
-            if self._open is None:
-                waited_from = perf_counter()
-                self._open = self._free.take()
-                assert self._open is not None, "the free slots' channel is never closed"
-                self._open.add_seconds(DECODE, 0.0)  # first, so that stages stay in order
-                self._open.add_seconds(WAIT_SLOT, perf_counter() - waited_from)
-            slot = self._open
-            slot.pixels[len(slot.items)] = crop
-            slot.items.append(item)
-            slot.add_seconds(DECODE, decode_s)
-            if len(slot.items) == self._batch:
+            last = len(item.crops) - 1
+            for face, crop in enumerate(item.crops):
+                slot = self._open or self._opened(item)
+                if face == last:  # before the slot can be sent, for then the item may be, too
+                    item.times = slot.times
+                    slot.times.add_picture()
+                    for stage, seconds in item.seconds.items():
+                        slot.times.add(stage, seconds)
+                if slot.add(Row(item, face), crop):
+                    self._send()
+            if self._is_short():
                 self._send()
 
     def flush(self) -> None:
-        """Sends the part-filled slot on its way and closes `ready`: no more pictures will come."""
+        """Sends the part-filled slot on its way, if there is one."""
         with self._placing:
-            if self._open is not None:
-                self._open.pixels[len(self._open.items) :] = 0
-                self._send()
-            self.ready.close()
+            self._send()
+
+    def close(self) -> None:
+        """Flushes and closes `ready`: no more pictures will come."""
+        self.flush()
+        self.ready.close()
 
     def give_back(self, slot: Slot) -> None:
-        """Records a finished batch's times and frees its slot."""
-        for stage, seconds in slot.seconds.items():
-            self._recorder.add(stage, seconds)
-        slot.clear()
+        """Frees a slot that the networks are done with."""
+        slot.rows.clear()
+        slot.times.finish()
         self._free.put(slot)
 
     def abort(self) -> None:
@@ -156,8 +134,21 @@ class SlotRing:
         self._free.abort()
         self.ready.abort()
 
+    def _opened(self, item: Item) -> Slot:
+        waited_from = perf_counter()
+        slot = self._free.take()
+        assert slot is not None, "the free slots' channel is never closed"
+        slot.times = BatchTimes(self._recorder)
+        for stage in item.seconds:  # before the waits, so that stages stay in order
+            slot.times.add(stage, 0.0)
+        slot.times.add(WAIT_SLOT, perf_counter() - waited_from)
+        self._open = slot
+        return slot
+
     def _send(self) -> None:
-        assert self._open is not None
-        self._open.hand_over()
+        if self._open is None:
+            return
+        self._open.pixels[len(self._open.rows) :] = 0
+        self._open.sent_at = perf_counter()
         self.ready.put(self._open)
         self._open = None

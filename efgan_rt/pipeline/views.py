@@ -2,10 +2,10 @@
 
 Made only when somebody asks for a page, for it costs time: one more run of the estimator a batch,
 and a JPEG of the crop's size for every picture, edit and attention map. A view holds bytes and a
-few numbers, so it may outlive the slot that it was made from.
+few numbers, so it may outlive the picture that it was made from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -15,24 +15,25 @@ import numpy as np
 
 from efgan_rt.action_units import MAX_INTENSITY, FloatArray
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import Target
 from efgan_rt.images import Picture, encode_original, read_original, to_crop
 from efgan_rt.originals import Original, Pixels
 from efgan_rt.pipeline.editor import BatchEditor, EditedBatch
 from efgan_rt.pipeline.files import PictureJob
+from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.resume import Need
+from efgan_rt.shots import Product
 
 # At 128 pixels and this quality a face takes about 5 kB, and no block shows at twice its size.
 VIEW_QUALITY: Final = 88
 
 
 @dataclass(frozen=True, eq=False)
-class Readings:
-    """What the networks said of a batch and one target; arrays of its own.
+class Reading:
+    """What the networks said of one face and one shot; arrays of its own.
 
     Attributes:
-        units: float32 (3, B, K): source, target and, read from the edited crops, measured.
-        attention: uint8 (B, crop, crop), 255 where the last stage edited most.
+        units: float32 (3, K): source, target and, read from the edited crop, measured.
+        attention: uint8 (crop, crop), 255 where the last stage edited most.
     """
 
     units: FloatArray
@@ -59,10 +60,10 @@ class PictureView:
     """A picture and its edits.
 
     Attributes:
-        outputs: the file of each target, whether it is there or not.
+        outputs: the file of each product, whether it is there or not.
         needs: what each of them needed.
         before: JPEG, the picture as given, as a crop.
-        edits: one a target; None where there is nothing to show.
+        edits: one a product; None where there is nothing to show.
     """
 
     outputs: tuple[Path, ...]
@@ -72,72 +73,68 @@ class PictureView:
 
 
 def read_batch(
-    editor: BatchEditor, target: Target, edited: Picture, result: EditedBatch, source_au: FloatArray
-) -> Readings:
-    """Has the estimator read the edited crops, and keeps what the networks gave.
+    editor: BatchEditor,
+    result: EditedBatch,
+    source_au: FloatArray,
+    scale: FloatArray,
+    offset: FloatArray,
+    progress: float,
+) -> list[Reading]:
+    """Has the estimator read the edited crops, and keeps what the networks gave, row by row.
 
     Args:
         editor: that gave `result`, which this overwrites.
-        target: of the batch.
-        edited: uint8 (B, crop, crop, 3), a copy of the result's pixels.
         result: of the editor's last run.
         source_au: float32 (B, K), a copy of the result's.
+        scale: float32 (B, K), of the targets; see `efgan_rt.expressions.Target`.
+        offset: float32 (B, K).
+        progress: how much of the way to the target was gone.
     """
     attention = result.attention.copy()
-    asked = np.clip(target.scale * source_au + target.offset, 0, MAX_INTENSITY)
-    return Readings(np.stack([source_au, asked, editor.estimate(edited)]), attention)
+    target = np.clip(scale * source_au + offset, 0, MAX_INTENSITY)
+    asked = source_au + np.float32(progress) * (target - source_au)
+    measured = editor.estimate(result.pixels.copy())
+    units = np.stack([source_au, asked, measured], axis=1)
+    return [Reading(*each) for each in zip(units, attention, strict=True)]
 
 
-class RowViewer:
-    """Collects the view of one row of a slot while its outputs are being made; for one thread.
+class ItemViewer:
+    """Collects the view of a picture while its outputs are being made; for one thread.
 
     Args:
-        job: the row's picture.
-        needs: of its outputs.
-        crop: uint8 (crop, crop, 3), the picture as the networks saw it.
-        readings: by target, of the row's slot.
-        row: its number there.
+        item: the picture.
+        products: the run's.
 
     Attributes:
         seconds: spent so far.
     """
 
-    def __init__(
-        self,
-        job: PictureJob,
-        needs: tuple[Need, ...],
-        crop: Picture,
-        readings: Mapping[int, Readings],
-        row: int,
-    ) -> None:
+    def __init__(self, item: Item, products: Sequence[Product]) -> None:
         self.seconds = 0.0
-        self._job = job
-        self._needs = needs
-        self._crop = crop
-        self._readings = readings
-        self._row = row
-        self._edits: list[EditView | None] = [None] * len(needs)
+        self._item = item
+        self._products = products
+        self._crop_px = len(item.crops[0])
+        self._edits: list[EditView | None] = [None] * len(products)
 
-    def add(self, target: int, pixels: Pixels) -> None:
+    def add(self, product: int, pixels: Pixels) -> None:
         """Takes an edit, as it is about to be written."""
         started = perf_counter()
-        found = self._readings[target]
-        self._edits[target] = EditView(
-            small_jpeg(pixels, len(self._crop)),
-            _jpeg(found.attention[self._row]),
-            found.units[:, self._row].copy(),
+        found = self._item.readings[self._products[product].shots[-1], 0]
+        self._edits[product] = EditView(
+            small_jpeg(pixels, self._crop_px), _jpeg(found.attention), found.units
         )
         self.seconds += perf_counter() - started
 
     def view(self) -> PictureView:
-        """The row's view; outputs that were done before are read from their files."""
+        """The picture's view; outputs that were done before are read from their files."""
         started = perf_counter()
-        for target, need in enumerate(self._needs):
+        job, needs = self._item.job, self._item.work.needs
+        for product, need in enumerate(needs):
             if need is Need.DONE:
-                self._edits[target] = _view_of_file(self._job.outputs[target], len(self._crop))
-        before = _jpeg(self._crop)
+                self._edits[product] = _view_of_file(job.outputs[product], self._crop_px)
+        before = _jpeg(self._item.crops[0])
         self.seconds += perf_counter() - started
-        return PictureView(self._job.outputs, self._needs, before, tuple(self._edits))
+        return PictureView(job.outputs, needs, before, tuple(self._edits))
 
 
 def view_of_done(job: PictureJob, crop_px: int, max_pixels: int) -> PictureView | None:

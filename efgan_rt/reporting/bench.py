@@ -28,11 +28,12 @@ from efgan_rt.expressions import Target
 from efgan_rt.images import CROP_PX, Picture, encode_picture, read_picture, to_crop
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.editor import BatchEditor
-from efgan_rt.pipeline.files import Plan
+from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder, StageLatency
 from efgan_rt.reporting.machine import machine_facts
+from efgan_rt.shots import stills
 
 WHOLE_BATCH: Final = "whole batch"
 WARM_UP_RUNS: Final = 3
@@ -97,7 +98,7 @@ def measure(
     Raises:
         EfganError: a picture in the folder cannot be edited.
     """
-    files = [job.source for job in Plan(pictures, pictures / "edited", ("",)).jobs()]
+    files = [job.source for job in Plan(pictures, pictures / "edited", stills("")).jobs()]
     if not files:
         raise EfganError(f"{pictures}: no picture found to measure with")
     crops = [to_crop(read_picture(file), crop_px) for file in islice(cycle(files), batch)]
@@ -185,12 +186,10 @@ def measure_pipeline(
             link.symlink_to(file.absolute())
         with Journal(output) as journal:
             outcome = run_batch(
-                Plan(source, output, ("",)).jobs(),
+                asked_of_all(Plan(source, output, stills("")).jobs(), [target], [b""]),
                 editors,
-                [target],
                 batch=batch,
                 journal=journal,
-                recipes=[b""],
                 crop_px=crop_px,
                 options=options,
                 recorder=recorder,

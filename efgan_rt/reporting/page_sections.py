@@ -6,7 +6,7 @@ Each function gives HTML in which everything that comes from outside is escaped.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from efgan_rt.pipeline.slots import MEASURE, VIEW
+from efgan_rt.pipeline.stages import MEASURE, VIEW
 from efgan_rt.reporting.latency import WAIT_PREFIX, Timeline
 from efgan_rt.reporting.page_template import as_text
 

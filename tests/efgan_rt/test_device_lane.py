@@ -22,9 +22,10 @@ from efgan_rt.expressions import Target
 from efgan_rt.lane import Lane
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.editor import BatchEditor
-from efgan_rt.pipeline.files import Plan
+from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.reporting.latency import LatencyRecorder
+from efgan_rt.shots import one_shot_each, stills
 from engines.base import Array, EngineError
 from engines.device import DeviceContext
 from engines.manifest import Manifest, read_manifest
@@ -290,15 +291,16 @@ def test_lanes_in_several_threads_do_not_disturb_each_other(
 
 def edit_folder(source: Path, output: Path, lanes: list[BatchEditor]) -> LatencyRecorder:
     targets = [Target(np.ones(UNITS, np.float32), np.full(UNITS, v, np.float32)) for v in (1, 3)]
+    products = stills("one", "three")
     recorder = LatencyRecorder()
     with Journal(output) as journal:
         outcome = run_batch(
-            Plan(source, output, ("one", "three")).jobs(),
+            asked_of_all(Plan(source, output, products).jobs(), targets, [b"one", b"three"]),
             lanes,
-            targets,
+            one_shot_each(2),
+            products,
             batch=BATCH,
             journal=journal,
-            recipes=[b"one", b"three"],
             crop_px=CROP_PX,
             recorder=recorder,
         )

@@ -12,6 +12,7 @@ import pytest
 
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.files import Plan, PlanCount
+from efgan_rt.shots import Product, stills
 
 
 def touch(*paths: Path) -> None:
@@ -40,37 +41,62 @@ def refusal(plan: Plan, *, overwrite: bool = False) -> str:
 
 
 def test_the_output_tree_mirrors_the_input_tree(tree: Path, tmp_path: Path) -> None:
-    plan = Plan(tree, tmp_path / "out", ("",))
+    plan = Plan(tree, tmp_path / "out", stills(""))
     assert outputs(plan) == ["a.PNG", "b.jpg", "people/ann/1.webp"]
 
 
 def test_several_targets_have_a_folder_each(tree: Path, tmp_path: Path) -> None:
-    plan = Plan(tree, tmp_path / "out", ("happy", "angry"))
+    plan = Plan(tree, tmp_path / "out", stills("happy", "angry"))
     assert outputs(plan)[:4] == ["happy/a.PNG", "angry/a.PNG", "happy/b.jpg", "angry/b.jpg"]
 
 
+def test_a_product_may_have_a_suffix_and_an_extension_of_its_own(
+    tree: Path, tmp_path: Path
+) -> None:
+    products = (Product("happy", (0,), "_01"), Product("", (0, 1), extension=".gif"))
+    assert outputs(Plan(tree, tmp_path / "out", products))[2:4] == ["happy/b_01.jpg", "b.gif"]
+    assert outputs(Plan(tree, tmp_path / "out", products, ".png"))[2:4] == [
+        "happy/b_01.png",
+        "b.gif",
+    ]
+
+
+def test_a_suffix_with_a_slash_makes_a_folder_of_each_picture(tree: Path, tmp_path: Path) -> None:
+    products = tuple(Product("", (number,), f"/{number}") for number in range(2))
+    assert outputs(Plan(tree, tmp_path / "out", products))[2:4] == ["b/0.jpg", "b/1.jpg"]
+
+
+def test_a_suffix_that_makes_another_pictures_name_is_refused(tree: Path, tmp_path: Path) -> None:
+    touch(tree / "b_1.jpg")
+    products = (Product("", (0,)), Product("", (0,), "_1"))
+    assert refusal(Plan(tree, tmp_path / "out", products)) == (
+        f"{tree}/b.jpg and {tree}/b_1.jpg would both be written to {tmp_path}/out/b_1.jpg; "
+        "rename one, or leave --format out"
+    )
+
+
 def test_a_format_replaces_the_extension(tree: Path, tmp_path: Path) -> None:
-    plan = Plan(tree, tmp_path / "out", ("",), ".png")
+    plan = Plan(tree, tmp_path / "out", stills(""), ".png")
     assert outputs(plan) == ["a.png", "b.png", "people/ann/1.png"]
 
 
 def test_other_files_are_counted_and_hidden_ones_are_not(tree: Path, tmp_path: Path) -> None:
-    assert Plan(tree, tmp_path / "out", ("",)).check(overwrite=False) == PlanCount(3, 1)
+    assert Plan(tree, tmp_path / "out", stills("")).check(overwrite=False) == PlanCount(3, 1)
 
 
 def test_a_single_picture_is_a_source_too(tree: Path, tmp_path: Path) -> None:
-    plan = Plan(tree / "b.jpg", tmp_path / "out", ("",))
+    plan = Plan(tree / "b.jpg", tmp_path / "out", stills(""))
     assert plan.check(overwrite=False) == PlanCount(1, 0)
     assert outputs(plan) == ["b.jpg"]
 
 
 def test_a_folder_called_like_a_picture_is_a_folder(tmp_path: Path) -> None:
     touch(tmp_path / "in" / "x.jpg" / "y.jpg")
-    assert outputs(Plan(tmp_path / "in", tmp_path / "out", ("",))) == ["x.jpg/y.jpg"]
+    assert outputs(Plan(tmp_path / "in", tmp_path / "out", stills(""))) == ["x.jpg/y.jpg"]
 
 
 def test_an_output_folder_inside_the_input_is_not_read(tree: Path) -> None:
-    plan = Plan(tree, tree / "edited", ("",))
+    plan = Plan(tree, tree / "edited", stills(""))
     touch(tree / "edited" / "b.jpg")
     assert outputs(plan) == ["a.PNG", "b.jpg", "people/ann/1.webp"]
 
@@ -79,7 +105,7 @@ def test_links_to_folders_are_followed_but_not_in_circles(tree: Path, tmp_path: 
     touch(tmp_path / "elsewhere" / "z.jpg")
     (tree / "link").symlink_to(tmp_path / "elsewhere")
     (tree / "people" / "circle").symlink_to(tree)
-    plan = Plan(tree, tmp_path / "out", ("",))
+    plan = Plan(tree, tmp_path / "out", stills(""))
     assert outputs(plan) == ["a.PNG", "b.jpg", "link/z.jpg", "people/ann/1.webp"]
 
 
@@ -88,13 +114,13 @@ def test_dangling_links_and_pipes_are_left_for_the_reader_to_name(tmp_path: Path
     source.mkdir()
     (source / "dangling.jpg").symlink_to("nowhere")
     os.mkfifo(source / "pipe.jpg")
-    assert outputs(Plan(source, tmp_path / "out", ("",))) == ["dangling.jpg", "pipe.jpg"]
+    assert outputs(Plan(source, tmp_path / "out", stills(""))) == ["dangling.jpg", "pipe.jpg"]
 
 
 def test_a_link_to_itself_is_a_file_for_the_reader_to_name(tree: Path, tmp_path: Path) -> None:
     (tree / "loop").symlink_to("loop")
     (tree / "loop.jpg").symlink_to("loop.jpg")
-    plan = Plan(tree, tmp_path / "out", ("",))
+    plan = Plan(tree, tmp_path / "out", stills(""))
     assert outputs(plan) == ["a.PNG", "b.jpg", "loop.jpg", "people/ann/1.webp"]
     assert plan.check(overwrite=False) == PlanCount(4, 2)
 
@@ -103,7 +129,7 @@ def test_two_links_to_one_folder_are_two_folders(tree: Path, tmp_path: Path) -> 
     touch(tmp_path / "elsewhere" / "z.jpg")
     for name in ("link-1", "link-2"):
         (tree / name).symlink_to(tmp_path / "elsewhere")
-    found = outputs(Plan(tree, tmp_path / "out", ("",)))
+    found = outputs(Plan(tree, tmp_path / "out", stills("")))
     assert {"link-1/z.jpg", "link-2/z.jpg"} < set(found)
 
 
@@ -117,25 +143,25 @@ def test_a_tree_may_be_deeper_than_pythons_stack(
         os.mkdir("d")
         os.chdir("d")
     Path("x.jpg").touch()
-    assert len(outputs(Plan(root, tmp_path / "out", ("",)))) == 1
+    assert len(outputs(Plan(root, tmp_path / "out", stills("")))) == 1
     monkeypatch.chdir(tmp_path)
     subprocess.run(["rm", "-r", root], check=True)  # pytest's own removal is recursive
 
 
 def test_a_missing_source_is_refused(tmp_path: Path) -> None:
-    plan = Plan(tmp_path / "none", tmp_path / "out", ("",))
+    plan = Plan(tmp_path / "none", tmp_path / "out", stills(""))
     assert refusal(plan) == (f"{tmp_path}/none: no such file or folder; expected pictures to edit")
 
 
 def test_a_source_without_pictures_is_refused(tmp_path: Path) -> None:
     touch(tmp_path / "in" / "notes.txt")
-    message = refusal(Plan(tmp_path / "in", tmp_path / "out", ("",)))
+    message = refusal(Plan(tmp_path / "in", tmp_path / "out", stills("")))
     assert message.startswith(f"{tmp_path}/in: no picture found; expected files ending in .jpg")
 
 
 def test_two_pictures_for_one_output_are_refused(tree: Path, tmp_path: Path) -> None:
     touch(tree / "people" / "ann" / "1.jpg")
-    plan = Plan(tree, tmp_path / "out", ("happy", "angry"), ".png")
+    plan = Plan(tree, tmp_path / "out", stills("happy", "angry"), ".png")
     assert refusal(plan, overwrite=True) == (
         f"{tree}/people/ann/1.jpg and {tree}/people/ann/1.webp would both be written to "
         f"{tmp_path}/out/happy/people/ann/1.png; rename one, or leave --format out"
@@ -143,7 +169,7 @@ def test_two_pictures_for_one_output_are_refused(tree: Path, tmp_path: Path) -> 
 
 
 def test_existing_outputs_are_refused_by_name(tree: Path, tmp_path: Path) -> None:
-    plan = Plan(tree, tmp_path / "out", ("happy", "angry"))
+    plan = Plan(tree, tmp_path / "out", stills("happy", "angry"))
     touch(tmp_path / "out" / "angry" / "b.jpg")
     assert refusal(plan) == (
         "1 of the outputs are there already, and not as an earlier run left them: "
@@ -154,7 +180,7 @@ def test_existing_outputs_are_refused_by_name(tree: Path, tmp_path: Path) -> Non
 
 
 def test_many_existing_outputs_are_named_in_part(tree: Path, tmp_path: Path) -> None:
-    plan = Plan(tree, tmp_path / "out", ("happy", "angry"))
+    plan = Plan(tree, tmp_path / "out", stills("happy", "angry"))
     touch(*(path for job in plan.jobs() for path in job.outputs))
     message = refusal(plan)
     assert message.startswith("6 of the outputs are there already, and not as an earlier run left ")
@@ -163,7 +189,7 @@ def test_many_existing_outputs_are_named_in_part(tree: Path, tmp_path: Path) -> 
 
 
 def test_existing_outputs_of_our_own_are_no_reason_to_refuse(tree: Path, tmp_path: Path) -> None:
-    plan = Plan(tree, tmp_path / "out", ("",))
+    plan = Plan(tree, tmp_path / "out", stills(""))
     ours, foreign = tmp_path / "out" / "b.jpg", tmp_path / "out" / "a.PNG"
     touch(ours)
     assert plan.check(overwrite=False, is_ours=ours.__eq__).pictures == 3
@@ -175,7 +201,7 @@ def test_existing_outputs_of_our_own_are_no_reason_to_refuse(tree: Path, tmp_pat
 @pytest.mark.parametrize("folders", [("",), ("happy", "angry")])
 def test_the_input_folder_is_no_output_folder(tree: Path, folders: tuple[str, ...]) -> None:
     for output in (tree, tree / "people" / ".."):
-        assert refusal(Plan(tree, output, folders), overwrite=True) == (
+        assert refusal(Plan(tree, output, stills(*folders)), overwrite=True) == (
             f"{output}: the output folder is the input folder; choose another one"
         )
 
@@ -183,7 +209,7 @@ def test_the_input_folder_is_no_output_folder(tree: Path, folders: tuple[str, ..
 def test_an_input_is_never_overwritten(tmp_path: Path) -> None:
     source = tmp_path / "faces"
     touch(source / "faces" / "x.jpg", source / "x.jpg")
-    plan = Plan(source, tmp_path, ("",))
+    plan = Plan(source, tmp_path, stills(""))
     assert refusal(plan, overwrite=True) == (
         f"{tmp_path}/faces/x.jpg: is an input as well; choose another output folder"
     )
@@ -198,5 +224,5 @@ def test_a_folder_that_cannot_be_listed_is_named(
         touch(tree / "in" / "a.jpg", tree / "in" / "people" / "b.jpg")
         (tree / "in" / "people").chmod(0)
         with without_root():
-            message = refusal(Plan(tree / "in", tree / "out", ("",)))
+            message = refusal(Plan(tree / "in", tree / "out", stills("")))
     assert message == f"{tree}/in/people: the folder cannot be listed: Permission denied"

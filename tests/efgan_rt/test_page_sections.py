@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from efgan_rt.pipeline.slots import MEASURE, VIEW
+from efgan_rt.pipeline.stages import MEASURE, VIEW
 from efgan_rt.reporting.latency import LatencyRecorder, Timeline
 from efgan_rt.reporting.page_sections import failures, latency, run, tiles
 

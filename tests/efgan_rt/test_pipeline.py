@@ -26,14 +26,16 @@ from efgan_rt.images import (
 )
 from efgan_rt.metadata.record import Density, Metadata
 from efgan_rt.originals import Original
-from efgan_rt.pipeline import batch, workers
-from efgan_rt.pipeline.batch import SPARE_SLOTS, run_batch
-from efgan_rt.pipeline.files import PictureJob, Plan
+from efgan_rt.picture_header import PictureHeader
+from efgan_rt.pipeline import batch, decoders, encoders
+from efgan_rt.pipeline.batch import SPARE_BATCHES, run_batch
+from efgan_rt.pipeline.files import PictureJob, Plan, asked_of_all
 from efgan_rt.pipeline.journal import FOLDER, Journal
 from efgan_rt.pipeline.outcome import KEPT_FAILURES, Failure, Outcome
 from efgan_rt.pipeline.publish import Publisher, not_written
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder
+from efgan_rt.shots import one_shot_each, stills
 
 K = len(AU_NAMES)
 BATCH = 4
@@ -70,6 +72,7 @@ class Inverter:
         offset: FloatArray,
         *,
         source_au: FloatArray | None = None,
+        progress: FloatArray | None = None,
     ) -> Inverted:
         assert (pixels.shape, scale.shape, offset.shape) == (
             self._pixels.shape,
@@ -104,7 +107,7 @@ def run(
 ) -> Outcome:
     editors = [editor] if editor else [Inverter() for _ in range(lanes)]
     return run_jobs(
-        Plan(source, output, targets).jobs(),
+        Plan(source, output, stills(*targets)).jobs(),
         output,
         editors,
         targets=len(targets),
@@ -125,12 +128,15 @@ def run_jobs(
 ) -> Outcome:
     with Journal(output) as journal:
         return run_batch(
-            jobs,
+            asked_of_all(
+                jobs,
+                [offset_target(number) for number in range(targets)],
+                [f"{recipe}{number}".encode() for number in range(targets)],
+            ),
             editors,
-            [offset_target(number) for number in range(targets)],
+            one_shot_each(targets),
             batch=BATCH,
             journal=journal,
-            recipes=[f"{recipe}{number}".encode() for number in range(targets)],
             **settings,
         )
 
@@ -312,12 +318,12 @@ def test_a_bug_in_an_editor_ends_the_run_with_its_own_exception(
 def test_a_bug_in_a_decoder_fails_its_picture_and_no_other(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(data: bytes, path: Path, *, max_pixels: int) -> Original:
+    def broken(data: bytes, path: Path, *, header: PictureHeader) -> Original:
         if path.name == "x.png":
             raise ZeroDivisionError("a bug")
-        return decode_original(data, path, max_pixels=max_pixels)
+        return decode_original(data, path, header=header)
 
-    monkeypatch.setattr(workers, "decode_original", broken)
+    monkeypatch.setattr(decoders, "decode_original", broken)
     outcome = run(faces, tmp_path / "out")
     assert (outcome.written, outcome.failed) == (9, 2)
     reasons = {failure.reason.split(" (")[0] for failure in outcome.failures}
@@ -344,7 +350,7 @@ def test_a_bug_in_an_encoder_fails_its_picture_and_no_other(
                 raise MemoryError
         return from_crop(picture, crop, edited)
 
-    monkeypatch.setattr(workers, "from_crop", broken)
+    monkeypatch.setattr(encoders, "from_crop", broken)
     outcome = run(faces, tmp_path / "out")
     assert (outcome.written, outcome.failed) == (10, 1)
     assert ".png: unexpected MemoryError (" in outcome.failures[0].reason
@@ -416,7 +422,7 @@ def test_a_second_interrupt_waits_for_nothing(
         released.wait(10)
 
     monkeypatch.setattr(batch, "GRACE_S", 0.01)
-    jobs = Plan(faces, tmp_path / "out", ("",)).jobs()
+    jobs = Plan(faces, tmp_path / "out", stills("")).jobs()
     before = signal.signal(signal.SIGINT, on_signal)
     try:
         outcome = run_jobs(jobs, tmp_path / "out", [Inverter(hang)], on_progress=on_progress)
@@ -430,7 +436,7 @@ def test_a_second_interrupt_waits_for_nothing(
 
 def test_pictures_in_flight_are_bounded_by_the_slots(faces: Path, tmp_path: Path) -> None:
     out, total, in_hand = tmp_path / "out", 400, 3
-    most = (1 + SPARE_SLOTS) * BATCH + in_hand
+    most = (1 + SPARE_BATCHES) * BATCH + in_hand
     pulled = 0
     highest = 0
     changed = threading.Condition()
@@ -445,7 +451,7 @@ def test_pictures_in_flight_are_bounded_by_the_slots(faces: Path, tmp_path: Path
             yield PictureJob(faces / "00.png", (out / f"{number}.png",))
 
     def wait_until_the_decoders_are_far_ahead(batches: int) -> None:
-        wanted = min(total, (batches + SPARE_SLOTS) * BATCH)
+        wanted = min(total, (batches + SPARE_BATCHES) * BATCH)
         with changed:
             assert changed.wait_for(lambda: pulled >= wanted, timeout=10)
 
@@ -456,7 +462,7 @@ def test_pictures_in_flight_are_bounded_by_the_slots(faces: Path, tmp_path: Path
         options=BatchOptions(workers=in_hand),
     )
     assert outcome.written == total
-    assert SPARE_SLOTS * BATCH <= highest <= most
+    assert SPARE_BATCHES * BATCH <= highest <= most
 
 
 def test_each_batch_is_timed_by_stage_in_the_order_of_the_pipeline(

@@ -15,13 +15,14 @@ import pytest
 from efgan_rt.errors import EfganError
 from efgan_rt.images import encode_original, read_bytes, read_picture, write_picture
 from efgan_rt.originals import Original
-from efgan_rt.pipeline import resume, workers
-from efgan_rt.pipeline.files import PictureJob, Plan
+from efgan_rt.pipeline import decoders, encoders, resume
+from efgan_rt.pipeline.files import PictureJob, Plan, asked_of_all
 from efgan_rt.pipeline.journal import FOLDER, Journal
 from efgan_rt.pipeline.outcome import Outcome, PictureResult, Status
 from efgan_rt.pipeline.resume import Inspector, Need
 from efgan_rt.pipeline.watchdog import MAX_GIVEN_UP, HangError
 from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.shots import stills
 from tests.efgan_rt.test_pipeline import Inverter, files_in, run_jobs
 
 Counts = tuple[int, int, int, int]
@@ -33,7 +34,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def run(source: Path, out: Path, *, recipe: str = "", folders: tuple[str, ...] = ("",)) -> Outcome:
-    jobs = Plan(source, out, folders).jobs()
+    jobs = Plan(source, out, stills(*folders)).jobs()
     return run_jobs(jobs, out, [Inverter()], targets=len(folders), recipe=recipe)
 
 
@@ -134,10 +135,10 @@ def test_what_each_output_needs_is_known_before_the_run(faces: Path, out: Path) 
     write_picture(faces / "01.png", read_picture(faces / "02.png"))
     (out / "03.png").write_bytes(b"foreign")
     with Journal(out, only_read=True) as journal:
-        inspector = Inspector(journal, [b"0"])
+        inspector = Inspector(journal)
         needs = {
             job.source.name: inspector.inspect(job).needs[0]
-            for job in Plan(faces, out, ("",)).jobs()
+            for job in asked_of_all(Plan(faces, out, stills("")).jobs(), [], [b"0"])
             if job.source.parent == faces
         }
     assert list(needs.values()) == [
@@ -171,7 +172,7 @@ def test_an_input_that_changes_or_vanishes_under_the_run_is_a_named_failure(
             meddle(path)
         return data
 
-    monkeypatch.setattr(workers, "read_bytes", read_then_meddle)
+    monkeypatch.setattr(decoders, "read_bytes", read_then_meddle)
     outcome = run(faces, out)
     assert counts(outcome) == (10, 0, 0, 1)
     assert outcome.failures[0].reason == f"{faces}/03.png: {reason}"
@@ -179,7 +180,7 @@ def test_an_input_that_changes_or_vanishes_under_the_run_is_a_named_failure(
 
 
 def test_an_input_that_vanished_before_its_turn_is_a_named_failure(faces: Path, out: Path) -> None:
-    jobs = list(Plan(faces, out, ("",)).jobs())
+    jobs = list(Plan(faces, out, stills("")).jobs())
     (faces / "03.png").unlink()
     outcome = run_jobs(iter(jobs), out, [Inverter()])
     assert [failure.reason for failure in outcome.failures] == [
@@ -193,7 +194,7 @@ def test_every_picture_is_told_of_once_with_its_status(faces: Path, out: Path) -
     write_picture(faces / "01.png", read_picture(faces / "02.png"))
     (faces / "02.png").write_bytes(b"")
     told: list[PictureResult] = []
-    jobs = Plan(faces, out, ("",)).jobs()
+    jobs = Plan(faces, out, stills("")).jobs()
     run_jobs(jobs, out, [Inverter()], on_picture=told.append)
     statuses = {str(result.source.relative_to(faces)): result.status for result in told}
     assert len(told) == len(statuses) == 11
@@ -225,8 +226,8 @@ def test_a_decoder_that_hangs_fails_its_picture_and_the_rest_is_done(
             released.wait(20)
         return read_bytes(path)
 
-    monkeypatch.setattr(workers, "read_bytes", hang)
-    jobs = Plan(faces, out, ("",)).jobs()
+    monkeypatch.setattr(decoders, "read_bytes", hang)
+    jobs = Plan(faces, out, stills("")).jobs()
     outcome = run_jobs(jobs, out, [Inverter()], options=BatchOptions(timeout_s=0.3))
     released.set()
     assert counts(outcome) == (9, 0, 0, 2)
@@ -248,8 +249,8 @@ def test_an_encoder_that_hangs_fails_its_picture_and_the_rest_is_done(
             released.wait(20)
         return encode_original(extension, original, quality=quality)
 
-    monkeypatch.setattr(workers, "encode_original", hang)
-    jobs = Plan(faces, out, ("",)).jobs()
+    monkeypatch.setattr(encoders, "encode_original", hang)
+    jobs = Plan(faces, out, stills("")).jobs()
     outcome = run_jobs(jobs, out, [Inverter()], options=BatchOptions(timeout_s=0.3))
     released.set()
     assert counts(outcome) == (10, 0, 0, 1)
@@ -262,7 +263,7 @@ def test_networks_that_hang_stop_the_run_with_one_sentence(
 ) -> None:
     released = threading.Event()
     monkeypatch.setattr("efgan_rt.pipeline.batch.GRACE_S", 0.01)
-    jobs = Plan(faces, out, ("",)).jobs()
+    jobs = Plan(faces, out, stills("")).jobs()
     with pytest.raises(HangError) as caught:
         run_jobs(
             jobs,
@@ -281,7 +282,7 @@ def test_ever_more_decoders_that_hang_stop_the_run(
 ) -> None:
     released = threading.Event()
     monkeypatch.setattr("efgan_rt.pipeline.batch.GRACE_S", 0.01)
-    monkeypatch.setattr(workers, "read_bytes", lambda _: released.wait(20))
+    monkeypatch.setattr(decoders, "read_bytes", lambda _: released.wait(20))
     jobs = (PictureJob(faces / "00.png", (out / f"{number}.png",)) for number in range(100))
     with pytest.raises(HangError, match=r"^1[78] threads hang, so the run stops; the last: /"):
         run_jobs(jobs, out, [Inverter()], options=BatchOptions(timeout_s=0.02))

@@ -1,0 +1,116 @@
+"""What an encoding thread does: a picture's edits put back into it, written and published.
+
+An output that cannot be written becomes a `Failure` and the run goes on; a disk that is full or
+read-only stops it.
+"""
+
+from collections.abc import Callable
+from time import perf_counter
+
+from efgan_rt.errors import EfganError
+from efgan_rt.images import encode_original, from_crop
+from efgan_rt.originals import Pixels
+from efgan_rt.pipeline.items import Item
+from efgan_rt.pipeline.outcome import Failure, PictureResult, Tally, reason_of, status_of
+from efgan_rt.pipeline.publish import Staged, StagedPicture, is_disk_error
+from efgan_rt.pipeline.resume import Need
+from efgan_rt.pipeline.stages import ENCODE, VIEW, WAIT_ENCODER
+from efgan_rt.pipeline.views import ItemViewer, PictureView
+from efgan_rt.pipeline.workers import Workshop
+
+
+def encode_pictures(shop: Workshop, replace: Callable[[], None]) -> None:
+    """Writes and publishes the edits of each picture that is ready.
+
+    Args:
+        shop: what the threads share.
+        replace: starts another thread in this one's place, once this one has been given up.
+
+    Raises:
+        EfganError: the disk is full or read-only.
+    """
+    while (item := shop.ready.take()) is not None:
+        _encode(shop, item, replace)
+
+
+def _encode(shop: Workshop, item: Item, replace: Callable[[], None]) -> None:
+    item.times.note_wait(WAIT_ENCODER, item.ready_at)
+    viewer = ItemViewer(item, shop.products) if shop.views else None
+    view: PictureView | None = None
+
+    def let_go() -> None:
+        item.times.finish()
+        item.share.give_back()
+
+    def give_up(reason: str) -> None:
+        shop.tally.fail(item.job.source, reason)
+        let_go()
+        replace()
+
+    def finish(not_renamed: list[Failure]) -> None:
+        _finish_picture(shop.tally, item, [*failures, *not_renamed], view)
+        let_go()  # not before, so that the budget bounds what is not yet published, too
+
+    started = perf_counter()
+    with shop.watchdog.over(f"{item.job.source}: encoding", give_up):
+        staged, failures = _stage_outputs(shop, item, viewer)
+        view = viewer.view() if viewer else None
+    seconds = perf_counter() - started
+    if viewer:
+        item.times.add(VIEW, viewer.seconds)
+        seconds -= viewer.seconds
+    item.times.add(ENCODE, seconds)
+    with shop.watchdog.over(f"{item.job.source}: recording and renaming its outputs"):
+        shop.publisher.publish(StagedPicture(item.job.source, staged, finish))
+
+
+def _stage_outputs(
+    shop: Workshop, item: Item, viewer: ItemViewer | None
+) -> tuple[tuple[Staged, ...], list[Failure]]:
+    staged = []
+    failures = []
+    for number, path in enumerate(item.job.outputs):
+        if item.work.needs[number] is Need.DONE:
+            continue
+        try:
+            (shot,) = shop.products[number].shots
+            pixels = _edited(item, shot)
+            data = encode_original(
+                path.suffix, item.original.with_pixels(pixels), quality=shop.options.quality
+            )
+            if viewer:
+                viewer.add(number, pixels)
+            staged.append(
+                shop.publisher.stage(
+                    path,
+                    data,
+                    input_sha256=item.digest,
+                    input_stamp=item.work.stamp or "",
+                    recipe=item.job.recipes[number],
+                    ours=item.work.ours[number],
+                )
+            )
+        except Exception as error:
+            if isinstance(error, EfganError) and is_disk_error(error):
+                raise
+            failures.append(Failure(item.job.source, reason_of(path, error), path))
+    return tuple(staged), failures
+
+
+def _edited(item: Item, shot: int) -> Pixels:
+    """The whole picture with a shot of each of its faces in place."""
+    return from_crop(item.original.pixels, item.crops[0], item.edited[shot][0])
+
+
+def _finish_picture(
+    tally: Tally, item: Item, failures: list[Failure], view: PictureView | None
+) -> None:
+    """Counts a picture whose outputs have been published."""
+    needs = item.work.needs
+    again = any(need in (Need.AGAIN, Need.REPLACE) for need in needs)
+    # Which of several outputs failed is in the reasons; only a whole picture lists its outputs.
+    outputs = () if failures else item.job.outputs
+    status = status_of(failures, again=again)
+    written = sum(need is not Need.DONE for need in needs) - len(failures)
+    result = PictureResult(item.job.source, status, outputs, tuple(failures), view)
+    tally.finish_picture(result, written=written)

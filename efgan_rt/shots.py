@@ -1,0 +1,71 @@
+"""What comes out of the networks for each picture, and which files are made of it.
+
+A run takes the same shots of every picture, but a picture's targets may be its own. Most runs take
+one shot a target and make a still of each; frames and stages take several of one target, and an
+animation is one file of several shots.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture out of the networks.
+
+    Attributes:
+        edit: which of the picture's targets.
+        progress: how much of the way to the target: stage k of S gets progress * k/S.
+        stage: the picture after this stage, 1 to S; None is the last one.
+    """
+
+    edit: int
+    progress: float = 1.0
+    stage: int | None = None
+
+
+@dataclass(frozen=True)
+class Product:
+    """A file made of every picture.
+
+    Attributes:
+        folder: between the output folder and the mirrored tree; "" for none.
+        shots: which of the run's shots; one for a still, several for an animation.
+        suffix: put behind the name's stem, such as "_003"; with a slash, such as "/003", the stem
+            becomes a folder.
+        extension: such as ".gif"; None is the plan's.
+    """
+
+    folder: str
+    shots: tuple[int, ...]
+    suffix: str = ""
+    extension: str | None = None
+
+
+@dataclass(frozen=True)
+class NetworkRun:
+    """One run of the networks on a batch, and the shots that it gives."""
+
+    edit: int
+    progress: float
+    shots: tuple[int, ...]
+
+
+def one_shot_each(targets: int) -> tuple[Shot, ...]:
+    """A shot of each of so many targets, all the way and through every stage."""
+    return tuple(map(Shot, range(targets)))
+
+
+def stills(*folders: str) -> tuple[Product, ...]:
+    """A still of each shot, in a folder each; "" for none."""
+    return tuple(Product(folder, (number,)) for number, folder in enumerate(folders))
+
+
+def network_runs(shots: Sequence[Shot]) -> tuple[NetworkRun, ...]:
+    """The runs that give all shots: one for each target and progress, in the order of the shots."""
+    grouped: dict[tuple[int, float], list[int]] = {}
+    for number, shot in enumerate(shots):
+        if shot.stage is not None:
+            raise NotImplementedError("pictures of single stages")
+        grouped.setdefault((shot.edit, shot.progress), []).append(number)
+    return tuple(NetworkRun(*key, tuple(numbers)) for key, numbers in grouped.items())
