@@ -202,7 +202,7 @@ class AdversarialPhase:
             loss = loss + weights.content * self.phase.content_every * content
             logged["content"] = content.item() / count
         if weights.paired:
-            paired, figures = paired_terms(steps, request.real.image, weights)
+            paired, figures = paired_terms(steps, weights)
             loss = loss + paired
             logged |= figures
         if self.paired_critics:
@@ -242,8 +242,9 @@ def ask_one_stage(state: TrainingState, phase: PhaseRecipe, faces: FaceSet) -> R
     pseudo_au = source.au + progress[:, None] * (real.au - source.au)
     # The mean over the samples that have a truth, as weights of the mean over the whole batch.
     weight = whole_way * (phase.batch / max(1, int(whole_way.sum())))
-    truth = weight[mine].to(source.au.device) if phase.loss.paired else None
-    return Request(source, real, (pseudo_au,), (truth,))
+    if not phase.loss.paired:
+        return Request(source, real, (pseudo_au,), (None,), (None,))
+    return Request(source, real, (pseudo_au,), (real.image,), (weight[mine].to(source.au.device),))
 
 
 def condition_weight(phase: PhaseRecipe, done: float) -> float:

@@ -22,13 +22,14 @@ class Request:
     """A batch and what is wanted of it; the tuples have one entry a stage.
 
     `pseudo_au` is linear interpolation (B, K), 0 to 5, before the Interpolator makes it natural.
-    `truth_weights` (B,) says for which samples `real` is the true picture of what was asked, with a
-    weight each; None where it is for none.
+    `truths` (B, 3, H, W) are the true pictures of what was asked, and `truth_weights` (B,) say how
+    much each sample's counts; None where there is none. The last stage's is `real`.
     """
 
     source: Batch
     real: Batch
     pseudo_au: tuple[Tensor, ...]
+    truths: tuple[Tensor | None, ...]
     truth_weights: tuple[Tensor | None, ...]
 
 
@@ -41,6 +42,7 @@ class StageStep:
     pseudo_au: Tensor
     au: Tensor  # (B, K), 0 to 5: what was asked for
     edit: StageEdit
+    truth: Tensor | None
     truth_weight: Tensor | None
 
     def detached(self) -> "StageStep":
@@ -67,9 +69,9 @@ def run_stages(
     with state.autocast():
         for i, au in enumerate(stage_au):
             edit = state.cascade.stage(i + 1)(image, au)
-            steps.append(
-                StageStep(image, image_au, request.pseudo_au[i], au, edit, request.truth_weights[i])
-            )
+            truth, weight = request.truths[i], request.truth_weights[i]
+            asked = request.pseudo_au[i]
+            steps.append(StageStep(image, image_au, asked, au, edit, truth, weight))
             image, image_au = edit.final, au.detach()
     return steps
 

@@ -88,13 +88,15 @@ def interpolation_terms(
     return distance, distance + loss.interpolation_adversarial * verdict
 
 
-def paired_terms(
-    steps: Sequence[StageStep], truth: Tensor, loss: LossRecipe
-) -> tuple[Tensor, dict[str, float]]:
+def paired_terms(steps: Sequence[StageStep], loss: LossRecipe) -> tuple[Tensor, dict[str, float]]:
     """The paired losses (ours) of the stages that have a truth, weighed; and the log's figures."""
-    total, paired = truth.new_zeros(()), truth.new_zeros(())
-    for step in (step for step in steps if step.truth_weight is not None):
-        edit, weight = step.edit, step.truth_weight
+    last = steps[-1]
+    assert last.truth is not None, "paired losses are for requests whose last stage has a truth"
+    total, paired = last.truth.new_zeros(()), last.truth.new_zeros(())
+    for step in steps:
+        edit, truth, weight = step.edit, step.truth, step.truth_weight
+        if truth is None:
+            continue
         distance = initial_loss(edit, truth, weight) + paired_loss(edit.final, truth, weight)
         paired = paired + distance
         total = total + loss.paired * distance
@@ -102,8 +104,7 @@ def paired_terms(
             total = total + loss.paired_eyes_mouth * eyes_mouth_loss(edit, truth, weight)
         if loss.paired_detail:
             total = total + loss.paired_detail * detail_loss(edit.final, truth, weight)
-    last = steps[-1]
-    final = paired_loss(last.edit.final.detach(), truth, last.truth_weight)
+    final = paired_loss(last.edit.final.detach(), last.truth, last.truth_weight)
     return total, {"paired": paired.item(), "final": final.item()}
 
 

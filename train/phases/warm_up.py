@@ -4,8 +4,8 @@ Only for data that are paired, as RaFD and the rendered set are: several express
 all else alike. It gives plainly readable expressions before the first adversarial step.
 
 Over several stages it is a cheap start of a cascade. The last stage has the truth; those before it
-have none (see `train.phases.cascade`), but where `loss.stage_condition` is set they answer to the
-action-unit head as it stands, so that the work is shared out.
+have morphs or none (see `train.phases.cascade`), and where `loss.stage_condition` is set they
+answer to the action-unit head as it stands, so that the work is shared out.
 """
 
 import torch
@@ -39,7 +39,7 @@ class WarmUpPhase:
         # The true action units steer the last stage; the Interpolator learns beside it.
         steering = [*(au.detach() for au in stage_au[:-1]), request.real.au]
         steps = run_stages(state, request, steering)
-        paired, logged = paired_terms(steps, request.real.image, weights)
+        paired, logged = paired_terms(steps, weights)
         attention = attention_terms(steps, weights)
         distance, _ = interpolation_terms(
             state.critics.interp, stage_au, request.pseudo_au, weights
