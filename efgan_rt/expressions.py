@@ -9,7 +9,7 @@ i * p); `--au` items then change single units.
 import difflib
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,7 @@ class Target:
 
 @dataclass(frozen=True)
 class AuItem:
-    """One item of `--au`: set a unit to a value, or shift it by one."""
+    """An item of `--au` or a cell of a table: set a unit to a value, or shift it by one."""
 
     index: int
     relative: bool
@@ -65,17 +65,39 @@ def target_for(
         EfganError: an unknown expression or unit, an intensity or value out of range, an item that
             cannot be read, or a unit named twice.
     """
+    prototype = None if expression is None else prototype_of(expressions, expression)
+    items = parse_au_items(au or "", au_names)
+    return target_towards(prototype, len(au_names), intensity=intensity, items=items)
+
+
+def target_towards(
+    prototype: FloatArray | None,
+    units: int,
+    *,
+    intensity: float = 1.0,
+    items: Iterable[AuItem] = (),
+) -> Target:
+    """The target on the way to given action units.
+
+    Args:
+        prototype: float32 (K,), an expression's or those of a face; None to start from no change.
+        units: K.
+        intensity: how much of the way, 0 to 2.
+        items: they win over the prototype, unit by unit.
+
+    Raises:
+        EfganError: the intensity is out of range.
+    """
     if not 0 <= intensity <= MAX_EXPRESSION_INTENSITY:
         raise EfganError(
             f"intensity {intensity:g} is out of range; expected 0 to {MAX_EXPRESSION_INTENSITY:g}"
         )
-    scale = np.ones(len(au_names), np.float32)
-    offset = np.zeros(len(au_names), np.float32)
-    if expression is not None:
-        prototype = _prototype(expressions, expression)
+    scale = np.ones(units, np.float32)
+    offset = np.zeros(units, np.float32)
+    if prototype is not None:
         scale[:] = 1 - intensity
         offset[:] = intensity * prototype
-    for item in parse_au_items(au or "", au_names):
+    for item in items:
         if item.relative:
             offset[item.index] += item.value
         else:
@@ -117,7 +139,12 @@ def _intensity(number: str, item: str) -> float:
     return value
 
 
-def _prototype(expressions: Mapping[str, FloatArray], name: str) -> FloatArray:
+def prototype_of(expressions: Mapping[str, FloatArray], name: str) -> FloatArray:
+    """The action units of an expression.
+
+    Raises:
+        EfganError: the model has no such expression; the message lists those it has.
+    """
     if name in expressions:
         return expressions[name]
     known = ", ".join(sorted(expressions))

@@ -186,7 +186,7 @@ def encode(original: Original, extension: str, quality: int) -> memoryview | byt
         pixels = eight_bits(pixels)
         alpha = eight_bits(alpha) if alpha is not None else None
     if alpha is not None and format_ == "JPEG":
-        pixels, alpha = _on_white(pixels, alpha), None
+        pixels, alpha = on_white(pixels, alpha), None
     if original.lossless:
         quality = _LOSSLESS_WEBP if format_ == "WebP" else quality
     try:
@@ -230,7 +230,8 @@ def _unmultiplied(pixels: Pixels, alpha: Pixels) -> Pixels:
     return np.minimum(np.rint(pixels / share[..., np.newaxis]), most).astype(pixels.dtype)
 
 
-def _on_white(pixels: Pixels, alpha: Pixels) -> Picture:
+def on_white(pixels: Pixels, alpha: Pixels) -> Picture:
+    """8 bits of colour over a white ground, as alpha says."""
     share = alpha.astype(np.float32) / 255
     share = share if pixels.ndim == 2 else share[..., np.newaxis]
     return np.rint(pixels * share + 255 * (1 - share)).astype(np.uint8)

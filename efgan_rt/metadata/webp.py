@@ -25,22 +25,26 @@ def read(data: bytes) -> Metadata:
 
 
 def write(data: bytes, metadata: Metadata) -> bytes:
-    """A file that OpenCV encoded, with the metadata in it."""
+    """A file that OpenCV encoded, a still or an animation, with the metadata in it."""
     blocks = (metadata.icc, metadata.exif, metadata.xmp)
     if not any(blocks):
         return data
     chunks = [(kind, content) for kind, content in _chunks(data) if kind != b"VP8X"]
     kinds = dict(chunks)
-    first = kinds.get(b"VP8 ") or kinds[b"VP8L"]
-    if b"VP8L" in kinds:
+    first = kinds.get(b"VP8 ") or kinds.get(b"VP8L", b"")
+    animated = b"ANIM" in kinds
+    if animated:  # it has the extended form already, with these
+        before = next(content for kind, content in _chunks(data) if kind == b"VP8X")
+        width, height = (int.from_bytes(before[at : at + 3], "little") for at in (4, 7))
+        alpha = before[0] >> 4 & 1
+    elif b"VP8L" in kinds:
         (bits,) = struct.unpack_from("<I", first, 1)
         width, height, alpha = bits & 0x3FFF, bits >> 14 & 0x3FFF, bits >> 28 & 1
     else:
         width, height = (size - 1 & 0x3FFF for size in struct.unpack_from("<HH", first, 6))
         alpha = b"ALPH" in kinds
-    flags = (
-        bool(metadata.icc) << 5 | alpha << 4 | bool(metadata.exif) << 3 | bool(metadata.xmp) << 2
-    )
+    flags = bool(metadata.icc) << 5 | alpha << 4 | bool(metadata.exif) << 3
+    flags |= bool(metadata.xmp) << 2 | animated << 1
     extended = bytes((flags, 0, 0, 0)) + width.to_bytes(3, "little") + height.to_bytes(3, "little")
     ordered = [
         (b"VP8X", extended),
