@@ -38,8 +38,10 @@ class TorchLoop:
         *,
         source_au: FloatArray | None = None,
         progress: FloatArray | None = None,
+        stages: bool = False,
     ) -> Edited:
         """See `efgan_rt.pipeline.editor.BatchEditor.run`; the arrays are the caller's own."""
+        assert not stages, "speed is measured of whole edits"
         clock = _Clock(self._device)
         progress = self._progress if progress is None else progress
         up = [self._up(each) for each in (pixels, scale, offset, progress)]

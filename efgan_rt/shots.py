@@ -5,7 +5,7 @@ one shot a target and make a still of each; frames and stages take several of on
 animation is one file of several shots.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -44,11 +44,17 @@ class Product:
 
 @dataclass(frozen=True)
 class NetworkRun:
-    """One run of the networks on a batch, and the shots that it gives."""
+    """One run of the networks on a batch, and the shots that it gives.
+
+    Attributes:
+        edit: which of the pictures' targets.
+        progress: how much of the way to it.
+        shots: by number, the stage that each shows; None is the last.
+    """
 
     edit: int
     progress: float
-    shots: tuple[int, ...]
+    shots: Mapping[int, int | None]
 
 
 def one_shot_each(targets: int) -> tuple[Shot, ...]:
@@ -63,9 +69,7 @@ def stills(*folders: str) -> tuple[Product, ...]:
 
 def network_runs(shots: Sequence[Shot]) -> tuple[NetworkRun, ...]:
     """The runs that give all shots: one for each target and progress, in the order of the shots."""
-    grouped: dict[tuple[int, float], list[int]] = {}
+    grouped: dict[tuple[int, float], dict[int, int | None]] = {}
     for number, shot in enumerate(shots):
-        if shot.stage is not None:
-            raise NotImplementedError("pictures of single stages")
-        grouped.setdefault((shot.edit, shot.progress), []).append(number)
-    return tuple(NetworkRun(*key, tuple(numbers)) for key, numbers in grouped.items())
+        grouped.setdefault((shot.edit, shot.progress), {})[number] = shot.stage
+    return tuple(NetworkRun(*key, stages) for key, stages in grouped.items())

@@ -1,6 +1,6 @@
 """What the pipeline asks of whatever edits its batches: `efgan_rt.lane.Lane` is one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from efgan_rt.action_units import FloatArray
@@ -26,6 +26,11 @@ class EditedBatch(Protocol):
         ...
 
     @property
+    def stage_pixels(self) -> Sequence[Picture]:
+        """The crops after each stage, in order; only where they were asked for."""
+        ...
+
+    @property
     def seconds(self) -> Mapping[str, float]:
         """The time each network took."""
         ...
@@ -42,6 +47,7 @@ class BatchEditor(Protocol):
         *,
         source_au: FloatArray | None = None,
         progress: FloatArray | None = None,
+        stages: bool = False,
     ) -> EditedBatch:
         """Edits every picture of a batch.
 
@@ -51,6 +57,7 @@ class BatchEditor(Protocol):
             offset: float32 (B, K).
             source_au: float32 (B, K), where it is known already from an earlier run.
             progress: float32 (B, S): how far each stage goes; k/S if None.
+            stages: whether `stage_pixels` is wanted, too.
         """
         ...
 

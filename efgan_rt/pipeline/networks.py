@@ -59,15 +59,20 @@ def _edit(
     scale = np.stack([target.scale for target in targets])
     offset = np.stack([target.offset for target in targets])
     progress = None if run.progress == 1 else even_progress(stages, batch) * run.progress
+    staged = any(run.shots[shot] is not None for shot in wanted)
     with shop.watchdog.over(_named(slot)):
-        result = editor.run(slot.pixels, scale, offset, source_au=source_au, progress=progress)
+        result = editor.run(
+            slot.pixels, scale, offset, source_au=source_au, progress=progress, stages=staged
+        )
     if source_au is None:
         # What a face shows does not depend on the target: read once, then handed back.
         source_au = result.source_au.copy()
-    for number, row in enumerate(slot.rows):
-        for shot in wanted:
+    for shot in wanted:
+        stage = run.shots[shot]
+        pixels = result.pixels if stage is None else result.stage_pixels[stage - 1]
+        for number, row in enumerate(slot.rows):
             if shot in row.item.wanted:
-                row.item.edited[shot][row.face] = result.pixels[number]
+                row.item.edited[shot][row.face] = pixels[number]
     _add_seconds(slot, result.seconds)
     if shop.views:
         started = perf_counter()

@@ -4,7 +4,7 @@ import errno
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from efgan_rt.pipeline.outcome import KEPT_FAILURES, Failure, Outcome
 from efgan_rt.pipeline.publish import Publisher, not_written
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder
-from efgan_rt.shots import one_shot_each, stills
+from efgan_rt.shots import Product, Shot, one_shot_each, stills
 
 K = len(AU_NAMES)
 BATCH = 4
@@ -51,6 +51,7 @@ class Inverted:
     source_au: FloatArray
     attention: Picture
     seconds: dict[str, float]
+    stage_pixels: tuple[Picture, ...] = ()
 
 
 class Inverter:
@@ -61,6 +62,7 @@ class Inverter:
 
     def __init__(self, before: Callable[[int], None] = lambda _: None) -> None:
         self.given: list[tuple[Picture, FloatArray | None]] = []
+        self.progress: list[FloatArray | None] = []
         self._before = before
         self._pixels = np.zeros((BATCH, 128, 128, 3), np.uint8)
         self._au = np.zeros((BATCH, K), np.float32)
@@ -73,6 +75,7 @@ class Inverter:
         *,
         source_au: FloatArray | None = None,
         progress: FloatArray | None = None,
+        stages: bool = False,
     ) -> Inverted:
         assert (pixels.shape, scale.shape, offset.shape) == (
             self._pixels.shape,
@@ -80,6 +83,7 @@ class Inverter:
             (BATCH, K),
         )
         self._before(len(self.given))
+        self.progress.append(progress)
         self.given.append((pixels.copy(), source_au if source_au is None else source_au.copy()))
         shift = (10 * offset[:, 0]).astype(np.uint8)[:, None, None, None]
         self._pixels[:] = 255 - pixels - shift
@@ -88,7 +92,8 @@ class Inverter:
         else:
             self._au[:] = -1  # a lane's array, which must not be relied on between runs
         attention = self._pixels[..., 0]
-        return Inverted(self._pixels, self._au, attention, {"stage_1": 0.001})
+        made = (self._pixels // 2, self._pixels) if stages else ()
+        return Inverted(self._pixels, self._au, attention, {"stage_1": 0.001}, made)
 
     def estimate(self, pixels: Picture) -> FloatArray:
         return np.full((BATCH, K), pixels[0, 0, 0, 0] / 51, np.float32)
@@ -223,6 +228,54 @@ def test_several_targets_share_one_decoding_and_one_reading_of_the_source(
         for _, source_au in editor.given[first + 1 : first + 3]:
             assert source_au is not None
             np.testing.assert_array_equal(source_au[:, 0], pixels[:, 0, 0, 0] / np.float32(51))
+
+
+def test_shots_on_the_way_to_a_target_have_their_own_progress(faces: Path, tmp_path: Path) -> None:
+    editor = Inverter()
+    shots = (Shot(0, 0.5), Shot(0))
+    products = (Product("", (0,), "_1"), Product("", (1,), "_2"))
+    jobs = asked_of_all(
+        Plan(faces / "00.png", tmp_path / "out", products).jobs(), [offset_target(0)], [b"1", b"2"]
+    )
+    with Journal(tmp_path / "out") as journal:
+        run_batch(jobs, [editor], shots, products, batch=BATCH, journal=journal, stages=2)
+    assert files_in(tmp_path / "out") == ["00_1.png", "00_2.png"]
+    halfway, whole = editor.progress
+    assert whole is None
+    np.testing.assert_array_equal(halfway, [[0.25, 0.5]] * BATCH)
+
+
+def test_the_pictures_of_every_stage_come_from_one_run(faces: Path, tmp_path: Path) -> None:
+    editor = Inverter()
+    shots = (Shot(0, stage=1), Shot(0, stage=2), Shot(0))
+    products = tuple(Product("", (number,), f"_{number}") for number in range(3))
+    jobs = asked_of_all(
+        Plan(faces / "00.png", tmp_path / "out", products).jobs(), [offset_target(0)], [b""] * 3
+    )
+    with Journal(tmp_path / "out") as journal:
+        run_batch(jobs, [editor], shots, products, batch=BATCH, journal=journal, stages=2)
+    assert len(editor.given) == 1
+    last = 255 - read_picture(faces / "00.png")
+    for number, expected in enumerate((last // 2, last, last)):
+        np.testing.assert_array_equal(read_picture(tmp_path / "out" / f"00_{number}.png"), expected)
+
+
+def test_action_units_that_are_known_are_not_read(faces: Path, tmp_path: Path) -> None:
+    editor = Inverter()
+    plan = Plan(faces, tmp_path / "out", stills(""))
+    known = np.full(K, 2.5, np.float32)
+    jobs = [
+        replace(job, source_au=known if job.source.name[0] == "0" else None)
+        for job in asked_of_all(plan.jobs(), [offset_target(0)], [b""])
+    ]
+    with Journal(tmp_path / "out") as journal:
+        options = BatchOptions(workers=1)
+        run_batch(iter(jobs), [editor], batch=BATCH, journal=journal, options=options)
+    (_, all_known), (mixed_pixels, mixed), (_, none) = editor.given
+    np.testing.assert_array_equal(all_known, [known] * BATCH)
+    assert mixed is not None and none is None
+    np.testing.assert_array_equal(mixed[:3], [known] * 3)
+    np.testing.assert_array_equal(mixed[3:], editor.estimate(mixed_pixels)[3:])
 
 
 def test_broken_pictures_are_named_and_the_rest_is_done(faces: Path, tmp_path: Path) -> None:
