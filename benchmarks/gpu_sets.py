@@ -30,6 +30,7 @@ from efgan_rt import __version__  # noqa: E402
 from efgan_rt.cascade_properties import read_properties  # noqa: E402
 from engines.manifest import Manifest, NetworkEntry  # noqa: E402
 from export.build import build_engines  # noqa: E402
+from export.folding import folded  # noqa: E402
 from export.networks import exported_networks  # noqa: E402
 from export.to_half import half_twin  # noqa: E402
 from export.to_onnx import to_file_bytes, to_onnx  # noqa: E402
@@ -70,12 +71,15 @@ def patterned_networks(config: ModelConfig) -> InferenceNetworks:
     return networks
 
 
-def write_set(networks: InferenceNetworks, folder: Path, precision: str) -> Manifest:
+def write_set(
+    networks: InferenceNetworks, folder: Path, precision: str, *, fold: bool = True
+) -> Manifest:
     """Exports networks into an engine directory, without the gates of a build."""
+    given = folded(networks) if fold else networks
     if precision == "fp16":
-        exported = exported_networks(half_twin(networks), torch.float16)
+        exported = exported_networks(half_twin(given), torch.float16)
     else:
-        exported = exported_networks(networks)
+        exported = exported_networks(given)
     folder.mkdir(parents=True, exist_ok=True)
     entries = {}
     for name, network in exported.items():

@@ -25,6 +25,7 @@ from engines.runtimes import import_onnxruntime
 from export import parity
 from export.calibration import Pixels, checked_faces
 from export.directory import check_replaceable, put_in_place, staging_folder
+from export.folding import folded
 from export.networks import ExportedNetwork, exported_networks
 from export.plans import PlanOptions, Watch, add_plans, check_plans_possible
 from export.to_half import (
@@ -160,23 +161,28 @@ def _write_networks(
 def _measured_in_torch(
     trained: InferenceNetworks, form: Form, probe: parity.Probe
 ) -> tuple[Mapping[str, ExportedNetwork], Mapping[str, parity.Run], dict[str, parity.Figures]]:
-    """The networks in their form, what they give in PyTorch, and what the form costs."""
+    """The networks in their form, what they have to give, and what the form costs.
+
+    What a file has to give is what PyTorch makes of the networks as they were trained, except in
+    half arithmetic: there it is what the very networks that are exported give.
+    """
     exact = exported_networks(trained)
     with recorded_peaks({name: network.module for name, network in exact.items()}) as peaks:
         exact_runs = parity.run_in_torch(exact, probe)
     parity.refuse_non_finite(exact_runs, parity.CHECKPOINT_REMEDY)
     figures: dict[str, parity.Figures] = {name: {"peak_activation": peaks[name]} for name in exact}
     if not form.stores_half:
-        return exact, exact_runs, figures
+        return exported_networks(folded(trained)), exact_runs, figures
 
     if form.computes_in_half:
-        twin = half_twin(trained)
+        twin = half_twin(folded(trained))
         networks = exported_networks(twin, torch.float16)
         with fast_half_convolutions(twin):
             runs = parity.run_in_torch(networks, probe)
     else:
-        networks = exported_networks(with_rounded_weights(trained))
-        runs = parity.run_in_torch(networks, probe)
+        rounded = with_rounded_weights(trained)
+        networks = exported_networks(folded(rounded))
+        runs = parity.run_in_torch(exported_networks(rounded), probe)
     if form.computes_in_half:  # first, because the peak is the cause of what else would be told
         for name in networks:
             figures[name] |= parity.half_margin(peaks[name])

@@ -25,6 +25,7 @@ from efgan_rt.cascade_properties import (
     stage_name,
 )
 from engines.base import TensorSpec
+from export.folding import FoldedStage
 from train.models.cascade import to_bytes
 from train.models.checkpoint import InferenceNetworks
 from train.models.discriminators import ImageDiscriminator
@@ -77,7 +78,7 @@ class InterpolatorNetwork(nn.Module):
 class FirstStage(nn.Module):
     """The cascade's first EF-GAN, which takes pictures as bytes."""
 
-    def __init__(self, stage: EFGAN, image_type: torch.dtype) -> None:
+    def __init__(self, stage: EFGAN | FoldedStage, image_type: torch.dtype) -> None:
         super().__init__()
         self.stage = stage
         self.image_type = image_type
@@ -90,7 +91,7 @@ class FirstStage(nn.Module):
 class LaterStage(nn.Module):
     """An EF-GAN that edits what the stage before it gave."""
 
-    def __init__(self, stage: EFGAN) -> None:
+    def __init__(self, stage: EFGAN | FoldedStage) -> None:
         super().__init__()
         self.stage = stage
 
@@ -107,16 +108,20 @@ def from_bytes(pixels: Tensor, image_type: torch.dtype) -> Tensor:
     return (pixels.float().permute(0, 3, 1, 2) / 127.5 - 1).to(image_type)
 
 
-def edited(stage: EFGAN, image: Tensor, au: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def edited(stage: EFGAN | FoldedStage, image: Tensor, au: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What a stage gives.
 
     Returns:
         image_out (B, 3, H, W) of the input's type, for the next stage; pixels_out uint8
         (B, H, W, 3), for display; attention uint8 (B, H, W), 255 = edited.
     """
-    edit = stage(image, au)
-    attention = stage.attention(edit.initial).float()[:, 0]  # B 1 H W -> B H W
-    return edit.final, to_bytes(edit.final), torch.round(attention * 255).to(torch.uint8)
+    if isinstance(stage, FoldedStage):
+        final, attention = stage(image, au)
+    else:
+        edit = stage(image, au)
+        final, attention = edit.final, stage.attention(edit.initial)
+    mask = attention.float()[:, 0]  # B 1 H W -> B H W
+    return final, to_bytes(final), torch.round(mask * 255).to(torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,8 @@ def exported_networks(
     """All networks of an engine directory by name, in the order in which they run.
 
     Args:
-        networks: the cascade and the action-unit reader; for float16, their half-precision twins.
+        networks: the cascade and the action-unit reader, as trained or `folded`; for float16, their
+            half-precision twins.
         image_type: float32 or float16, of the pictures between stages.
     """
     config = networks.cascade.config
@@ -153,7 +159,7 @@ def exported_networks(
         INTERPOLATOR: InterpolatorNetwork(networks.cascade.interpolator),
     }
     for number, stage in enumerate(networks.cascade.stages, start=1):
-        assert isinstance(stage, EFGAN)
+        assert isinstance(stage, EFGAN | FoldedStage)
         first = number == 1
         modules[stage_name(number)] = FirstStage(stage, image_type) if first else LaterStage(stage)
     return {name: ExportedNetwork(name, modules[name], *specs[name]) for name in specs}

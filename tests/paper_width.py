@@ -11,6 +11,7 @@ import torch
 
 from engines.manifest import Manifest
 from export.build import Form, network_entry, write_network
+from export.folding import folded
 from export.networks import exported_networks
 from export.to_half import half_twin
 from tests.toy import REGIONS, toy_config, toy_networks
@@ -23,7 +24,7 @@ def write_paper_width(folder: Path, stages: int) -> Manifest:
         width=64, residual_blocks=6, critic_width=64, interpolator_width=64, stages=stages
     )
     form = Form("fp16", "fp16", (1, 8, 32))
-    networks = exported_networks(half_twin(toy_networks(config)), torch.float16)
+    networks = exported_networks(half_twin(folded(toy_networks(config))), torch.float16)
     entries = {
         name: network_entry(network, write_network(network, folder, form), form, {})
         for name, network in networks.items()

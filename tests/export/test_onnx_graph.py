@@ -30,9 +30,20 @@ def test_a_stage_holds_its_layers_and_no_leftovers(fp32_engines: Built) -> None:
     assert operators["Conv"] == 5 * 6
     assert operators["ConvTranspose"] == 5 * 2
     assert operators["InstanceNormalization"] == 5 * 7
+    # A branch's action units come in as one small product and as no plane of the first convolution.
+    assert operators["MatMul"] == 4
+    assert not {"Expand", "Tile"} & set(operators)
     # Masks made at run time and spectral norm's power iteration would show as these.
-    assert not {"ScatterND", "MatMul", "If", "Loop"} & set(operators)
+    assert not {"ScatterND", "Gemm", "If", "Loop"} & set(operators)
     assert len(graph.functions) == 0
+
+
+def test_a_branch_reads_no_planes_of_action_units(fp32_engines: Built) -> None:
+    graph = graph_of(fp32_engines, "stage_2").graph
+    shapes = {each.name: tuple(each.dims) for each in graph.initializer}
+    weights = [shapes[node.input[1]] for node in graph.node if node.op_type == "Conv"]
+    reading = [weight[1] for weight in weights if weight[2:] == (7, 7)]
+    assert sorted(reading) == [3, 3, 3, 3, 6]  # four branches and the Refiner
 
 
 def test_only_the_batch_is_free(fp32_engines: Built) -> None:
