@@ -11,7 +11,7 @@ All frames of an animation but MP4's are in memory together, so a large picture'
 
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,15 +25,27 @@ from efgan_rt.video.ffmpeg import need_ffmpeg
 from efgan_rt.video.writer import VideoWriter
 
 EXTENSIONS: Final = (".gif", ".webp", ".apng", ".mp4")
-DEFAULT_FPS: Final = 12.0
 MAX_FPS: Final = {".gif": 50.0, ".webp": 120.0, ".apng": 120.0, ".mp4": 120.0}
-HOLD_S: Final = 1.0
-LARGEST_PX: Final = 1024
 # OpenCV's GIF: of its settings this one comes nearest to the frames (2 levels off on average, as
 # Pillow's is; its default is 18 off).
 _GIF: Final = (cv2.IMWRITE_GIF_DITHER, 3)
 # The container of a format, as `efgan_rt.picture_header` names it; the others have no metadata.
 _METADATA: Final = {".webp": "WebP", ".apng": "PNG"}
+
+
+@dataclass(frozen=True)
+class Playback:
+    """How frames play.
+
+    Attributes:
+        fps: frames a second.
+        hold_s: how much longer the last frame stays.
+        largest_px: of the longer side; larger frames are made smaller.
+    """
+
+    fps: float = 12.0
+    hold_s: float = 1.0
+    largest_px: int = 1024
 
 
 def check_animation(extension: str, fps: float) -> None:
@@ -58,34 +70,31 @@ def check_animation(extension: str, fps: float) -> None:
 def encode_animation(
     extension: str,
     frames: Iterable[Original],
+    play: Playback | None = None,
     *,
-    fps: float = DEFAULT_FPS,
-    hold_s: float = HOLD_S,
     quality: int = 95,
-    largest_px: int = LARGEST_PX,
 ) -> memoryview | bytes:
     """Frames as the bytes of an animation that loops.
 
     Args:
         extension: one of `EXTENSIONS`.
         frames: at least one, all of one size; the first one's metadata is kept where it can be.
-        fps: frames a second.
-        hold_s: how much longer the last frame stays.
+        play: how they play; None for the defaults.
         quality: 1 to 100, of WebP and MP4.
-        largest_px: of the longer side; larger frames are made smaller.
 
     Raises:
         EfganError: the frames cannot be stored so, or ffmpeg is missing or fails.
     """
-    check_animation(extension, fps)
-    small = (_at_most(frame, largest_px) for frame in frames)
+    play = play or Playback()
+    check_animation(extension, play.fps)
+    small = (_at_most(frame, play.largest_px) for frame in frames)
     if extension == ".mp4":
-        return _mp4((_opaque(frame) for frame in small), fps, hold_s, quality)
+        return _mp4((_opaque(frame) for frame in small), play, quality)
     kept = list(small)
     keeps_alpha = extension == ".apng"
     animation = cv2.Animation(0)  # loops for ever
     animation.frames = [_bgr(frame, keeps_alpha) for frame in kept]
-    animation.durations = _durations_ms(len(kept), fps, hold_s)
+    animation.durations = _durations_ms(len(kept), play)
     settings: Sequence[int] = ()
     if extension == ".gif":
         settings = _GIF
@@ -105,11 +114,11 @@ def encode_animation(
     return with_metadata(encoded.tobytes(), format_, kept[0].metadata.fitting(grey=False))
 
 
-def _durations_ms(count: int, fps: float, hold_s: float) -> list[int]:
+def _durations_ms(count: int, play: Playback) -> list[int]:
     """How long each frame stays; the ends are rounded, so that no error adds up."""
-    ends = np.rint(np.arange(count + 1) * (100 / fps)).astype(int) * 10
+    ends = np.rint(np.arange(count + 1) * (100 / play.fps)).astype(int) * 10
     durations = np.maximum(np.diff(ends), 10)
-    durations[-1] += round(hold_s * 100) * 10
+    durations[-1] += round(play.hold_s * 100) * 10
     return [int(each) for each in durations]
 
 
@@ -145,17 +154,17 @@ def _bgr(frame: Original, keeps_alpha: bool) -> Picture:
     return np.asarray(joined, dtype=np.uint8)
 
 
-def _mp4(frames: Iterable[Picture], fps: float, hold_s: float, quality: int) -> bytes:
+def _mp4(frames: Iterable[Picture], play: Playback, quality: int) -> bytes:
     """An MP4; by way of a file, for its index is put before the frames at the end."""
     rows = iter(frames)
     last = next(rows)
     height, width = last.shape[:2]
     with tempfile.TemporaryDirectory(prefix="efgan-") as folder:
         path = Path(folder) / "animation.mp4"
-        with VideoWriter(path, width, height, f"{fps:g}", quality=quality) as writer:
+        with VideoWriter(path, width, height, f"{play.fps:g}", quality=quality) as writer:
             writer.write(last)
             for last in rows:
                 writer.write(last)
-            for _ in range(round(hold_s * fps)):
+            for _ in range(round(play.hold_s * play.fps)):
                 writer.write(last)
         return path.read_bytes()

@@ -8,6 +8,8 @@ animation is one file of several shots.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from efgan_rt.unfolding import Pace
+
 
 @dataclass(frozen=True)
 class Shot:
@@ -17,11 +19,14 @@ class Shot:
         edit: which of the picture's targets.
         progress: how much of the way to the target: stage k of S gets progress * k/S.
         stage: the picture after this stage, 1 to S; None is the last one.
+        pace: what of the way `progress` is a share of: the action units, or the change that is
+            seen. Nothing and all of it are the same in both; nothing is the picture as given.
     """
 
     edit: int
     progress: float = 1.0
     stage: int | None = None
+    pace: Pace = Pace.UNITS
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,13 @@ class NetworkRun:
     Attributes:
         edit: which of the pictures' targets.
         progress: how much of the way to it.
+        pace: what of the way that is a share of.
         shots: by number, the stage that each shows; None is the last.
     """
 
     edit: int
     progress: float
+    pace: Pace
     shots: Mapping[int, int | None]
 
 
@@ -69,7 +76,8 @@ def stills(*folders: str) -> tuple[Product, ...]:
 
 def network_runs(shots: Sequence[Shot]) -> tuple[NetworkRun, ...]:
     """The runs that give all shots: one for each target and progress, in the order of the shots."""
-    grouped: dict[tuple[int, float], dict[int, int | None]] = {}
+    grouped: dict[tuple[int, float, Pace], dict[int, int | None]] = {}
     for number, shot in enumerate(shots):
-        grouped.setdefault((shot.edit, shot.progress), {})[number] = shot.stage
+        pace = shot.pace if 0 < shot.progress < 1 else Pace.UNITS
+        grouped.setdefault((shot.edit, shot.progress, pace), {})[number] = shot.stage
     return tuple(NetworkRun(*key, stages) for key, stages in grouped.items())

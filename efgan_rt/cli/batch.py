@@ -29,6 +29,16 @@ class Format(StrEnum):
     WEBP = "webp"
     BMP = "bmp"
     TIFF = "tiff"
+    GIF = "gif"
+    APNG = "apng"
+    MP4 = "mp4"
+
+
+class Pace(StrEnum):
+    """What is even about the steps between frames; `efgan_rt.unfolding.Pace` without its module."""
+
+    SEEN = "seen"
+    UNITS = "units"
 
 
 def batch(
@@ -50,7 +60,7 @@ def batch(
         typer.Option(
             metavar="0..2",
             rich_help_panel=EDIT_PANEL,
-            help="How far towards the expression: 1 is all the way.",
+            help="How far towards the expression or the other face: 1 is all the way.",
         ),
     ] = 1.0,
     au: Annotated[
@@ -61,12 +71,75 @@ def batch(
             help="Action units, 0 to 5, on top: AU12=3.5 sets, AU04-=1 lowers, AU12+=1 raises.",
         ),
     ] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FACE",
+            rich_help_panel=EDIT_PANEL,
+            help="A face whose expression is taken over: a picture, or OpenFace's CSV of one face.",
+            show_default=False,
+        ),
+    ] = None,
+    from_csv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            rich_help_panel=EDIT_PANEL,
+            help="An edit for each picture: columns file, expression, intensity, AU12, AU12+ ...",
+            show_default=False,
+        ),
+    ] = None,
+    aus: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OPENFACE",
+            rich_help_panel=EDIT_PANEL,
+            help="What the pictures show, by OpenFace's CSV or a folder of them, not estimated.",
+            show_default=False,
+        ),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            rich_help_panel=EDIT_PANEL,
+            help="The expression unfolding: N pictures from the one given to its edit.",
+            show_default=False,
+        ),
+    ] = None,
+    pace: Annotated[
+        Pace | None,
+        typer.Option(
+            rich_help_panel=EDIT_PANEL,
+            help="What is even about the frames' steps: what is seen of them (the default), or "
+            "action units.",
+            show_default=False,
+        ),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            metavar="F",
+            rich_help_panel=EDIT_PANEL,
+            help="Frames a second of an animation (default: 12).",
+            show_default=False,
+        ),
+    ] = None,
+    stages: Annotated[
+        bool,
+        typer.Option(
+            "--stages",
+            rich_help_panel=EDIT_PANEL,
+            help="The picture after each stage of the cascade.",
+        ),
+    ] = False,
     format_: Annotated[
         Format | None,
         typer.Option(
             "--format",
             rich_help_panel=FILES_PANEL,
-            help="Format of the outputs (default: each input's own).",
+            help="Of the outputs (default: each input's own); with --frames, gif, webp, apng and "
+            "mp4 make one animation.",
             show_default=False,
         ),
     ] = None,
@@ -150,31 +223,53 @@ def batch(
     - `efgan-rt batch faces smiling --expression happy`
     - `efgan-rt batch faces out -e happy -e angry --intensity 0.7 --format png`
     - `efgan-rt batch faces out --au "AU12=3.5,AU04-=1"`
+    - `efgan-rt batch faces out -e happy --frames 24 --format gif`
+    - `efgan-rt batch faces out --reference smile.jpg --intensity 0.8`
 
     **Exit status**: 0 all done, 1 the run could not be done, 2 wrong usage, 3 some
     pictures failed, 130 interrupted.
     """
-    expressions = expression or []
-    if not expressions and au is None:
-        raise typer.BadParameter("say what to edit: --expression NAME or --au UNITS")
-    if not expressions and intensity != 1:
-        raise typer.BadParameter("there is no --expression for it", param_hint="--intensity")
-    if len(set(expressions)) < len(expressions):
-        raise typer.BadParameter("an expression is given twice", param_hint="--expression")
-
+    from efgan_rt.animations import Playback
     from efgan_rt.cli.batch_run import BatchRequest, run
+    from efgan_rt.errors import EfganError
     from efgan_rt.pipeline.workers import BatchOptions
+    from efgan_rt.requests.edits import EditOptions
+    from efgan_rt.requests.outputs import OutputKind
+    from efgan_rt.unfolding import Pace as UnfoldingPace
+
+    if frames is None and (pace is not None or fps is not None):
+        raise typer.BadParameter("is about the frames of --frames N", param_hint="--pace, --fps")
+    playback = Playback() if fps is None else Playback(fps)
+    try:
+        kind = OutputKind(
+            f".{format_}" if format_ else None,
+            frames,
+            UnfoldingPace(pace or Pace.SEEN),
+            stages,
+            playback,
+        )
+        if fps is not None and not kind.is_animated:
+            raise EfganError("--fps is for animations: --format gif, webp, apng or mp4")
+        edit = EditOptions(
+            tuple(expression or ()), tuple(reference or ()), intensity, au, from_csv, kind
+        )
+    except EfganError as error:
+        raise typer.BadParameter(str(error)) from error
 
     status = run(
         BatchRequest(
             in_dir=in_dir,
             out_dir=out_dir,
-            expressions=tuple(expressions),
-            intensity=intensity,
-            au=au,
-            extension=f".{format_}" if format_ else None,
+            edit=edit,
+            known_units=aus,
             options=BatchOptions(
-                workers or default_workers(), quality, overwrite, fail_fast, max_pixels, timeout
+                workers or default_workers(),
+                quality,
+                overwrite,
+                fail_fast,
+                max_pixels,
+                timeout,
+                playback=playback,
             ),
             contact_sheet=contact_sheet,
             report=report,

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from efgan_rt.cascade import CascadeEngines
 from efgan_rt.cascade_properties import read_properties
 from efgan_rt.cli import batch_report
 from efgan_rt.cli.batch_report import Report
+from efgan_rt.cli.batch_units import known_units, units_of
 from efgan_rt.cli.console import (
     end_at_once,
     picture_progress,
@@ -27,10 +29,9 @@ from efgan_rt.cli.console import (
 )
 from efgan_rt.engine_sets import find_set
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import target_for
 from efgan_rt.pipeline.batch import run_batch
-from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount, asked_of_all
-from efgan_rt.pipeline.fingerprint import engines_fingerprint, recipe_hash
+from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount
+from efgan_rt.pipeline.fingerprint import engines_fingerprint
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult
 from efgan_rt.pipeline.resume import Inspector, Need
@@ -39,7 +40,8 @@ from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.contact_sheet import SheetRow, check_contact_sheet, write_contact_sheet
 from efgan_rt.reporting.latency import LatencyRecorder, latency_table
 from efgan_rt.reporting.summary import summary_document, summary_lines
-from efgan_rt.shots import Product, Shot, one_shot_each, stills
+from efgan_rt.requests.edits import EditOptions, Edits
+from efgan_rt.requests.outputs import Outputs
 from engines.base import EngineError
 from engines.manifest import read_manifest
 from engines.open import choose_backend
@@ -54,10 +56,8 @@ class BatchRequest:
 
     in_dir: Path
     out_dir: Path
-    expressions: tuple[str, ...]
-    intensity: float
-    au: str | None
-    extension: str | None
+    edit: EditOptions
+    known_units: Path | None
     options: BatchOptions
     contact_sheet: Path | None
     report: Path | None
@@ -68,16 +68,6 @@ class BatchRequest:
     threads: int | None
     dry_run: bool
     json: bool
-
-    @property
-    def folders(self) -> tuple[str, ...]:
-        """One a target, between the output folder and the mirrored tree."""
-        return self.expressions if len(self.expressions) > 1 else ("",)
-
-    @property
-    def edits(self) -> tuple[str, ...]:
-        """One a target, as people are shown it."""
-        return self.expressions or ("edited",)
 
 
 def run(request: BatchRequest) -> int:
@@ -91,27 +81,33 @@ def run(request: BatchRequest) -> int:
     manifest = read_manifest(engine_set.directory)
     properties = read_properties(engine_set.directory, manifest)
     choice = choose_backend(request.backend, manifest, request.precision, engine_set.directory)
-    targets = [
-        target_for(
-            properties.expressions,
-            properties.au_names,
-            expression=name,
-            intensity=request.intensity,
-            au=request.au,
-        )
-        for name in request.expressions or (None,)
-    ]
     fingerprint = engines_fingerprint(
         engine_set.directory, backend=choice.backend, precision=choice.precision
     )
+
+    @cache
+    def cascade() -> CascadeEngines:
+        return CascadeEngines.open(
+            engine_set.directory,
+            backend=request.backend,
+            precision=request.precision,
+            batch=request.batch_size,
+            threads=request.threads,
+            say=remark,
+        )
+
+    edits = Edits(request.edit, properties, lambda path: units_of(path, cascade()), remark)
+    outputs = edits.outputs
+    plan = Plan(
+        request.in_dir, request.out_dir, outputs.products, request.edit.kind.extension, edits.wants
+    )
     # The format is in the output's name. Other options change nothing that is written.
     written_with = {"quality": request.options.quality}
-    recipes = [recipe_hash(target, fingerprint, written_with) for target in targets]
-    products = stills(*request.folders)
-    plan = Plan(request.in_dir, request.out_dir, products, request.extension)
     overwrite = request.options.overwrite
     if request.contact_sheet is not None:
         _refuse_as_input(request.contact_sheet, request, "sheet")
+        if request.edit.kind.is_animated:
+            raise EfganError("--contact-sheet shows pictures, and animations are made here")
         check_contact_sheet(request.contact_sheet, overwrite=overwrite)
     if request.report is not None:
         if batch_report.is_page(request.report):
@@ -125,34 +121,27 @@ def run(request: BatchRequest) -> int:
         count = plan.check(
             overwrite=overwrite, is_ours=journal.is_ours if journal else lambda _: False
         )
+        edits.say_unused(count.unwanted, remark)
+        known = known_units(request.known_units, properties, plan)
+        jobs = edits.jobs(plan.jobs(), plan.root, fingerprint, written_with, known)
         remark(f"engines: {engine_set.directory} ({engine_set.reason})")
         if request.dry_run:
-            jobs = asked_of_all(plan.jobs(), targets, recipes)
             _list_work(jobs, Inspector(journal), count)
             return 0
-        cascade = CascadeEngines.open(
-            engine_set.directory,
-            backend=request.backend,
-            precision=request.precision,
-            batch=request.batch_size,
-            threads=request.threads,
-            say=remark,
-        )
-        remark(f"backend: {cascade.choice.reason}")
+        opened_cascade = cascade()
+        remark(f"backend: {opened_cascade.choice.reason}")
         journal = journal or opened.enter_context(Journal(request.out_dir))
         used = {
             "directory": str(engine_set.directory),
-            "backend": cascade.choice.backend,
-            "precision": cascade.choice.precision,
-            "batch": cascade.batch,
+            "backend": opened_cascade.choice.backend,
+            "precision": opened_cascade.choice.precision,
+            "batch": opened_cascade.batch,
         }
         recorder = LatencyRecorder()
-        report = _open_report(request, cascade, used, recorder)
+        report = _open_report(request, outputs.labels, opened_cascade, used, recorder)
         try:
-            jobs = asked_of_all(plan.jobs(), targets, recipes)
-            shots = one_shot_each(len(targets))
             outcome = _edit(
-                request, jobs, count, cascade, shots, products, journal, recorder, report
+                request, jobs, count, opened_cascade, outputs, journal, recorder, report
             )
         except (EfganError, EngineError) as error:
             if report:
@@ -161,11 +150,11 @@ def run(request: BatchRequest) -> int:
                 remark(f"error: {error}")
                 end_at_once(1)
             raise
-        document = _tell(request, outcome, count, used, recorder)
+        document = _tell(request, outcome, count, len(outputs.products), used, recorder)
         if report:
             report.finish(document)
         if request.contact_sheet is not None:
-            _write_sheet(request.contact_sheet, plan, request.edits)
+            _write_sheet(request.contact_sheet, plan, outputs.labels)
         status = INTERRUPTED if outcome.interrupted else SOME_FAILED if outcome.failed else 0
         if outcome.abandoned:
             end_at_once(status)
@@ -200,6 +189,7 @@ def _list_work(jobs: Iterator[PictureJob], inspector: Inspector, count: PlanCoun
 
 def _open_report(
     request: BatchRequest,
+    labels: Sequence[str],
     cascade: CascadeEngines,
     used: Mapping[str, Any],
     recorder: LatencyRecorder,
@@ -209,15 +199,15 @@ def _open_report(
     about = {
         "input": str(request.in_dir),
         "output": str(request.out_dir),
-        "expressions": list(request.expressions),
-        "intensity": request.intensity,
-        "au": request.au,
+        **request.edit.about,
     }
+    if request.known_units is not None:
+        about["aus"] = str(request.known_units)
     return batch_report.open_report(
         request.report,
         about,
         source=request.in_dir,
-        targets=request.expressions or (str(request.au),),
+        targets=labels,
         cascade=cascade,
         used=used,
         recorder=recorder,
@@ -229,8 +219,7 @@ def _edit(
     jobs: Iterator[PictureJob],
     count: PlanCount,
     cascade: CascadeEngines,
-    shots: Sequence[Shot],
-    products: Sequence[Product],
+    outputs: Outputs,
     journal: Journal,
     recorder: LatencyRecorder,
     report: Report | None,
@@ -250,8 +239,8 @@ def _edit(
         return run_batch(
             jobs,
             [cascade.lane() for _ in range(cascade.lanes)],
-            shots,
-            products,
+            outputs.shots,
+            outputs.products,
             batch=cascade.batch,
             journal=journal,
             stages=cascade.stages,
@@ -269,6 +258,7 @@ def _tell(
     request: BatchRequest,
     outcome: Outcome,
     count: PlanCount,
+    products: int,
     used: Mapping[str, Any],
     recorder: LatencyRecorder,
 ) -> dict[str, Any]:
@@ -283,7 +273,7 @@ def _tell(
     for line in summary_lines(outcome, planned=count.pictures, skipped=count.skipped):
         print_text(line)
     if latencies:
-        edits = f" x {len(request.folders)} edits" if len(request.folders) > 1 else ""
+        edits = f" x {products} edits" if products > 1 else ""
         title = f"Latency of a batch of {used['batch']} pictures{edits}"
         print_table(latency_table(latencies, title))
     return document

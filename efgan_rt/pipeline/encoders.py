@@ -4,12 +4,13 @@ An output that cannot be written becomes a `Failure` and the run goes on; a disk
 read-only stops it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 
+from efgan_rt.animations import encode_animation
 from efgan_rt.errors import EfganError
 from efgan_rt.images import encode_original, from_crop
-from efgan_rt.originals import Pixels
+from efgan_rt.originals import Original, Pixels
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import Failure, PictureResult, Tally, reason_of, status_of
 from efgan_rt.pipeline.publish import Staged, StagedPicture, is_disk_error
@@ -73,13 +74,9 @@ def _stage_outputs(
         if item.work.needs[number] is Need.DONE:
             continue
         try:
-            (shot,) = shop.products[number].shots
-            pixels = _edited(item, shot)
-            data = encode_original(
-                path.suffix, item.original.with_pixels(pixels), quality=shop.options.quality
-            )
+            data, last = _encoded(shop, item, shop.products[number].shots, path.suffix)
             if viewer:
-                viewer.add(number, pixels)
+                viewer.add(number, last)
             staged.append(
                 shop.publisher.stage(
                     path,
@@ -95,6 +92,26 @@ def _stage_outputs(
                 raise
             failures.append(Failure(item.job.source, reason_of(path, error), path))
     return tuple(staged), failures
+
+
+def _encoded(
+    shop: Workshop, item: Item, shots: Sequence[int], extension: str
+) -> tuple[memoryview | bytes, Pixels]:
+    """The bytes of a still, or of an animation of several shots; and the last shot's pixels."""
+    made: list[Pixels] = []  # one at a time, for they may be large
+
+    def frames() -> Iterator[Original]:
+        for shot in shots:
+            made[:] = [_edited(item, shot)]
+            yield item.original.with_pixels(made[0])
+
+    quality = shop.options.quality
+    if len(shots) == 1:
+        data = encode_original(extension, next(frames()), quality=quality)
+    else:
+        play = shop.options.playback
+        data = encode_animation(extension, frames(), play, quality=quality)
+    return data, made[0]
 
 
 def _edited(item: Item, shot: int) -> Pixels:

@@ -12,7 +12,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
@@ -58,12 +58,14 @@ class Plan:
         output: the folder above all outputs.
         products: the files made of every picture.
         extension: of outputs whose product has none, such as ".png"; None keeps each input's own.
+        wants: whether a picture, by its path in the source, is to be read; None for all of them.
     """
 
     source: Path
     output: Path
     products: tuple[Product, ...]
     extension: str | None = None
+    wants: Callable[[PurePosixPath], bool] | None = None
 
     def jobs(self) -> Iterator[PictureJob]:
         """Every picture in the source, sorted by folder and name.
@@ -71,7 +73,7 @@ class Plan:
         Raises:
             EfganError: a folder cannot be listed.
         """
-        for _, names in self._folders():
+        for _, _, names in self._folders():
             yield from map(self._job, names)
 
     def check(
@@ -94,11 +96,12 @@ class Plan:
             raise EfganError(
                 f"{self.output}: the output folder is the input folder; choose another one"
             )
-        pictures = skipped = 0
+        pictures = skipped = unwanted = 0
         existing: list[Path] = []
         existing_count = 0
-        for folder_skipped, paths in self._folders():
+        for folder_skipped, folder_unwanted, paths in self._folders():
             skipped += folder_skipped
+            unwanted += folder_unwanted
             pictures += len(paths)
             jobs = [self._job(path) for path in paths]
             self._refuse_collisions(jobs)
@@ -107,6 +110,8 @@ class Plan:
                 if not overwrite and os.path.lexists(output) and not is_ours(output):
                     existing_count += 1
                     existing = [*existing, output][:3]
+        if not pictures and unwanted:
+            raise EfganError(f"{self.source}: none of its {unwanted:,} pictures is asked for")
         if not pictures:
             known = " ".join(READABLE_EXTENSIONS)
             raise EfganError(f"{self.source}: no picture found; expected files ending in {known}")
@@ -117,7 +122,7 @@ class Plan:
                 f"left them: {names}; "
                 "choose another output folder, or replace them with --overwrite"
             )
-        return PlanCount(pictures, skipped)
+        return PlanCount(pictures, skipped, unwanted)
 
     @property
     def _resolved_source(self) -> Path:
@@ -127,14 +132,27 @@ class Plan:
     def _resolved_output(self) -> Path:
         return self.output.resolve()
 
-    def _folders(self) -> Iterator[tuple[int, list[Path]]]:
+    @property
+    def root(self) -> Path:
+        """The folder that pictures' paths begin below."""
+        return self.source if self.source.is_dir() else self.source.parent
+
+    def _folders(self) -> Iterator[tuple[int, int, list[Path]]]:
+        """For each folder: files that are no pictures, pictures not wanted, and those to read."""
+        folders = iter([(0, [self.source])])
         if self.source.is_dir():
-            return _walk(self.source, self._resolved_output)
-        return iter([(0, [self.source])])
+            folders = _walk(self.source, self._resolved_output)
+        for skipped, names in folders:
+            wanted = [name for name in names if self._wants(name)]
+            yield skipped, len(names) - len(wanted), wanted
+
+    def _wants(self, picture: Path) -> bool:
+        if self.wants is None:
+            return True
+        return self.wants(PurePosixPath(picture.relative_to(self.root).as_posix()))
 
     def _job(self, picture: Path) -> PictureJob:
-        root = self.source if self.source.is_dir() else self.source.parent
-        relative = picture.relative_to(root)
+        relative = picture.relative_to(self.root)
         return PictureJob(
             picture, tuple(self._output(relative, product) for product in self.products)
         )
@@ -168,10 +186,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class PlanCount:
-    """How much there is to do: pictures, and files that are none by their extension."""
+    """How much there is to do.
+
+    Attributes:
+        pictures: to be read.
+        skipped: files that are no pictures by their extension.
+        unwanted: pictures that are none of the plan's.
+    """
 
     pictures: int
     skipped: int
+    unwanted: int = 0
 
 
 def _walk(root: Path, excluded: Path) -> Iterator[tuple[int, list[Path]]]:

@@ -78,7 +78,7 @@ def read_batch(
     source_au: FloatArray,
     scale: FloatArray,
     offset: FloatArray,
-    progress: float,
+    progress: FloatArray | np.float32,
 ) -> list[Reading]:
     """Has the estimator read the edited crops, and keeps what the networks gave, row by row.
 
@@ -88,11 +88,11 @@ def read_batch(
         source_au: float32 (B, K), a copy of the result's.
         scale: float32 (B, K), of the targets; see `efgan_rt.expressions.Target`.
         offset: float32 (B, K).
-        progress: how much of the way to the target was gone.
+        progress: how much of the way to the target was gone; float32 (B, 1), or one for all.
     """
     attention = result.attention.copy()
     target = np.clip(scale * source_au + offset, 0, MAX_INTENSITY)
-    asked = source_au + np.float32(progress) * (target - source_au)
+    asked = source_au + progress * (target - source_au)
     measured = editor.estimate(result.pixels.copy())
     units = np.stack([source_au, asked, measured], axis=1)
     return [Reading(*each) for each in zip(units, attention, strict=True)]
@@ -119,10 +119,12 @@ class ItemViewer:
     def add(self, product: int, pixels: Pixels) -> None:
         """Takes an edit, as it is about to be written."""
         started = perf_counter()
-        found = self._item.readings[self._products[product].shots[-1], 0]
-        self._edits[product] = EditView(
-            small_jpeg(pixels, self._crop_px), _jpeg(found.attention), found.units
-        )
+        picture = small_jpeg(pixels, self._crop_px)
+        found = self._item.readings.get((self._products[product].shots[-1], 0))
+        if found is None:  # the first of several frames, which is the picture as given
+            self._edits[product] = EditView(picture)
+        else:
+            self._edits[product] = EditView(picture, _jpeg(found.attention), found.units)
         self.seconds += perf_counter() - started
 
     def view(self) -> PictureView:

@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from efgan_rt.animations import Playback
 from efgan_rt.images import JPEG_QUALITY, MAX_PIXELS
 from efgan_rt.pipeline.budget import DEFAULT_BYTES, Budget
 from efgan_rt.pipeline.channel import Channel
@@ -29,6 +30,7 @@ class BatchOptions:
         max_pixels: the largest picture accepted.
         timeout_s: what one picture, or one batch in the networks, may take.
         memory_bytes: what the pictures in flight may take together.
+        playback: of animations.
     """
 
     workers: int = 2
@@ -38,6 +40,7 @@ class BatchOptions:
     max_pixels: int = MAX_PIXELS
     timeout_s: float = DEFAULT_TIMEOUT_S
     memory_bytes: int = DEFAULT_BYTES
+    playback: Playback = field(default_factory=Playback)
 
 
 class JobSource:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from efgan_rt import animations
-from efgan_rt.animations import encode_animation
+from efgan_rt.animations import Playback, encode_animation
 from efgan_rt.errors import EfganError
 from efgan_rt.metadata.files import read_metadata
 from efgan_rt.metadata.record import Metadata
@@ -61,7 +61,7 @@ def test_every_frame_comes_back_in_order(
 def test_frames_last_as_long_as_asked_and_the_last_one_longer(
     frames: list[Original], extension: str
 ) -> None:
-    found = decoded(encode_animation(extension, frames, fps=12, hold_s=1))
+    found = decoded(encode_animation(extension, frames, Playback(fps=12, hold_s=1)))
     # 83.3 ms each, in hundredths of a second, without an error that adds up.
     assert np.ravel(found.durations).tolist() == [80, 90, 80, 80, 1090]
     assert found.loop_count == 0
@@ -107,7 +107,7 @@ def test_grey_and_16_bit_frames_become_8_bit_colour(frames: list[Original], exte
 
 
 def test_large_frames_are_made_smaller(frames: list[Original]) -> None:
-    found = decoded(encode_animation(".gif", frames, largest_px=30))
+    found = decoded(encode_animation(".gif", frames, Playback(largest_px=30)))
     assert found.frames[0].shape[:2] == (24, 30)
 
 
@@ -118,7 +118,7 @@ def test_one_frame_is_an_animation_too(frames: list[Original]) -> None:
 def test_an_mp4_plays_all_frames_and_holds_the_last(frames: list[Original], tmp_path: Path) -> None:
     program = need_ffmpeg()
     path = tmp_path / "film.mp4"
-    path.write_bytes(encode_animation(".mp4", frames, fps=10, hold_s=0.5))
+    path.write_bytes(encode_animation(".mp4", frames, Playback(fps=10, hold_s=0.5)))
     pipe = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     raw = subprocess.run(
         [program, "-v", "error", "-i", path, *pipe], check=True, capture_output=True
@@ -171,7 +171,7 @@ def test_what_cannot_be_written_is_refused(extension: str, fps: float, message: 
 def test_frames_too_large_for_a_format_are_named() -> None:
     wide = Original(np.zeros((2, 17000, 3), np.uint8))
     with pytest.raises(EfganError) as error:
-        encode_animation(".webp", [wide, wide], largest_px=20000)
+        encode_animation(".webp", [wide, wide], Playback(largest_px=20000))
     assert str(error.value) == "an animation of 17000 x 2 cannot be stored as .webp"
 
 

@@ -123,7 +123,7 @@ class Boxes:
 
 
 def mean_colour(pixels: Picture) -> FloatArray:
-    return pixels.reshape(len(pixels), -1, 3).mean(axis=1).astype(np.float32)
+    return np.asarray(pixels.reshape(len(pixels), -1, 3).mean(axis=1), dtype=np.float32)
 
 
 @pytest.fixture

@@ -1,0 +1,226 @@
+"""Everything that is asked of the faces of a run: targets, where they come from, and their names.
+
+Expressions and other faces are edits that every picture gets, each in a folder of its own where
+there are several. A table has one target for each picture that it names, and no other is edited.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from efgan_rt.action_units import FloatArray
+from efgan_rt.cascade_properties import CascadeProperties
+from efgan_rt.errors import EfganError
+from efgan_rt.expressions import Target, parse_au_items, target_for, target_towards
+from efgan_rt.pipeline.files import PictureJob
+from efgan_rt.pipeline.fingerprint import recipe_hash
+from efgan_rt.requests.known_units import KnownUnits
+from efgan_rt.requests.outputs import OutputKind, Outputs, outputs_of, recipe_of
+from efgan_rt.requests.reference import is_table, units_of_table
+from efgan_rt.requests.target_table import TargetTable, read_target_table
+
+
+@dataclass(frozen=True)
+class EditOptions:
+    """What a command line asks for, checked one by one.
+
+    Attributes:
+        expressions: names.
+        references: faces, as pictures or OpenFace's tables.
+        intensity: how far towards them, 0 to 2.
+        au: single units, as `--au` has them; on top of every edit.
+        table: a target for each picture.
+        kind: what is made of each edit.
+    """
+
+    expressions: tuple[str, ...] = ()
+    references: tuple[Path, ...] = ()
+    intensity: float = 1.0
+    au: str | None = None
+    table: Path | None = None
+    kind: OutputKind = field(default_factory=OutputKind)
+
+    def __post_init__(self) -> None:
+        """Refuses what does not go together.
+
+        Raises:
+            EfganError: nothing is asked for, options contradict each other, or two edits have the
+                same name.
+        """
+        names = [*self.expressions, *(each.stem for each in self.references)]
+        if self.table is not None and (names or self.au is not None):
+            raise EfganError(
+                "--from-csv says what each picture is edited to; leave out --expression, "
+                "--reference and --au"
+            )
+        if self.table is None and not names and self.au is None:
+            raise EfganError(
+                "say what to edit: --expression NAME, --au UNITS, --reference FACE or "
+                "--from-csv TABLE"
+            )
+        if not names and self.table is None and self.intensity != 1:
+            raise EfganError("--intensity: there is no --expression or --reference for it")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise EfganError(f"two edits are called '{twice[0]}'; give each once, or rename one")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the edits, as people are shown them and as folders are called."""
+        named = (*self.expressions, *(each.stem for each in self.references))
+        if named:
+            return named
+        return (self.table.stem if self.table else str(self.au),)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Plain values for a report; what was not asked for is left out."""
+        kind = self.kind
+        values: dict[str, Any] = {
+            "expressions": list(self.expressions),
+            "references": list(map(str, self.references)),
+            "intensity": self.intensity,
+            "au": self.au,
+            "from_csv": str(self.table) if self.table else None,
+            "frames": kind.frames,
+            "pace": str(kind.pace) if kind.frames else None,
+            "stages": kind.stages or None,
+        }
+        always = ("expressions", "intensity", "au")
+        return {key: value for key, value in values.items() if key in always or value}
+
+
+class Edits:
+    """The edits of a run, ready to be put into its jobs.
+
+    Attributes:
+        outputs: shots, products and their labels.
+    """
+
+    def __init__(
+        self,
+        options: EditOptions,
+        properties: CascadeProperties,
+        units_of_picture: Callable[[Path], FloatArray],
+        say: Callable[[str], None],
+    ) -> None:
+        """Reads tables and references.
+
+        Args:
+            options: what is asked for.
+            properties: of the engine set.
+            units_of_picture: reads a reference picture, float32 (K,).
+            say: told what of a table is left alone.
+
+        Raises:
+            EfganError: an expression, a unit, a table or a reference cannot be used.
+        """
+        self._options = options
+        names = properties.au_names
+        self._table: TargetTable | None = None
+        self._seen: set[str] = set()
+        self._targets: tuple[Target, ...] = ()
+        self.outputs: Outputs = outputs_of(options.names, options.kind, properties.stages)
+        if options.table is not None:
+            self._table = read_target_table(
+                options.table, properties.expressions, names, intensity=options.intensity
+            )
+            for sentence in self._table.remarks:
+                say(sentence)
+            return
+        targets = [
+            target_for(
+                properties.expressions,
+                names,
+                expression=expression,
+                intensity=options.intensity,
+                au=options.au,
+            )
+            for expression in options.expressions or (() if options.references else (None,))
+        ]
+        for path in options.references:
+            units = units_of_table(path, names) if is_table(path) else units_of_picture(path)
+            items = parse_au_items(options.au or "", names)
+            targets.append(
+                target_towards(units, len(names), intensity=options.intensity, items=items)
+            )
+        self._targets = tuple(targets)
+
+    def wants(self, picture: PurePosixPath) -> bool:
+        """Whether a picture, by its path in the input folder, is to be edited."""
+        if self._table is None:
+            return True
+        is_named = self._table.of(picture) is not None
+        if is_named:
+            self._seen.add(str(picture))
+        return is_named
+
+    def say_unused(self, left_alone: int, say: Callable[[str], None]) -> None:
+        """Says, once every picture has been asked for, what of the table and the folder is unused.
+
+        Args:
+            left_alone: pictures without a row.
+            say: told.
+        """
+        if self._table is None:
+            return
+        path = self._table.path
+        unused = [name for name in self._table.targets if name not in self._seen]
+        if unused:
+            shown = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")
+            say(f"{path}: {len(unused):,} rows name no picture in the input folder: {shown}")
+        if left_alone:
+            say(f"{path}: {left_alone:,} pictures have no row and are left alone")
+
+    def jobs(
+        self,
+        jobs: Iterable[PictureJob],
+        root: Path,
+        engines: str,
+        written_with: Mapping[str, Any],
+        known: KnownUnits | None = None,
+    ) -> Iterator[PictureJob]:
+        """The jobs with their targets, recipes and known action units.
+
+        Args:
+            jobs: of a plan over `outputs.products`.
+            root: the input folder.
+            engines: from `fingerprint.engines_fingerprint`.
+            written_with: options that change what is written, as plain values.
+            known: action units that pictures show.
+        """
+        options = [
+            {**written_with, **recipe_of(product, self.outputs.shots, self._options.kind)}
+            for product in self.outputs.products
+        ]
+        edits = [self.outputs.shots[product.shots[0]].edit for product in self.outputs.products]
+
+        def recipes_for(targets: tuple[Target, ...]) -> tuple[bytes, ...]:
+            return tuple(
+                recipe_hash(targets[edit], engines, each)
+                for edit, each in zip(edits, options, strict=True)
+            )
+
+        targets = self._targets
+        recipes = recipes_for(targets) if targets else ()
+        for job in jobs:
+            name = PurePosixPath(job.source.relative_to(root).as_posix())
+            if self._table is not None:
+                own = self._table.of(name)
+                assert own is not None, "the plan asks `wants`"
+                targets = (own,)
+                recipes = recipes_for(targets)
+            units = known.units.get(str(name)) if known else None
+            yield replace(
+                job,
+                targets=targets,
+                recipes=recipes if units is None else tuple(_with(r, units) for r in recipes),
+                source_au=units,
+            )
+
+
+def _with(recipe: bytes, units: FloatArray) -> bytes:
+    """The recipe of an edit that starts from given action units."""
+    return hashlib.sha256(recipe + units.tobytes()).digest()
