@@ -11,7 +11,7 @@ import numpy as np
 from efgan_rt.images import Picture
 from efgan_rt.pipeline.outcome import PictureResult, Status
 from efgan_rt.pipeline.resume import Need
-from efgan_rt.pipeline.views import EditView, PictureView, small_jpeg
+from efgan_rt.pipeline.views import EditView, FaceView, PictureView, small_jpeg
 from efgan_rt.reporting.page_report import PageAbout
 
 UNITS = ("AU15", "AU12")
@@ -46,6 +46,7 @@ def edited(
     level: int = 40,
     needs: Sequence[Need] | None = None,
     measured: float = 4.0,
+    faces: int = 1,
 ) -> PictureResult:
     """A picture that went well: from grey `level` to 200, AU12 from 0.25 to 4.5 asked."""
     units = np.array([[1, 0.25], [0, 4.5], [0.5, measured]], np.float32)
@@ -53,7 +54,6 @@ def edited(
     view = PictureView(
         tuple(outputs),
         tuple(needs or (Need.MAKE,) * len(outputs)),
-        small_jpeg(plain(level), 16),
-        (edit,) * len(outputs),
+        (FaceView(small_jpeg(plain(level), 16), (edit,) * len(outputs)),) * faces,
     )
     return PictureResult(source, Status.DONE, tuple(outputs), view=view)

@@ -139,7 +139,11 @@ class FaceFramer:
         return Framed(square_to_crop(pixels, self._crop_px), to_crop(pixels, self._crop_px), None)
 
     def _framed(self, pixels: Pixels, face: Face) -> Framed:
-        similarity = self.similarity_of(face)
+        try:
+            similarity = self.similarity_of(face)
+        except EfganError as error:
+            where = f"the face at {face.left:.0f},{face.top:.0f}"
+            raise EfganError(f"{where} ({face.width:.0f} x {face.height:.0f}): {error}") from error
         side = self._crop_px
         return Framed(similarity, rgb8(warp(pixels, similarity, side, side)), face)
 

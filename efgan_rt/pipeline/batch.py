@@ -1,7 +1,7 @@
 """A batch run: decoding, the networks and encoding side by side, in bounded memory.
 
-    jobs -> decoders -> slot of the ring -> lane (the networks, once a target) -> encoders
-         -> temporary files -> journal -> files
+    jobs -> decoders, which find the faces -> slot of the ring -> lane (the networks, once a target)
+         -> encoders, which paste the faces back -> temporary files -> journal -> files
 
 Always a full batch of the engine's fixed size, a part-filled one padded, so that a picture comes
 out the same whatever its neighbours. What is in flight is bounded by a budget (`budget`). What the
@@ -21,6 +21,7 @@ from efgan_rt.pipeline.crew import Crew
 from efgan_rt.pipeline.decoders import decode_pictures
 from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.pipeline.encoders import encode_pictures
+from efgan_rt.pipeline.faces import FaceFinding, NoFace, whole_crops
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.journal import Journal
@@ -58,6 +59,7 @@ def run_batch(
     journal: Journal,
     stages: int = 1,
     crop_px: int = CROP_PX,
+    faces: FaceFinding | None = None,
     options: BatchOptions | None = None,
     views: bool = False,
     recorder: LatencyRecorder | None = None,
@@ -76,6 +78,7 @@ def run_batch(
         journal: of the folder above all outputs.
         stages: of the editors' cascade; matters only to shots that do not go all the way.
         crop_px: the side of the networks' crops.
+        faces: how they are found; if None, every picture is a face crop.
         options: how files are treated.
         views: whether each picture's result has its view, for a page; it costs time.
         recorder: takes each batch's time by stage.
@@ -90,6 +93,7 @@ def run_batch(
         Exception: the run itself met a bug; its own exception, with its traceback.
     """
     options = options or BatchOptions()
+    faces = faces or whole_crops(crop_px)
     shots = one_shot_each(1) if shots is None else shots
     products = stills(*("" for _ in shots)) if products is None else products
     started = perf_counter()
@@ -124,12 +128,13 @@ def run_batch(
         ring,
         ready,
         Tally(tell, on_picture),
-        Inspector(journal),
+        Inspector(journal, takes_copies=faces.no_face is NoFace.COPY),
         Publisher(journal, overwrite=options.overwrite),
         Watchdog(options.timeout_s),
         options,
         products,
         crop_px,
+        faces,
         views,
     )
     crew = Crew(abort)

@@ -1,21 +1,31 @@
-"""What an encoding thread does: a picture's edits put back into it, written and published.
+"""What an encoding thread does: a picture's edited faces put back into it, written and published.
 
 An output that cannot be written becomes a `Failure` and the run goes on; a disk that is full or
 read-only stops it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from time import perf_counter
 
 from efgan_rt.animations import encode_animation
 from efgan_rt.errors import EfganError
-from efgan_rt.images import encode_original, from_crop
-from efgan_rt.originals import Original, Pixels
+from efgan_rt.images import encode_original
+from efgan_rt.originals import FORMAT_OF, Original, Pixels
+from efgan_rt.pipeline.faces import copy_recipe
 from efgan_rt.pipeline.items import Item
-from efgan_rt.pipeline.outcome import Failure, PictureResult, Tally, reason_of, status_of
+from efgan_rt.pipeline.outcome import (
+    Failure,
+    PictureResult,
+    Status,
+    Tally,
+    reason_of,
+    status_of,
+)
+from efgan_rt.pipeline.pasting import Paster
 from efgan_rt.pipeline.publish import Staged, StagedPicture, is_disk_error
 from efgan_rt.pipeline.resume import Need
-from efgan_rt.pipeline.stages import ENCODE, VIEW, WAIT_ENCODER
+from efgan_rt.pipeline.stages import ENCODE, PASTE, VIEW, WAIT_ENCODER, BatchTimes
 from efgan_rt.pipeline.views import ItemViewer, PictureView
 from efgan_rt.pipeline.workers import Workshop
 
@@ -35,12 +45,13 @@ def encode_pictures(shop: Workshop, replace: Callable[[], None]) -> None:
 
 
 def _encode(shop: Workshop, item: Item, replace: Callable[[], None]) -> None:
-    item.times.note_wait(WAIT_ENCODER, item.ready_at)
-    viewer = ItemViewer(item, shop.products) if shop.views else None
+    times = item.times or BatchTimes()  # nobody's, for a picture that is copied
+    times.note_wait(WAIT_ENCODER, item.ready_at)
+    viewer = ItemViewer(item, shop.products, shop.crop_px) if shop.views else None
     view: PictureView | None = None
 
     def let_go() -> None:
-        item.times.finish()
+        times.finish()
         item.share.give_back()
 
     def give_up(reason: str) -> None:
@@ -52,21 +63,25 @@ def _encode(shop: Workshop, item: Item, replace: Callable[[], None]) -> None:
         _finish_picture(shop.tally, item, [*failures, *not_renamed], view)
         let_go()  # not before, so that the budget bounds what is not yet published, too
 
+    paster = Paster(item)
     started = perf_counter()
     with shop.watchdog.over(f"{item.job.source}: encoding", give_up):
-        staged, failures = _stage_outputs(shop, item, viewer)
+        staged, failures = _stage_outputs(shop, item, paster, viewer)
         view = viewer.view() if viewer else None
     seconds = perf_counter() - started
     if viewer:
-        item.times.add(VIEW, viewer.seconds)
+        times.add(VIEW, viewer.seconds)
         seconds -= viewer.seconds
-    item.times.add(ENCODE, seconds)
+    if item.is_photograph:
+        times.add(PASTE, paster.seconds)
+        seconds -= paster.seconds
+    times.add(ENCODE, seconds)
     with shop.watchdog.over(f"{item.job.source}: recording and renaming its outputs"):
         shop.publisher.publish(StagedPicture(item.job.source, staged, finish))
 
 
 def _stage_outputs(
-    shop: Workshop, item: Item, viewer: ItemViewer | None
+    shop: Workshop, item: Item, paster: Paster, viewer: ItemViewer | None
 ) -> tuple[tuple[Staged, ...], list[Failure]]:
     staged = []
     failures = []
@@ -74,7 +89,12 @@ def _stage_outputs(
         if item.work.needs[number] is Need.DONE:
             continue
         try:
-            data, last = _encoded(shop, item, shop.products[number].shots, path.suffix)
+            recipe = item.job.recipes[number]
+            if item.framed:
+                data, last = _encoded(shop, paster, shop.products[number].shots, path.suffix)
+            else:
+                data, last = _copied(shop, item, path), item.original.pixels
+                recipe = copy_recipe(recipe)
             if viewer:
                 viewer.add(number, last)
             staged.append(
@@ -83,7 +103,7 @@ def _stage_outputs(
                     data,
                     input_sha256=item.digest,
                     input_stamp=item.work.stamp or "",
-                    recipe=item.job.recipes[number],
+                    recipe=recipe,
                     ours=item.work.ours[number],
                 )
             )
@@ -95,15 +115,15 @@ def _stage_outputs(
 
 
 def _encoded(
-    shop: Workshop, item: Item, shots: Sequence[int], extension: str
+    shop: Workshop, paster: Paster, shots: Sequence[int], extension: str
 ) -> tuple[memoryview | bytes, Pixels]:
     """The bytes of a still, or of an animation of several shots; and the last shot's pixels."""
     made: list[Pixels] = []  # one at a time, for they may be large
 
     def frames() -> Iterator[Original]:
         for shot in shots:
-            made[:] = [_edited(item, shot)]
-            yield item.original.with_pixels(made[0])
+            made[:] = [paster.edited(shot)]
+            yield paster.item.original.with_pixels(made[0])
 
     quality = shop.options.quality
     if len(shots) == 1:
@@ -114,9 +134,12 @@ def _encoded(
     return data, made[0]
 
 
-def _edited(item: Item, shot: int) -> Pixels:
-    """The whole picture with a shot of each of its faces in place."""
-    return from_crop(item.original.pixels, item.crops[0], item.edited[shot][0])
+def _copied(shop: Workshop, item: Item, path: Path) -> memoryview | bytes:
+    """The file of a picture without a face: its own bytes, but for another format."""
+    formats = (FORMAT_OF.get(each.suffix.lower()) for each in (path, item.job.source))
+    if len(set(formats)) == 1:
+        return item.copied
+    return encode_original(path.suffix, item.original, quality=shop.options.quality)
 
 
 def _finish_picture(
@@ -129,5 +152,7 @@ def _finish_picture(
     outputs = () if failures else item.job.outputs
     status = status_of(failures, again=again)
     written = sum(need is not Need.DONE for need in needs) - len(failures)
-    result = PictureResult(item.job.source, status, outputs, tuple(failures), view)
+    if not item.framed and not failures:
+        status = Status.COPIED
+    result = PictureResult(item.job.source, status, outputs, tuple(failures), item.faces, view)
     tally.finish_picture(result, written=written)

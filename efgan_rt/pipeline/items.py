@@ -1,17 +1,19 @@
 """A decoded picture on its way, from the decoder that read it to the encoder that writes it.
 
-It may have any number of faces. Each goes through the networks in a row of some slot, and its
-edited crops come back here, so that no slot has to wait for an encoder.
+It may have any number of faces, or be itself the crop of one. Each goes through the networks in a
+row of some slot, and its edited crops come back here, so that no slot has to wait for an encoder.
 """
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from efgan_rt.images import Picture
+from efgan_rt.action_units import FloatArray
+from efgan_rt.faces.framing import Framed
 from efgan_rt.originals import Original
 from efgan_rt.pipeline.budget import Share
 from efgan_rt.pipeline.files import PictureJob
@@ -23,25 +25,41 @@ if TYPE_CHECKING:
     from efgan_rt.pipeline.views import Reading
 
 
+@dataclass(frozen=True, eq=False)
+class EditedFace:
+    """A face of a picture, as it was found.
+
+    Attributes:
+        box: left, top, width and height in the upright picture's pixels; None where the picture is
+            itself a crop.
+        score: of the detector, 0 to 1; None where it has none.
+        source_au: float32 (K,), the action units that it showed; None where nobody had to know.
+    """
+
+    box: tuple[float, float, float, float] | None
+    score: float | None
+    source_au: FloatArray | None
+
+
 class Item:
-    """A decoded picture with its crops.
+    """A decoded picture with its faces.
 
     Attributes:
         job: what is asked for.
         original: the picture.
         work: which of its outputs are to be made.
         digest: sha256 of the input.
-        crops: uint8 (crop, crop, 3), one a face.
+        framed: its faces, the largest first; none for a picture to be copied.
+        copied: the file's bytes, of a picture to be copied.
         wanted: the shots that some output to be made needs.
         edited: by shot, uint8 (F, crop, crop, 3), what the networks made of each face.
+        source_au: by face, float32 (K,), what it showed.
         readings: by shot and face, what the networks said; empty where no page is asked for.
         share: of the budget, to be given back when all outputs are published.
         seconds: of its decoding, by stage.
-        times: of the batch that its last face goes with; set by the slots.
+        times: of the batch that its last face goes with, set by the slots; None without a face.
         ready_at: when its last face came back from the networks.
     """
-
-    times: BatchTimes
 
     def __init__(
         self,
@@ -49,7 +67,7 @@ class Item:
         original: Original,
         work: Work,
         digest: bytes,
-        crops: Sequence[Picture],
+        framed: Sequence[Framed],
         products: Sequence[Product],
         share: Share,
         seconds: Mapping[str, float],
@@ -58,21 +76,44 @@ class Item:
         self.original = original
         self.work = work
         self.digest = digest
-        self.crops = tuple(crops)
+        self.framed = tuple(framed)
+        self.copied = b""
         self.wanted = frozenset(
             shot
             for product, need in zip(products, work.needs, strict=True)
             if need is not Need.DONE
             for shot in product.shots
         )
-        faces = (len(self.crops), *self.crops[0].shape)
-        self.edited = {shot: np.empty(faces, np.uint8) for shot in self.wanted}
+        self.edited = {}
+        if self.framed:
+            faces = (len(self.framed), *self.framed[0].crop.shape)
+            self.edited = {shot: np.empty(faces, np.uint8) for shot in self.wanted}
+        self.source_au: dict[int, FloatArray] = {}
         self.readings: dict[tuple[int, int], Reading] = {}
         self.share = share
         self.seconds = seconds
+        self.times: BatchTimes | None = None
         self.ready_at = 0.0
-        self._faces_out = len(self.crops)
+        self._faces_out = len(self.framed)
         self._lock = threading.Lock()
+
+    @property
+    def is_photograph(self) -> bool:
+        """Whether its faces were found in it, rather than it being a crop."""
+        return any(framed.face is not None for framed in self.framed)
+
+    @property
+    def faces(self) -> tuple[EditedFace, ...]:
+        """Its faces once they are back from the networks."""
+        found = []
+        for number, framed in enumerate(self.framed):
+            face, source_au = framed.face, self.source_au.get(number)
+            if face is None:
+                found.append(EditedFace(None, None, source_au))
+            else:
+                box = (face.left, face.top, face.width, face.height)
+                found.append(EditedFace(box, face.score, source_au))
+        return tuple(found)
 
     @property
     def nbytes(self) -> int:

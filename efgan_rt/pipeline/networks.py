@@ -40,6 +40,7 @@ def edit_batches(
             wanted = [shot for shot in run.shots if slot.wants(shot)]
             if wanted:
                 passage.edit(run, wanted)
+        passage.note_source_au()
         ready = [row.item for row in slot.rows if row.item.finish_face()]
         shop.ring.give_back(slot)
         for item in ready:
@@ -84,6 +85,12 @@ class _Passage:
                 for shot in wanted:
                     row.item.readings[shot, row.face] = reading
             self._slot.times.add(MEASURE, perf_counter() - started)
+
+    def note_source_au(self) -> None:
+        """Tells each picture what its faces showed, where the networks had to know."""
+        if self._source_au is not None:
+            for number, row in enumerate(self._slot.rows):
+                row.item.source_au[row.face] = self._source_au[number].copy()
 
     def _progress(self, run: NetworkRun) -> FloatArray | None:
         """How far each stage goes, float32 (B, S); None for all the way."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from efgan_rt.errors import EfganError
 
 if TYPE_CHECKING:
+    from efgan_rt.pipeline.items import EditedFace
     from efgan_rt.pipeline.views import PictureView
 
 # Failures are told one by one as they happen; a run keeps this many for its summary.
@@ -28,6 +29,8 @@ class Status(StrEnum):
     DONE = "done"
     AGAIN = "made again"
     ALREADY = "already done"
+    COPIED = "copied without a face"
+    SKIPPED = "skipped without a face"
     FAILED = "failed"
 
 
@@ -65,6 +68,7 @@ class PictureResult:
         status: of the picture as a whole.
         outputs: the files that are now there and right, whether made now or before.
         failures: why others are not.
+        faces: those that were edited, the largest first; none where nothing was done now.
         view: what a page shows of it; None if nobody asked, or nothing could be read.
     """
 
@@ -72,6 +76,7 @@ class PictureResult:
     status: Status
     outputs: tuple[Path, ...]
     failures: tuple[Failure, ...] = ()
+    faces: "tuple[EditedFace, ...]" = ()
     view: "PictureView | None" = None
 
 
@@ -84,9 +89,12 @@ class Outcome:
         written: files written.
         again: pictures of which a file of an earlier run was made again.
         already: pictures of which nothing was missing or changed.
+        copied: pictures without a face that were copied as they are.
+        skipped: pictures without a face that were passed over.
         failed: pictures of which at least one output is missing.
         failures: the first `KEPT_FAILURES` of the failures.
         reasons: how many pictures failed for which kind of reason, the most frequent first.
+        faces: found in photographs and edited; whole crops are not counted.
         interrupted: the user stopped the run.
         abandoned: threads of it are still at work, so the process must end without waiting for them
             (native code that is still running may crash an interpreter that shuts down).
@@ -97,9 +105,12 @@ class Outcome:
     written: int
     again: int
     already: int
+    copied: int
+    skipped: int
     failed: int
     failures: tuple[Failure, ...]
     reasons: Mapping[str, int]
+    faces: int
     interrupted: bool
     abandoned: bool
     seconds: float
@@ -107,7 +118,8 @@ class Outcome:
     @property
     def done(self) -> int:
         """Pictures made for the first time."""
-        return self.pictures - self.again - self.already - self.failed
+        others = self.again + self.already + self.copied + self.skipped + self.failed
+        return self.pictures - others
 
 
 class Tally:
@@ -127,6 +139,7 @@ class Tally:
         self._on_picture = on_picture
         self._lock = threading.Lock()
         self._written = 0
+        self._faces = 0
         self._statuses: Counter[Status] = Counter()
         self._failures: list[Failure] = []
         self._reasons: Counter[str] = Counter()
@@ -152,6 +165,7 @@ class Tally:
         with self._lock:
             self._statuses[result.status] += 1
             self._written += written
+            self._faces += sum(face.box is not None for face in result.faces)
             for failure in result.failures:
                 if len(self._failures) < KEPT_FAILURES:
                     self._failures.append(failure)
@@ -170,9 +184,12 @@ class Tally:
                 written=self._written,
                 again=self._statuses[Status.AGAIN],
                 already=self._statuses[Status.ALREADY],
+                copied=self._statuses[Status.COPIED],
+                skipped=self._statuses[Status.SKIPPED],
                 failed=self._statuses[Status.FAILED],
                 failures=tuple(self._failures),
                 reasons=dict(self._reasons.most_common()),
+                faces=self._faces,
                 interrupted=interrupted,
                 abandoned=abandoned,
                 seconds=seconds,

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from efgan_rt.errors import EfganError
+from efgan_rt.pipeline.faces import copy_recipe
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.fingerprint import content_hash, input_stamp
 from efgan_rt.pipeline.journal import Journal
@@ -55,9 +56,11 @@ class Inspector:
 
     Attributes:
         journal: of the output folder; None where there is none yet.
+        takes_copies: whether the copy of a picture without a face is an output that is done.
     """
 
     journal: Journal | None
+    takes_copies: bool = False
 
     def inspect(self, job: PictureJob) -> Work:
         """What a picture needs; reads the input only where its stamp leaves doubt."""
@@ -80,13 +83,21 @@ class Inspector:
                 ours.append(None)
                 continue
             ours.append(FileTimes(found.st_size, found.st_mtime_ns))
-            if record.recipe == recipe and record.input_stamp != stamp and digest is None:
+            is_right = self._is_right(record, recipe)
+            if is_right and record.input_stamp != stamp and digest is None:
                 digest = _digest(job.source)
-            needs.append(self._need(record, recipe, stamp, digest))
+            needs.append(self._need(record, is_right, stamp, digest))
         return Work(tuple(needs), tuple(ours), stamp)
 
-    def _need(self, record: Record, recipe: bytes, stamp: str | None, digest: bytes | None) -> Need:
-        if record.recipe != recipe or stamp is None:
+    def _is_right(self, record: Record, recipe: bytes) -> bool:
+        if record.recipe == recipe:
+            return True
+        return self.takes_copies and record.recipe == copy_recipe(recipe)
+
+    def _need(
+        self, record: Record, is_right: bool, stamp: str | None, digest: bytes | None
+    ) -> Need:
+        if not is_right or stamp is None:
             return Need.AGAIN
         if record.input_stamp == stamp:
             return Need.DONE

@@ -100,15 +100,15 @@ class SlotRing:
             AbortError: the run is being abandoned.
         """
         with self._placing:
-            last = len(item.crops) - 1
-            for face, crop in enumerate(item.crops):
+            last = len(item.framed) - 1
+            for face, framed in enumerate(item.framed):
                 slot = self._open or self._opened(item)
                 if face == last:  # before the slot can be sent, for then the item may be, too
                     item.times = slot.times
                     slot.times.add_picture()
                     for stage, seconds in item.seconds.items():
                         slot.times.add(stage, seconds)
-                if slot.add(Row(item, face), crop):
+                if slot.add(Row(item, face), framed.crop):
                     self._send()
             if self._is_short():
                 self._send()

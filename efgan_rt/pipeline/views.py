@@ -15,8 +15,10 @@ import numpy as np
 
 from efgan_rt.action_units import MAX_INTENSITY, FloatArray
 from efgan_rt.errors import EfganError
+from efgan_rt.faces.align import warp
+from efgan_rt.faces.framing import Framed
 from efgan_rt.images import Picture, encode_original, read_original, to_crop
-from efgan_rt.originals import Original, Pixels
+from efgan_rt.originals import Original, Pixels, rgb8
 from efgan_rt.pipeline.editor import BatchEditor, EditedBatch
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.items import Item
@@ -56,20 +58,31 @@ class EditView:
 
 
 @dataclass(frozen=True, eq=False)
+class FaceView:
+    """A face of a picture, or a picture that is itself a crop.
+
+    Attributes:
+        before: JPEG, the face as given, as a crop.
+        edits: one a product; None where there is nothing to show.
+    """
+
+    before: bytes
+    edits: tuple[EditView | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class PictureView:
     """A picture and its edits.
 
     Attributes:
         outputs: the file of each product, whether it is there or not.
         needs: what each of them needed.
-        before: JPEG, the picture as given, as a crop.
-        edits: one a product; None where there is nothing to show.
+        faces: of a photograph; otherwise the one that the picture is taken for.
     """
 
     outputs: tuple[Path, ...]
     needs: tuple[Need, ...]
-    before: bytes
-    edits: tuple[EditView | None, ...]
+    faces: tuple[FaceView, ...]
 
 
 def read_batch(
@@ -104,27 +117,32 @@ class ItemViewer:
     Args:
         item: the picture.
         products: the run's.
+        crop_px: side of the crops.
 
     Attributes:
         seconds: spent so far.
     """
 
-    def __init__(self, item: Item, products: Sequence[Product]) -> None:
+    def __init__(self, item: Item, products: Sequence[Product], crop_px: int) -> None:
         self.seconds = 0.0
         self._item = item
         self._products = products
-        self._crop_px = len(item.crops[0])
-        self._edits: list[EditView | None] = [None] * len(products)
+        self._crop_px = crop_px
+        # A picture without a face, which is copied, is shown as if it were a crop.
+        self._places: tuple[Framed | None, ...] = item.framed or (None,)
+        self._edits: list[list[EditView | None]] = [[None] * len(products) for _ in self._places]
 
     def add(self, product: int, pixels: Pixels) -> None:
         """Takes an edit, as it is about to be written."""
         started = perf_counter()
-        picture = small_jpeg(pixels, self._crop_px)
-        found = self._item.readings.get((self._products[product].shots[-1], 0))
-        if found is None:  # the first of several frames, which is the picture as given
-            self._edits[product] = EditView(picture)
-        else:
-            self._edits[product] = EditView(picture, _jpeg(found.attention), found.units)
+        shot = self._products[product].shots[-1]
+        for face, place in enumerate(self._places):
+            picture = self._jpeg_of(pixels, place)
+            found = self._item.readings.get((shot, face))
+            if found is None:  # the first of several frames, which is the picture as given
+                self._edits[face][product] = EditView(picture)
+            else:
+                self._edits[face][product] = EditView(picture, _jpeg(found.attention), found.units)
         self.seconds += perf_counter() - started
 
     def view(self) -> PictureView:
@@ -132,34 +150,53 @@ class ItemViewer:
         started = perf_counter()
         job, needs = self._item.job, self._item.work.needs
         for product, need in enumerate(needs):
-            if need is Need.DONE:
-                self._edits[product] = _view_of_file(job.outputs[product], self._crop_px)
-        before = _jpeg(self._item.crops[0])
+            if need is not Need.DONE or (pixels := _pixels_of(job.outputs[product])) is None:
+                continue
+            for face, place in enumerate(self._places):
+                self._edits[face][product] = EditView(self._jpeg_of(pixels, place))
+        original = self._item.original.pixels
+        faces = tuple(
+            FaceView(
+                _jpeg(place.crop) if place else small_jpeg(original, self._crop_px), tuple(edits)
+            )
+            for place, edits in zip(self._places, self._edits, strict=True)
+        )
         self.seconds += perf_counter() - started
-        return PictureView(job.outputs, needs, before, tuple(self._edits))
+        return PictureView(job.outputs, needs, faces)
+
+    def _jpeg_of(self, pixels: Pixels, place: Framed | None) -> bytes:
+        """A face, cut out of a picture of the same size as the one in which it was found."""
+        if place is None or place.face is None:
+            return small_jpeg(pixels, self._crop_px)
+        return _jpeg(rgb8(warp(pixels, place.to_crop, self._crop_px, self._crop_px)))
 
 
 def view_of_done(job: PictureJob, crop_px: int, max_pixels: int) -> PictureView | None:
-    """The view of a picture that needs nothing, from its files; None if it cannot be read."""
+    """The view of a picture that needs nothing, from its files; None if it cannot be read.
+
+    Where its faces are is not known without looking for them again, so it is shown as a whole.
+    """
     try:
         picture = read_original(job.source, max_pixels=max_pixels).pixels
     except EfganError:
         return None
-    edits = tuple(_view_of_file(path, crop_px) for path in job.outputs)
-    needs = (Need.DONE,) * len(edits)
-    return PictureView(job.outputs, needs, small_jpeg(picture, crop_px), edits)
+    found = (_pixels_of(path) for path in job.outputs)
+    edits = tuple(None if each is None else EditView(small_jpeg(each, crop_px)) for each in found)
+    face = FaceView(small_jpeg(picture, crop_px), edits)
+    return PictureView(job.outputs, (Need.DONE,) * len(edits), (face,))
+
+
+def _pixels_of(path: Path) -> Pixels | None:
+    """An output that was there already."""
+    try:
+        return read_original(path).pixels
+    except Exception:  # the page lacks a picture then; nothing else needs this one
+        return None
 
 
 def small_jpeg(pixels: Pixels, crop_px: int) -> bytes:
     """A picture of any kind as the JPEG of its crop."""
     return _jpeg(to_crop(pixels, crop_px))
-
-
-def _view_of_file(path: Path, crop_px: int) -> EditView | None:
-    try:
-        return EditView(small_jpeg(read_original(path).pixels, crop_px))
-    except Exception:  # the page lacks a picture then; nothing else needs this one
-        return None
 
 
 def _jpeg(pixels: Picture) -> bytes:

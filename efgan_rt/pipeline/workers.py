@@ -8,6 +8,7 @@ from efgan_rt.animations import Playback
 from efgan_rt.images import JPEG_QUALITY, MAX_PIXELS
 from efgan_rt.pipeline.budget import DEFAULT_BYTES, Budget
 from efgan_rt.pipeline.channel import Channel
+from efgan_rt.pipeline.faces import FaceFinding
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import Tally
@@ -77,6 +78,7 @@ class Workshop:
         options: of the run.
         products: the files made of every picture.
         crop_px: side of the networks' crops.
+        faces: how they are found.
         views: whether every picture that is dealt with comes with its `PictureView`.
     """
 
@@ -91,4 +93,5 @@ class Workshop:
     options: BatchOptions
     products: Sequence[Product]
     crop_px: int
+    faces: FaceFinding
     views: bool = False

@@ -19,7 +19,7 @@ from efgan_rt.action_units import AU_DESCRIPTIONS
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.outcome import Failure, PictureResult, Status
 from efgan_rt.pipeline.resume import Need
-from efgan_rt.pipeline.views import PictureView
+from efgan_rt.pipeline.views import FaceView, PictureView
 from efgan_rt.reporting import page_sections
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.reporting.own_file import refuse_foreign
@@ -117,7 +117,7 @@ class PageReport:
             raise self._fault(error) from error
 
     def add(self, result: PictureResult) -> None:
-        """Writes a picture's rows, one an edit; a single one if nothing could be made of it.
+        """Writes a picture's rows, one a face and edit; a single one if nothing could be made.
 
         Raises:
             EfganError: they cannot be written.
@@ -165,16 +165,23 @@ class PageReport:
             else:
                 yield common | {"t": -1, "s": result.status} | reason
             return
-        common["b"] = self._pictures.keep(result.view.before)
-        for number in range(len(self._about.targets)):
-            yield common | self._edit(result, result.view, number)
+        for face, view in enumerate(result.view.faces):
+            common["b"] = self._pictures.keep(view.before)
+            if len(result.view.faces) > 1:
+                common["f"] = [face + 1, len(result.view.faces)]
+            for number in range(len(self._about.targets)):
+                yield common | self._edit(result, result.view, view, number)
 
-    def _edit(self, result: PictureResult, view: PictureView, number: int) -> dict[str, Any]:
-        output, edit = view.outputs[number], view.edits[number]
+    def _edit(
+        self, result: PictureResult, view: PictureView, face: FaceView, number: int
+    ) -> dict[str, Any]:
+        output, edit = view.outputs[number], face.edits[number]
         reasons = [_brief(each) for each in result.failures if each.output in (None, output)]
         if reasons:
             return {"t": number, "s": Status.FAILED.value, "r": "\n".join(map(shown, reasons))}
-        row: dict[str, Any] = {"t": number, "s": STATUS_OF[view.needs[number]]}
+        is_copy = result.status is Status.COPIED and view.needs[number] is not Need.DONE
+        status = Status.COPIED if is_copy else STATUS_OF[view.needs[number]]
+        row: dict[str, Any] = {"t": number, "s": status}
         row["o"] = href(output, self._path.parent)
         if edit is not None:
             row["p"] = self._pictures.keep(edit.picture)

@@ -136,7 +136,7 @@ def test_one_edit_that_failed_leaves_the_others_of_its_picture_well(
     whole = edited(source / "a.png", (good, bad))
     failure = Failure(whole.source, f"{bad}: cannot be written: File name too long", bad)
     report = PageReport(page, about_page(source, ("happy", "sad")), LatencyRecorder())
-    report.add(PictureResult(whole.source, Status.FAILED, (), (failure,), whole.view))
+    report.add(PictureResult(whole.source, Status.FAILED, (), (failure,), view=whole.view))
     report.finish({})
     first, second = data_of(page, "rows")
     assert (first["s"], first["p"]) == ("done", 1)

@@ -14,10 +14,11 @@ import pytest
 from efgan_rt.action_units import AU_NAMES, FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
+from efgan_rt.faces.framing import Framed
+from efgan_rt.faces.paste import paste
 from efgan_rt.images import (
     Picture,
     decode_original,
-    from_crop,
     read_original,
     read_picture,
     to_crop,
@@ -25,9 +26,9 @@ from efgan_rt.images import (
     write_picture,
 )
 from efgan_rt.metadata.record import Density, Metadata
-from efgan_rt.originals import Original
+from efgan_rt.originals import Original, Pixels
 from efgan_rt.picture_header import PictureHeader
-from efgan_rt.pipeline import batch, decoders, encoders
+from efgan_rt.pipeline import batch, decoders, pasting
 from efgan_rt.pipeline.batch import SPARE_BATCHES, run_batch
 from efgan_rt.pipeline.files import PictureJob, Plan, asked_of_all
 from efgan_rt.pipeline.journal import FOLDER, Journal
@@ -395,15 +396,15 @@ def test_a_bug_in_an_encoder_fails_its_picture_and_no_other(
     lock = threading.Lock()
     calls = 0
 
-    def broken(picture: Picture, crop: Picture, edited: Picture) -> Picture:
+    def broken(pixels: Pixels, framed: Framed, edited: Picture) -> None:
         nonlocal calls
         with lock:
             calls += 1
             if calls == 5:
                 raise MemoryError
-        return from_crop(picture, crop, edited)
+        paste(pixels, framed, edited)
 
-    monkeypatch.setattr(encoders, "from_crop", broken)
+    monkeypatch.setattr(pasting, "paste", broken)
     outcome = run(faces, tmp_path / "out")
     assert (outcome.written, outcome.failed) == (10, 1)
     assert ".png: unexpected MemoryError (" in outcome.failures[0].reason

@@ -52,7 +52,7 @@ function openDetail(place) {
   const [previous, next] = ["previous", "next"].map((id) => document.getElementById(`detail-${id}`));
   previous.disabled = place === 0;
   next.disabled = place === shown.length - 1;
-  document.getElementById("detail-title").textContent = `${row.n}, ${nameOfTarget(row)}`;
+  document.getElementById("detail-title").textContent = `${nameOfPicture(row)}, ${nameOfTarget(row)}`;
   document.getElementById("detail-place").textContent =
     `${(place + 1).toLocaleString("en")} of ${shown.length.toLocaleString("en")}`;
   const outcome = document.getElementById("detail-outcome");

@@ -6,7 +6,8 @@ const PAGE_SIZE = 48;
 const ALL = "all";
 const SAID_AFTER_MS = 350; // so that a screen reader is not told of every key
 const VIEWS = [["split", "Split"], ["before", "Before"], ["after", "After"], ["attention", "Attention"]];
-const OUTCOMES = ["done", "made again", "already done", "failed"];
+const OUTCOMES = ["done", "made again", "already done", "copied without a face",
+  "skipped without a face", "failed"];
 
 const cards = document.getElementById("cards");
 const search = document.getElementById("search");
@@ -16,7 +17,8 @@ let shown = [];
 let saying = 0;
 
 const collator = new Intl.Collator("en", { numeric: true });
-rows.sort((a, b) => collator.compare(a.n, b.n) || a.t - b.t);
+const faceOf = (row) => row.f ? row.f[0] : 0;
+rows.sort((a, b) => collator.compare(a.n, b.n) || faceOf(a) - faceOf(b) || a.t - b.t);
 for (const row of rows) {
   row.find = row.n.toLowerCase();
   row.miss = miss(row);
@@ -139,9 +141,10 @@ function say(text) {
 function card(row, place) {
   const text = element("div", { className: "text" });
   const open = element("button", { type: "button", className: "name", title: row.n }, row.n);
-  open.setAttribute("aria-label", `${row.n}, ${nameOfTarget(row)}: details`);
+  open.setAttribute("aria-label", `${nameOfPicture(row)}, ${nameOfTarget(row)}: details`);
   open.addEventListener("click", () => openDetail(place));
   const marks = element("div", { className: "marks" });
+  if (row.f) marks.append(element("span", { className: "mark" }, `face ${row.f[0]} of ${row.f[1]}`));
   if (facts.targets.length > 1) marks.append(element("span", { className: "mark" }, nameOfTarget(row)));
   if (row.s !== "done") {
     marks.append(element("span", { className: row.s === "failed" ? "mark failed" : "mark" }, row.s));

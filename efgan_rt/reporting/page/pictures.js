@@ -5,7 +5,7 @@
 /** What holds for the whole run: targets, units, the folder of pictures or null, a limit. */
 const facts = JSON.parse(document.getElementById("facts").textContent);
 /** One an edit, or one a picture of which nothing could be made (then `t` is -1):
- *  n name, u its file, t target, s outcome, b before, p edit, m attention (numbers of pictures),
+ *  n name, f which face of how many (only if several), u its file, t target, s outcome, b before, p edit, m attention (numbers of pictures),
  *  a action units in hundredths ([source, target, measured]), o the edit's file, r reason. */
 const rows = JSON.parse(document.getElementById("rows").textContent);
 /** The pictures as base64, where they are inside the page. */
@@ -30,6 +30,10 @@ function address(number) {
   if (facts.folder === null) return `data:image/jpeg;base64,${bytes[number]}`;
   const drawer = String(Math.floor(number / 1000)).padStart(3, "0");
   return `${facts.folder}/${drawer}/${String(number).padStart(6, "0")}.jpg`;
+}
+
+function nameOfPicture(row) {
+  return row.f ? `${row.n}, face ${row.f[0]} of ${row.f[1]}` : row.n;
 }
 
 function nameOfTarget(row) {
@@ -67,7 +71,7 @@ function setCut(box, value) {
  *  files: {before, after} instead of the small pictures. */
 function comparison(row, how, files = null) {
   const box = element("div", { className: "compare" });
-  const said = `${row.n}, ${nameOfTarget(row)}`;
+  const said = `${nameOfPicture(row)}, ${nameOfTarget(row)}`;
   const before = files ? files.before : row.b === undefined ? null : address(row.b);
   const after = files ? files.after : row.p === undefined ? null : address(row.p);
   if (before === null && after === null && row.r) {
@@ -80,7 +84,7 @@ function comparison(row, how, files = null) {
   }
   if (after === null || (how === "attention" && row.m === undefined)) {
     const only = after === null ? before : after;
-    box.append(image(only, after === null ? `${row.n} as given` : `${said}, edited`, "after"));
+    box.append(image(only, after === null ? `${nameOfPicture(row)} as given` : `${said}, edited`, "after"));
     const why = after === null ? "as given" : "no attention map";
     box.append(element("span", { className: "tag left" }, why));
     return box;
@@ -95,7 +99,7 @@ function comparison(row, how, files = null) {
     box.append(edited);
     return box;
   }
-  const given = image(before, `${row.n} as given`, "before");
+  const given = image(before, `${nameOfPicture(row)} as given`, "before");
   if (how === "difference") {
     box.classList.add("difference");
     box.append(element("div", { className: "stack" }, edited, given));
