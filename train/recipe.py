@@ -103,7 +103,7 @@ class PhaseRecipe:
     progress_min: float = 1 / 3  # the Interpolator's progress is drawn from here to 1
     unchanged_share: float = 0.0  # pairs that ask for no change
     early_share: float = 0.0  # ours: pairs that a stage before the last brings to their target
-    part_share: float = 0.0  # ours: pairs that ask for part of the way, with a morph as their truth
+    part_share: float = 0.0  # ours: steps that ask for part of the way, with a morph as their truth
     morphed_truth: bool = False  # ours: morphs are the truth of the stages before the last
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: LossRecipe = field(default_factory=LossRecipe)

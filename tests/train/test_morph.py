@@ -62,9 +62,11 @@ def test_each_picture_goes_its_own_share() -> None:
 def test_goals_are_whole_unless_parts_are_asked_for() -> None:
     rng = torch.Generator().manual_seed(0)
     assert torch.equal(goals(5, 0.0, rng), torch.ones(5))
-    drawn = goals(4000, 0.5, rng)
-    assert drawn.min() >= 0.2 and drawn.max() == 1
-    assert (drawn < 1).float().mean().item() == pytest.approx(0.5, abs=0.05)
+    drawn = torch.stack([goals(3, 0.5, rng) for _ in range(2000)])
+    parts = drawn < 1
+    assert torch.equal(parts.any(dim=1), parts.all(dim=1))
+    assert parts.float().mean().item() == pytest.approx(0.5, abs=0.05)
+    assert 0.2 <= drawn.min() < 0.22
 
 
 def test_with_morphs_every_stage_has_a_truth_of_its_own(toy_faces: FaceSet) -> None:

@@ -68,15 +68,15 @@ class _Path:
             onward = self._seen(self._onward, -share * onward)
             back = -self._seen(self._back, (1 - share) * back)
         through = (1 - share) * onward + share * back
-        bent = self._seen(self._first, -share * through)
-        bent_back = self._seen(self._last, (1 - share) * through)
-        return (1 - share) * bent + share * bent_back
+        bent = self._seen(self._first, -share * through, cv2.INTER_CUBIC)
+        bent_back = self._seen(self._last, (1 - share) * through, cv2.INTER_CUBIC)
+        return np.clip((1 - share) * bent + share * bent_back, -1, 1)
 
-    def _seen(self, field: Field, offset: Field) -> Field:
+    def _seen(self, field: Field, offset: Field, how: int = cv2.INTER_LINEAR) -> Field:
         """A field's values at every place moved by an offset."""
         at = self._places + offset
         across, down = at[..., 0], at[..., 1]
-        seen = cv2.remap(field, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        seen = cv2.remap(field, across, down, how, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(seen, np.float32)
 
 

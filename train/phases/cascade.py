@@ -47,7 +47,7 @@ def ask_all_stages(state: TrainingState, phase: PhaseRecipe, faces: FaceSet) -> 
 
     With `early_share` (ours) part of the pairs arrive at an earlier stage, and the ones after it
     are to leave the picture as it is: so every stage meets true pictures of its own work. With
-    `part_share` (ours) part of the pairs ask for part of the way, and a morph is what is true.
+    `part_share` (ours) part of the batches ask for part of the way, and a morph is what is true.
     """
     count = len(state.cascade.stages)
     if not (phase.loss.paired or phase.kind in ("warm_up", "paired_adversarial")):
@@ -63,7 +63,9 @@ def ask_all_stages(state: TrainingState, phase: PhaseRecipe, faces: FaceSet) -> 
     unchanged = source.rows == real.rows  # (B,)
     mine = own_rows(phase.batch)
     arrival = arrivals(phase.batch, count, phase.early_share, state.rng)[mine]
-    goal = goals(phase.batch, phase.part_share, state.rng)[mine]
+    goal = goals(phase.batch, phase.part_share, state.rng)
+    is_part = bool((goal < 1).any())  # of the whole batch: the same for every process
+    goal = goal[mine]
     shares = [goal * (k / arrival).clamp(max=1) for k in range(1, count + 1)]
     residual = real.au - source.au
     pseudo = [source.au + residual * share[:, None].to(residual) for share in shares]
@@ -71,9 +73,10 @@ def ask_all_stages(state: TrainingState, phase: PhaseRecipe, faces: FaceSet) -> 
     real = Batch(morphed[-1], pseudo[-1], real.rows)
     if phase.morphed_truth:
         every = torch.ones_like(goal).to(source.au)
-        return Request(source, real, tuple(pseudo), tuple(morphed), (every,) * count)
+        weights = (every,) * count
+        return Request(source, real, tuple(pseudo), tuple(morphed), weights, is_part)
     known = [(unchanged | (arrival <= k)).to(source.au) for k in range(1, count + 1)]
-    return Request(source, real, tuple(pseudo), (real.image,) * count, tuple(known))
+    return Request(source, real, tuple(pseudo), (real.image,) * count, tuple(known), is_part)
 
 
 def arrivals(batch: int, stages: int, early_share: float, rng: torch.Generator) -> Tensor:
@@ -89,8 +92,10 @@ def arrivals(batch: int, stages: int, early_share: float, rng: torch.Generator) 
 
 
 def goals(batch: int, part_share: float, rng: torch.Generator) -> Tensor:
-    """How much of its way each pair of a batch is asked to go, (B,), 1 for all of it."""
-    if not part_share:
+    """How much of its way each pair of a batch is asked to go, (B,), 1 for all of it.
+
+    All of them go all of the way, or each goes a part of its own.
+    """
+    if not part_share or float(torch.rand((), generator=rng)) >= part_share:
         return torch.ones(batch)
-    part = LEAST_PART + (1 - LEAST_PART) * torch.rand(batch, generator=rng)
-    return torch.where(torch.rand(batch, generator=rng) < part_share, part, torch.ones(batch))
+    return LEAST_PART + (1 - LEAST_PART) * torch.rand(batch, generator=rng)

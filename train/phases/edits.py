@@ -23,7 +23,8 @@ class Request:
 
     `pseudo_au` is linear interpolation (B, K), 0 to 5, before the Interpolator makes it natural.
     `truths` (B, 3, H, W) are the true pictures of what was asked, and `truth_weights` (B,) say how
-    much each sample's counts; None where there is none. The last stage's is `real`.
+    much each one counts; None where there is none. The last stage's is `real`, which is a morph
+    where `is_part`: then the batch asks for part of the way.
     """
 
     source: Batch
@@ -31,6 +32,7 @@ class Request:
     pseudo_au: tuple[Tensor, ...]
     truths: tuple[Tensor | None, ...]
     truth_weights: tuple[Tensor | None, ...]
+    is_part: bool = False
 
 
 @dataclass(frozen=True)
