@@ -37,11 +37,17 @@ from engines.open import (
     open_device_engine,
     open_engine,
 )
+from engines.processor import this_processor
 
 __all__ = ["DEFAULT_BATCH", "CascadeEngines", "DeviceLane", "Edited", "Lane"]
 
 DEFAULT_BATCH: Final = 8
 DEVICE_LANES: Final = 2
+# On a processor: a lane for every so many threads, and no more than so many. Two cores are no
+# quicker with two lanes than with one (measured, see `engines.openvino_engine`), but the layers of
+# a narrow network are too small to keep many threads busy. `efgan-rt bench --tune` measures it.
+THREADS_A_LANE: Final = 2
+MOST_LANES: Final = 4
 
 
 def _say_nothing(_: str) -> None:
@@ -60,6 +66,13 @@ def _once(say: Callable[[str], None]) -> Callable[[str], None]:
     return say_once
 
 
+def processor_lanes(backend: str, threads: int) -> int:
+    """How many batches at the same time keep so many threads busy."""
+    if backend != "openvino":
+        return 1  # ONNX Runtime's runs would wait for each other's threads
+    return max(1, min(MOST_LANES, threads // THREADS_A_LANE))
+
+
 class CascadeEngines:
     """Every network of an engine set, opened for one batch size."""
 
@@ -69,6 +82,7 @@ class CascadeEngines:
         properties: CascadeProperties,
         choice: BackendChoice,
         batch: int,
+        lanes: int,
         new_lane: Callable[[], Lane | DeviceLane],
     ) -> None:
         self.manifest = manifest
@@ -79,7 +93,7 @@ class CascadeEngines:
         self.au_names = properties.au_names
         self.expressions = properties.expressions
         self.template = properties.template
-        self.lanes = DEVICE_LANES if choice.backend in DEVICE_BACKENDS else 1
+        self.lanes = lanes
         """How many lanes keep the device busy: on a GPU one computes while another is fed."""
         self._new_lane = new_lane
 
@@ -92,6 +106,7 @@ class CascadeEngines:
         precision: str | None = None,
         batch: int = DEFAULT_BATCH,
         threads: int | None = None,
+        lanes: int | None = None,
         cache_dir: Path | None = None,
         say: Callable[[str], None] = _say_nothing,
     ) -> "CascadeEngines":
@@ -102,7 +117,8 @@ class CascadeEngines:
             backend: `auto` or one of `engines.open.BACKENDS`.
             precision: `fp32` or `bf16`; None is the fastest that works, on a GPU that of the set.
             batch: pictures in every run.
-            threads: processor threads of a run; None is the backend's default.
+            threads: processor threads of all lanes together; None is one for each core.
+            lanes: batches in flight; None is as many as are expected to keep the device busy.
             cache_dir: where OpenVINO and TensorRT-RTX keep compiled networks; None is nowhere.
             say: told, once each, of what lanes on a GPU fall back from.
 
@@ -131,7 +147,8 @@ class CascadeEngines:
             new_lane = partial(
                 DeviceLane, cuda, on_device, properties.stages, batch, say=_once(say)
             )
-            return cls(manifest, properties, choice, batch, new_lane)
+            return cls(manifest, properties, choice, batch, lanes or DEVICE_LANES, new_lane)
+        lanes = lanes or processor_lanes(choice.backend, threads or this_processor().cores)
         engines = {
             name: open_engine(
                 directory,
@@ -141,13 +158,13 @@ class CascadeEngines:
                 precision="fp32" if name == INTERPOLATOR else choice.precision,
                 batch=batch,
                 threads=threads,
+                streams=lanes,
                 cache_dir=cache_dir,
             )
             for name in networks
         }
-        return cls(
-            manifest, properties, choice, batch, partial(Lane, engines, properties.stages, batch)
-        )
+        new_processor_lane = partial(Lane, engines, properties.stages, batch)
+        return cls(manifest, properties, choice, batch, lanes, new_processor_lane)
 
     def lane(self) -> Lane | DeviceLane:
         """Memory for one more batch in flight; `close` gives a GPU's back."""

@@ -104,6 +104,7 @@ def open_engine(
     precision: str | None = None,
     batch: int,
     threads: int | None = None,
+    streams: int = 1,
     cache_dir: Path | None = None,
 ) -> Engine:
     """Opens one network for a fixed batch, its file verified first.
@@ -115,7 +116,8 @@ def open_engine(
         backend: `openvino`, `onnxruntime`, or `auto`.
         precision: `fp32`, `bf16` (OpenVINO only), or None for the backend's choice.
         batch: pictures in every run; within the range the network was made for.
-        threads: processor threads of a run; None is the backend's default.
+        threads: processor threads of all runs together; None is one for each core.
+        streams: runs that are to proceed at the same time and share the threads out.
         cache_dir: where OpenVINO keeps compiled networks; None is nowhere.
 
     Raises:
@@ -137,11 +139,14 @@ def open_engine(
             precision=choice.precision,
             batch=batch,
             threads=threads,
+            streams=streams,
             cache_dir=cache_dir,
         )
     from engines.onnxruntime_engine import OnnxRuntimeEngine
 
-    return OnnxRuntimeEngine(model, entry, batch=batch, threads=threads)
+    # A session's threads are those of one run, and its runs share them.
+    each = max(1, (threads or this_processor().cores) // streams)
+    return OnnxRuntimeEngine(model, entry, batch=batch, threads=each)
 
 
 def open_device_engine(

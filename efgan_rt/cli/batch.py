@@ -14,6 +14,7 @@ from efgan_rt.cli.options import (
     Backend,
     BatchSizeOption,
     EnginesOption,
+    LanesOption,
     PrecisionOption,
     ThreadsOption,
     WorkersOption,
@@ -176,8 +177,9 @@ def batch(
         Backend, typer.Option(rich_help_panel=ENGINES_PANEL, help="What runs the networks.")
     ] = Backend.AUTO,
     precision: PrecisionOption = None,
-    batch_size: BatchSizeOption = 8,
+    batch_size: BatchSizeOption = None,
     threads: ThreadsOption = None,
+    lanes: LanesOption = None,
     workers: WorkersOption = None,
     timeout: Annotated[
         float,
@@ -235,6 +237,7 @@ def batch(
     from efgan_rt.pipeline.workers import BatchOptions
     from efgan_rt.requests.edits import EditOptions
     from efgan_rt.requests.outputs import OutputKind
+    from efgan_rt.tuning import RunWishes
     from efgan_rt.unfolding import Pace as UnfoldingPace
 
     if frames is None and (pace is not None or fps is not None):
@@ -276,8 +279,7 @@ def batch(
             engines=engines,
             backend=backend,
             precision=precision,
-            batch_size=batch_size,
-            threads=threads,
+            wishes=RunWishes(batch_size, lanes, threads, workers),
             dry_run=dry_run,
             json=json_,
         )

@@ -8,7 +8,7 @@ made last, so that a command that cannot run leaves no folder behind.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,7 @@ from efgan_rt.reporting.latency import LatencyRecorder, latency_table
 from efgan_rt.reporting.summary import summary_document, summary_lines
 from efgan_rt.requests.edits import EditOptions, Edits
 from efgan_rt.requests.outputs import Outputs
+from efgan_rt.tuning import RunWishes, settings_for
 from engines.base import EngineError
 from engines.manifest import read_manifest
 from engines.open import choose_backend
@@ -64,8 +65,7 @@ class BatchRequest:
     engines: Path | None
     backend: str
     precision: str | None
-    batch_size: int
-    threads: int | None
+    wishes: RunWishes
     dry_run: bool
     json: bool
 
@@ -85,14 +85,17 @@ def run(request: BatchRequest) -> int:
         engine_set.directory, backend=choice.backend, precision=choice.precision
     )
 
+    settings = settings_for(engine_set.directory, choice, request.wishes, remark)
+
     @cache
     def cascade() -> CascadeEngines:
         return CascadeEngines.open(
             engine_set.directory,
             backend=request.backend,
             precision=request.precision,
-            batch=request.batch_size,
-            threads=request.threads,
+            batch=settings.batch,
+            threads=settings.threads,
+            lanes=settings.lanes,
             say=remark,
         )
 
@@ -130,6 +133,7 @@ def run(request: BatchRequest) -> int:
             return 0
         opened_cascade = cascade()
         remark(f"backend: {opened_cascade.choice.reason}")
+        request = replace(request, options=replace(request.options, workers=settings.workers))
         journal = journal or opened.enter_context(Journal(request.out_dir))
         used = {
             "directory": str(engine_set.directory),

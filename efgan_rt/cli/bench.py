@@ -1,27 +1,22 @@
 """`efgan-rt bench`: what the engines and the pipeline do on this machine."""
 
-from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from efgan_rt.cli.options import (
     ENGINES_PANEL,
     RUN_PANEL,
+    Arithmetic,
     Backend,
-    BatchSizeOption,
     EnginesOption,
-    PrecisionOption,
+    LanesOption,
     ThreadsOption,
     WorkersOption,
-    default_workers,
 )
 
-if TYPE_CHECKING:
-    from efgan_rt.cascade import CascadeEngines
-    from efgan_rt.expressions import Target
-    from efgan_rt.reporting.bench import BenchResult
+RESULT_PANEL = "The result"
 
 
 def bench(
@@ -29,14 +24,32 @@ def bench(
         list[Backend] | None,
         typer.Option(
             rich_help_panel=ENGINES_PANEL,
-            help="Measure this one; several are compared (default: auto).",
+            help="Measure this one; may be repeated (default: all that work here).",
+            show_default=False,
+        ),
+    ] = None,
+    precision: Annotated[
+        list[Arithmetic] | None,
+        typer.Option(
+            rich_help_panel=ENGINES_PANEL,
+            help="Only this arithmetic; may be repeated (default: all that the backend has).",
             show_default=False,
         ),
     ] = None,
     engines: EnginesOption = None,
-    precision: PrecisionOption = None,
-    batch_size: BatchSizeOption = 8,
+    batch_size: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--batch-size",
+            metavar="N",
+            min=1,
+            rich_help_panel=ENGINES_PANEL,
+            help="Pictures that go through the networks together; may be repeated (default: 8).",
+            show_default=False,
+        ),
+    ] = None,
     threads: ThreadsOption = None,
+    lanes: LanesOption = None,
     pictures: Annotated[
         Path | None,
         typer.Option(
@@ -55,114 +68,93 @@ def bench(
             help="For the engines alone, and again for the pipeline.",
         ),
     ] = 10.0,
+    warm_up: Annotated[
+        float,
+        typer.Option(
+            metavar="S",
+            min=0.0,
+            rich_help_panel=RUN_PANEL,
+            help="Run each lane for so long first, and at least three times.",
+        ),
+    ] = 0.5,
     workers: WorkersOption = None,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune",
+            rich_help_panel=RUN_PANEL,
+            help="Find the best batch, lanes, threads and workers, and keep them for `batch`.",
+        ),
+    ] = False,
     json_: Annotated[
         Path | None,
         typer.Option(
             "--json",
             metavar="FILE",
-            rich_help_panel=RUN_PANEL,
+            rich_help_panel=RESULT_PANEL,
             help="Also write all figures there; - is stdout, instead of the tables.",
+            show_default=False,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            rich_help_panel=RESULT_PANEL,
+            help="Also draw the stages, the backends side by side.",
+            show_default=False,
+        ),
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="A.json B.json",
+            rich_help_panel=RESULT_PANEL,
+            help="Measure nothing: print what B did over what A did.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
     """Measures latency per network and per stage, and pictures a second.
 
-    First the engines alone, then a run from directory to directory, with the ratio of the two.
+    Each backend, precision and batch size has a process of its own. First the engines alone, then
+    a run from directory to directory, with the ratio of the two, and how much of what this
+    processor does at best the networks reach.
 
     **Examples**
 
     - `efgan-rt bench`
-    - `efgan-rt bench --backend openvino --backend onnxruntime --pictures faces --json bench.json`
+    - `efgan-rt bench --batch-size 1 --batch-size 8 --pictures faces --json a.json --plot a.png`
+    - `efgan-rt bench --backend openvino --backend onnxruntime --precision fp32`
+    - `efgan-rt bench --compare a.json b.json`
+    - `efgan-rt bench --tune`
     """
-    from efgan_rt.cascade import CascadeEngines
-    from efgan_rt.cli.console import print_json, remark, write_json
-    from efgan_rt.engine_sets import find_set
-    from efgan_rt.pipeline.workers import BatchOptions
-    from efgan_rt.reporting.bench import (
-        BenchResult,
-        bench_document,
-        generated_pictures,
-        measure,
-    )
+    from efgan_rt.cli import bench_run, bench_tune
+    from efgan_rt.cli.bench_ways import BenchRequest
 
-    engine_set = find_set(engines)
-    remark(f"engines: {engine_set.directory} ({engine_set.reason})")
-    options = BatchOptions(workers or default_workers())
-    results = []
-    for each in dict.fromkeys(backend or [Backend.AUTO]):
-        cascade = CascadeEngines.open(
-            engine_set.directory,
-            backend=each,
-            precision=precision,
-            batch=batch_size,
-            threads=threads,
-        )
-        remark(f"measuring {cascade.choice.reason}")
-        with ExitStack() as stack:
-            given = generated_pictures() if pictures is None else nullcontext(pictures)
-            folder = stack.enter_context(given)
-            lanes = [stack.enter_context(closing(cascade.lane())) for _ in range(cascade.lanes)]
-            alone, pipeline = measure(
-                lanes,
-                _any_target(cascade),
-                folder,
-                batch=cascade.batch,
-                crop_px=cascade.crop_px,
-                seconds=seconds,
-                options=options,
-            )
-        results.append(
-            BenchResult(
-                cascade.choice.backend,
-                cascade.choice.precision,
-                cascade.choice.reason,
-                cascade.batch,
-                alone,
-                pipeline,
-                pipeline.images_per_s / alone.images_per_s,
-            )
-        )
-    document = bench_document(
-        results,
-        engines=str(engine_set.directory),
-        pictures="generated" if pictures is None else str(pictures),
-        threads=threads,
-        workers=options.workers,
-    )
-    if json_ == Path("-"):
-        print_json(document)
+    if compare is not None:
+        bench_run.compare(*compare, json_)
         return
-    for result in results:
-        _print_result(result)
-    if json_ is not None:
-        write_json(json_, document)
-
-
-def _any_target(cascade: "CascadeEngines") -> "Target":
-    """The first expression at full intensity; which one makes no difference to the speed."""
-    from efgan_rt.expressions import target_for
-
-    first = next(iter(cascade.expressions), None)
-    return target_for(cascade.expressions, cascade.au_names, expression=first, au=None)
-
-
-def _print_result(result: "BenchResult") -> None:
-    from efgan_rt.cli.console import print_table, print_text
-    from efgan_rt.reporting.bench import WHOLE_BATCH
-    from efgan_rt.reporting.latency import latency_table
-
-    title = f"{result.backend} {result.precision}, batch {result.batch}"
-    networks = [each for each in result.engines.networks if each.stage != WHOLE_BATCH]
-    print_table(latency_table(networks, f"{title}: engines alone"))
-    print_table(
-        latency_table(
-            result.pipeline.stages,
-            f"{title}: directory to directory, {result.pipeline.pictures:,} pictures",
+    if tune and (plot is not None or threads or lanes or batch_size or workers):
+        raise typer.BadParameter(
+            "it looks for batch, lanes, threads and workers itself, and draws nothing",
+            param_hint="--tune",
         )
+    request = BenchRequest(
+        backends=tuple(dict.fromkeys(backend or ())),
+        precisions=tuple(dict.fromkeys(precision or ())),
+        engines=engines,
+        batches=tuple(dict.fromkeys(batch_size or ())),
+        threads=threads,
+        lanes=lanes,
+        pictures=pictures,
+        seconds=seconds,
+        warm_up_s=warm_up,
+        workers=workers,
+        json=json_,
+        plot=plot,
     )
-    print_text(f"engines alone           {result.engines.images_per_s:8.1f} images/s")
-    print_text(f"directory to directory  {result.pipeline.images_per_s:8.1f} images/s")
-    print_text(f"share of the engines    {result.ratio:8.2f}")
-    print_text("")
+    if tune:
+        bench_tune.tune(request)
+    else:
+        bench_run.run(request)

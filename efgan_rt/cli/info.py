@@ -50,6 +50,8 @@ def _packages() -> "Table":
         "tensorrt": "TensorRT plans",
         "rtx": "TensorRT on RTX cards",
         "pycuda": "memory of GPUs",
+        "video": "videos, MP4 animations",
+        "plot": "the picture of a bench",
         "train": "train and build engines",
     }
     table = Table(title="Optional packages", title_justify="left")

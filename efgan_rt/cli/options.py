@@ -50,13 +50,25 @@ PrecisionOption = Annotated[
     ),
 ]
 BatchSizeOption = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--batch-size",
         metavar="N",
         min=1,
         rich_help_panel=ENGINES_PANEL,
-        help="Pictures that go through the networks together.",
+        help="Pictures that go through the networks together (default: as tuned, else 8).",
+        show_default=False,
+    ),
+]
+LanesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--lanes",
+        metavar="N",
+        min=1,
+        rich_help_panel=ENGINES_PANEL,
+        help="Batches in flight at the same time (default: as tuned, else by cores).",
+        show_default=False,
     ),
 ]
 ThreadsOption = Annotated[
@@ -66,7 +78,7 @@ ThreadsOption = Annotated[
         metavar="N",
         min=1,
         rich_help_panel=ENGINES_PANEL,
-        help="Threads inside the networks (default: one for each core).",
+        help="Threads inside the networks (default: as tuned, else one for each core).",
         show_default=False,
     ),
 ]
@@ -77,7 +89,7 @@ WorkersOption = Annotated[
         metavar="N",
         min=1,
         rich_help_panel=RUN_PANEL,
-        help="Threads that decode, and as many that encode (default: one for each core, up to 8).",
+        help="Threads that decode, and as many that encode (default: one a core).",
         show_default=False,
     ),
 ]

@@ -1,9 +1,9 @@
 """How fast the engines are on this machine, and how much of that a batch run gets.
 
-Three things are measured, one after the other, in one process: the engines alone (pictures already
-in memory), a run from directory to directory through the whole pipeline, and the engines alone
-again, so that a machine that grows slower in between shows on both sides of the ratio. What limits
-a run is the engines where the ratio is near 1; below that it is decoding and encoding, which share
+Measured one after the other, in one process: the engines alone (pictures already in memory), a run
+from directory to directory through the whole pipeline, and the engines alone again, so that a
+machine that grows slower in between shows on both sides of the ratio, and is told. What limits a
+run is the engines where the ratio is near 1; below that it is decoding and encoding, which share
 the processor with them.
 
 Latency is that of one lane with the device to itself; pictures a second are those of all lanes
@@ -14,11 +14,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -32,20 +32,47 @@ from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder, StageLatency
-from efgan_rt.reporting.machine import machine_facts
 from efgan_rt.shots import stills
 
 WHOLE_BATCH: Final = "whole batch"
+# A lane is warm after so many runs and so long, whichever comes last.
 WARM_UP_RUNS: Final = 3
+WARM_UP_S: Final = 0.5
 GENERATED_PICTURES: Final = 32
+SEED: Final = 0  # of the generated pictures
+# A machine that does its one thing at so different speeds is doing something else besides.
+MOST_DRIFT: Final = 0.1
+MOST_SPREAD: Final = 1.25
 
 
 @dataclass(frozen=True)
 class EnginesResult:
-    """The engines alone: latency of a batch by network, and pictures a second."""
+    """The engines alone: latency of a batch by network, and pictures a second.
+
+    Attributes:
+        images_per_s_before: as measured before the pipeline's run.
+        images_per_s_after: as measured after it.
+        first_batch_s: what the very first run took; the later ones of the warm-up are dropped.
+    """
 
     networks: list[StageLatency]
     images_per_s: float
+    images_per_s_before: float
+    images_per_s_after: float
+    first_batch_s: float
+
+    def unrest(self) -> list[str]:
+        """Why the figures are not to be trusted, a sentence each; none if they are."""
+        reasons = []
+        drift = self.images_per_s_after / self.images_per_s_before - 1
+        if abs(drift) > MOST_DRIFT:
+            reasons.append(f"the engines' speed changed by {drift:+.0%} within the run")
+        for each in self.networks:
+            if each.stage == WHOLE_BATCH and each.p90_ms > MOST_SPREAD * each.p50_ms:
+                reasons.append(
+                    f"a batch takes {each.p50_ms:.1f} ms, one in ten {each.p90_ms:.1f} ms or more"
+                )
+        return reasons
 
 
 @dataclass(frozen=True)
@@ -57,23 +84,6 @@ class PipelineResult:
     pictures: int
 
 
-@dataclass(frozen=True)
-class BenchResult:
-    """One backend's figures.
-
-    Attributes:
-        ratio: pictures a second of the pipeline over those of the engines alone.
-    """
-
-    backend: str
-    precision: str
-    reason: str
-    batch: int
-    engines: EnginesResult
-    pipeline: PipelineResult
-    ratio: float
-
-
 def measure(
     editors: Sequence[BatchEditor],
     target: Target,
@@ -82,6 +92,7 @@ def measure(
     batch: int,
     crop_px: int = CROP_PX,
     seconds: float,
+    warm_up_s: float = WARM_UP_S,
     options: BatchOptions | None = None,
 ) -> tuple[EnginesResult, PipelineResult]:
     """Measures the engines alone and the whole pipeline, each for about `seconds`.
@@ -93,28 +104,56 @@ def measure(
         batch: the editors' fixed batch.
         crop_px: side of the crops.
         seconds: time for each of the two.
+        warm_up_s: how long each lane runs before anything is measured, at the least.
         options: of the pipeline.
 
     Raises:
         EfganError: a picture in the folder cannot be edited.
     """
-    files = [job.source for job in Plan(pictures, pictures / "edited", stills("")).jobs()]
-    if not files:
-        raise EfganError(f"{pictures}: no picture found to measure with")
+    files = picture_files(pictures)
     crops = [to_crop(read_picture(file), crop_px) for file in islice(cycle(files), batch)]
     pixels = np.stack(crops)
+    first_batch_s = max([warm_up(editor, pixels, target, warm_up_s) for editor in editors])
     recorder = LatencyRecorder()
-    for editor in editors:
-        for _ in range(WARM_UP_RUNS):
-            _run_once(editor, pixels, target)
     before = _measure_engines(editors, pixels, target, seconds / 2, recorder)
     count = max(4 * batch * len(editors), round(seconds / before) * batch)
     pipeline = measure_pipeline(
         editors, target, files, count, batch=batch, crop_px=crop_px, options=options
     )
     after = _measure_engines(editors, pixels, target, seconds / 2, recorder)
-    seconds_per_batch = (before + after) / 2
-    return EnginesResult(recorder.summary(), batch / seconds_per_batch), pipeline
+    engines = EnginesResult(
+        recorder.summary(),
+        2 * batch / (before + after),
+        batch / before,
+        batch / after,
+        first_batch_s,
+    )
+    return engines, pipeline
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """The pictures to measure with.
+
+    Raises:
+        EfganError: there are none.
+    """
+    jobs = Plan(folder, folder / "edited", stills("")).jobs()
+    files = [job.source for job in jobs]
+    if not files:
+        raise EfganError(f"{folder}: no picture found to measure with")
+    return files
+
+
+def warm_up(editor: BatchEditor, pixels: Picture, target: Target, seconds: float) -> float:
+    """Runs a lane until it is warm: often enough and long enough; gives the first run's seconds."""
+    started = perf_counter()
+    _run_once(editor, pixels, target)
+    first = perf_counter() - started
+    runs = 1
+    while runs < WARM_UP_RUNS or perf_counter() - started < seconds:
+        _run_once(editor, pixels, target)
+        runs += 1
+    return first
 
 
 def _run_once(editor: BatchEditor, pixels: Picture, target: Target) -> dict[str, float]:
@@ -205,7 +244,7 @@ def generated_pictures() -> Iterator[Path]:
 
     Blurred noise: no face, which the networks' speed does not depend on.
     """
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(SEED)
     with tempfile.TemporaryDirectory(prefix="efgan-bench-") as folder:
         for number in range(GENERATED_PICTURES):
             noise = random.integers(0, 256, (CROP_PX, CROP_PX, 3)).astype(np.float32)
@@ -213,8 +252,3 @@ def generated_pictures() -> Iterator[Path]:
             picture = cv2.normalize(smooth, smooth, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
             Path(folder, f"{number:02}.jpg").write_bytes(encode_picture(".jpg", picture))
         yield Path(folder)
-
-
-def bench_document(results: Sequence[BenchResult], **about: Any) -> dict[str, Any]:
-    """All figures as plain values, with the machine and what `about` adds."""
-    return {"machine": machine_facts(), **about, "results": [asdict(result) for result in results]}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SAMPLE_SIZE: Final = 4096
+SAMPLE_SEED: Final = 0
 MOST_MEANS: Final = 120
 WAIT_PREFIX: Final = "wait "
 
@@ -81,7 +82,7 @@ class _Reservoir:
         self._sample: list[float] = []
         self._n = 0
         self._total = 0.0
-        self._random = random.Random(0)
+        self._random = random.Random(SAMPLE_SEED)
         self.course = _Course()
 
     def add(self, value: float) -> None:

@@ -5,7 +5,9 @@ Every published figure carries these. Nothing heavy is imported to find them out
 
 import os
 import platform
+import time
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Final
 
 from efgan_rt import __version__
@@ -34,6 +36,32 @@ def machine_facts() -> dict[str, Any]:
         "efgan_rt": __version__,
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
     }
+
+
+def resident_mb(which: str = "VmRSS") -> float | None:
+    """Memory of this process, in MB; None where the system does not tell.
+
+    Args:
+        which: `VmRSS`, now, or `VmHWM`, at its highest.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    found = (line.split() for line in lines if line.startswith(f"{which}:"))
+    return next((int(kilobytes) * 1024 / 1e6 for _, kilobytes, _ in found), None)
+
+
+def process_age_s() -> float | None:
+    """Seconds since this process was started, imports and all; None where nobody tells."""
+    try:
+        # Behind the name, which may hold spaces: field 22 of the line is the start.
+        started_ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(started_ticks) / os.sysconf(
+            "SC_CLK_TCK"
+        )
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _memory_gib() -> float | None:

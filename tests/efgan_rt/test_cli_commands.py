@@ -68,7 +68,8 @@ def test_bench_measures_every_network_and_stage(
     path = tmp_path / "bench.json"
     result = cli(
         *("bench", "--engines", toy_engines, "--pictures", faces, "--seconds", 0.05),
-        *("--batch-size", 4, "--backend", "onnxruntime", "--backend", "openvino", "--json", path),
+        *("--batch-size", 4, "--backend", "onnxruntime", "--backend", "openvino"),
+        *("--precision", "fp32", "--json", path),
     )
     assert result.status == 0
     assert "share of the engines" in result.out
@@ -88,7 +89,8 @@ def test_bench_measures_every_network_and_stage(
 
 
 def test_bench_generates_pictures_where_none_are_given(cli: Cli, toy_engines: Path) -> None:
-    result = cli("bench", "--engines", toy_engines, "--seconds", 0.05, "--json", "-")
+    places = ("--engines", toy_engines, "--backend", "auto")
+    result = cli("bench", *places, "--seconds", 0.05, "--json", "-")
     document = json.loads(result.out)
     assert document["pictures"] == "generated"
     assert document["results"][0]["pipeline"]["pictures"] >= 32

@@ -1,0 +1,165 @@
+"""How a batch run is shared out, and what measuring has found to be best on this machine.
+
+`efgan-rt bench --tune` writes what it finds into the user's data folder, under a name made of
+everything that it depends on: the engine set, backend, precision, processor, cores and the
+runtime's version. Where any of these differs, nothing is found and the defaults hold. What a
+command's options ask for goes before what was tuned, and that before the defaults.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from efgan_rt.errors import EfganError
+from engines.manifest import MANIFEST_NAME
+from engines.open import BackendChoice
+from engines.processor import this_processor
+
+DEFAULT_BATCH: Final = 8
+MOST_DEFAULT_WORKERS: Final = 8
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a run is shared out.
+
+    Attributes:
+        batch: pictures that go through the networks together.
+        lanes: batches in flight; None is the backend's default.
+        threads: inside the networks, of all lanes together; None is one for each core.
+        workers: decoding threads, and as many that encode.
+    """
+
+    batch: int
+    lanes: int | None
+    threads: int | None
+    workers: int
+
+    def __str__(self) -> str:
+        lanes = "" if self.lanes is None else f", {self.lanes} {_plural('lane', self.lanes)}"
+        threads = (
+            "" if self.threads is None else f", {self.threads} {_plural('thread', self.threads)}"
+        )
+        workers = f"{self.workers} {_plural('worker', self.workers)}"
+        return f"batch {self.batch}{lanes}{threads}, {workers}"
+
+
+@dataclass(frozen=True)
+class RunWishes:
+    """What a command's options ask for, as in `RunSettings`; None leaves it open."""
+
+    batch: int | None = None
+    lanes: int | None = None
+    threads: int | None = None
+    workers: int | None = None
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
+
+
+def default_settings() -> RunSettings:
+    """What holds where nothing was tuned and nothing asked for."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+    return RunSettings(DEFAULT_BATCH, None, None, min(cpus, MOST_DEFAULT_WORKERS))
+
+
+def settings_for(
+    directory: Path, choice: BackendChoice, wishes: RunWishes, say: Callable[[str], None]
+) -> RunSettings:
+    """How to run: as asked for, else as tuned, else by default.
+
+    What was tuned belongs together, so a single wish for batch, lanes or threads puts all three
+    back to their defaults.
+
+    Args:
+        directory: the engine set's.
+        choice: backend and precision.
+        wishes: of the command's options.
+        say: told if something tuned is used.
+    """
+    settings = default_settings()
+    tuned = None
+    if (wishes.batch, wishes.lanes, wishes.threads) == (None, None, None):
+        tuned = find_tuning(directory, choice)
+    if tuned is not None:
+        settings = tuned
+        say(f"tuned: {tuned} (by efgan-rt bench --tune; {tuning_file(directory, choice)})")
+    return RunSettings(
+        wishes.batch or settings.batch,
+        wishes.lanes or settings.lanes,
+        wishes.threads or settings.threads,
+        wishes.workers or settings.workers,
+    )
+
+
+def find_tuning(directory: Path, choice: BackendChoice) -> RunSettings | None:
+    """What was tuned for an engine set on this machine; None where nothing usable is found."""
+    try:
+        found = json.loads(tuning_file(directory, choice).read_text())["settings"]
+        settings = RunSettings(**{field.name: found[field.name] for field in fields(RunSettings)})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    optional = (settings.lanes, settings.threads)
+    numbers = (settings.batch, settings.workers, *(each for each in optional if each is not None))
+    return settings if all(type(each) is int and each >= 1 for each in numbers) else None
+
+
+def write_tuning(
+    directory: Path, choice: BackendChoice, settings: RunSettings, about: Mapping[str, Any]
+) -> Path:
+    """Keeps what was found to be best; gives the file.
+
+    Args:
+        directory: the engine set's.
+        choice: backend and precision.
+        settings: the best.
+        about: what was measured, for whoever reads the file.
+
+    Raises:
+        EfganError: the file cannot be written.
+    """
+    path = tuning_file(directory, choice)
+    document = {"settings": asdict(settings), "of": _subject(directory, choice), **about}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}-{os.getpid()}")
+        part.write_text(json.dumps(document, indent=1) + "\n")
+        part.replace(path)
+    except OSError as error:
+        raise EfganError(f"{path}: cannot be written: {error.strerror}") from error
+    return path
+
+
+def tuning_file(directory: Path, choice: BackendChoice) -> Path:
+    """Where the tuning for an engine set on this machine lies, or would."""
+    from platformdirs import user_data_path
+
+    subject = json.dumps(_subject(directory, choice), sort_keys=True)
+    name = hashlib.sha256(subject.encode()).hexdigest()[:16]
+    return user_data_path("efgan-rt", appauthor=False) / "tuning" / f"{name}.json"
+
+
+def _subject(directory: Path, choice: BackendChoice) -> dict[str, Any]:
+    """Everything that a tuning depends on."""
+    processor = this_processor()
+    return {
+        "engines_sha256": hashlib.sha256((directory / MANIFEST_NAME).read_bytes()).hexdigest(),
+        "backend": choice.backend,
+        "precision": choice.precision,
+        "processor": processor.name,
+        "cores": processor.cores,
+        "runtimes": {name: _version(name) for name in ("openvino", "onnxruntime")},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
