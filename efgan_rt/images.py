@@ -23,6 +23,7 @@ import numpy as np
 from efgan_rt.errors import EfganError
 from efgan_rt.originals import (
     FORMAT_OF,
+    JPEG_QUALITY,
     Original,
     Pixels,
     decode,
@@ -35,7 +36,6 @@ from efgan_rt.tiff_kinds import UndecodableError
 
 CROP_PX: Final = 128
 MAX_PIXELS: Final = 200_000_000
-JPEG_QUALITY: Final = 95
 READABLE_EXTENSIONS: Final = tuple(FORMAT_OF)
 
 _part_numbers = itertools.count()
@@ -226,13 +226,14 @@ def write_picture(path: Path, picture: Picture, *, quality: int = JPEG_QUALITY) 
     write_original(path, Original(picture), quality=quality)
 
 
-def write_original(path: Path, original: Original, *, quality: int = JPEG_QUALITY) -> None:
+def write_original(path: Path, original: Original, *, quality: int | None = JPEG_QUALITY) -> None:
     """Writes a picture in the format that the extension names; it appears whole or not at all.
 
     Args:
         path: the file, replaced if it is there; its folder must exist.
         original: the picture and its metadata.
-        quality: 1 to 100, for JPEG and lossy WebP (where 100 is not yet lossless).
+        quality: 1 to 100, for JPEG and lossy WebP (where 100 is not yet lossless); None takes that
+            of the JPEG that the picture was read from, if it is to be one again.
 
     Raises:
         EfganError: the extension names no format, the picture is too large for it, or the file
@@ -262,7 +263,7 @@ def encode_picture(
 
 
 def encode_original(
-    extension: str, original: Original, *, quality: int = JPEG_QUALITY
+    extension: str, original: Original, *, quality: int | None = JPEG_QUALITY
 ) -> memoryview | bytes:
     """A picture as the bytes of a file of the given extension; see `write_original`.
 

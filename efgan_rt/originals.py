@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from efgan_rt.jpeg_quality import JpegCoding, coding_of
 from efgan_rt.metadata.files import read_metadata, with_metadata
 from efgan_rt.metadata.mark import marked
 from efgan_rt.metadata.record import NONE, Metadata
@@ -43,6 +44,7 @@ FORMAT_OF: Final = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
+JPEG_QUALITY: Final = 95  # where there is no JPEG to take it from
 _JPEG_RGB: Final = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 _LOSSLESS_WEBP: Final = 101  # OpenCV's quality above 100
 
@@ -57,6 +59,7 @@ class Original:
         metadata: upright as well.
         lossless: the file is a lossless WebP, and its edit shall be one.
         premultiplied: TIFF's associated alpha: the colours are multiplied by it.
+        jpeg: how the file stores its pixels, where it is a JPEG that says so.
     """
 
     pixels: Pixels
@@ -64,6 +67,7 @@ class Original:
     metadata: Metadata = field(default=NONE)
     lossless: bool = False
     premultiplied: bool = False
+    jpeg: JpegCoding | None = None
 
     @property
     def nbytes(self) -> int:
@@ -120,6 +124,9 @@ def decode(data: bytes, header: PictureHeader) -> Original:
     metadata = read_metadata(data, format_)
     # OpenCV turns TIFF files by itself, and of no TIFF is the orientation among the metadata.
     orientation = metadata.orientation
+    jpeg = coding_of(header.jpeg_tables, header.jpeg_frame) if format_ == "JPEG" else None
+    if jpeg is not None and orientation >= 5:
+        jpeg = jpeg.turned()
     if metadata != NONE:
         metadata = metadata.upright().fitting(grey=pixels.ndim == 2)
     return Original(
@@ -128,6 +135,7 @@ def decode(data: bytes, header: PictureHeader) -> Original:
         metadata,
         format_ == "WebP" and b"VP8L" in (data[12:16], data[30:34]),
         extra_samples == ASSOCIATED,
+        jpeg,
     )
 
 
@@ -167,7 +175,7 @@ def _turned(pixels: Pixels, orientation: int) -> Pixels:
     return cv2.flip(pixels, flips[orientation]) if orientation in flips else pixels
 
 
-def encode(original: Original, extension: str, quality: int) -> memoryview | bytes | None:
+def encode(original: Original, extension: str, quality: int | None) -> memoryview | bytes | None:
     """A picture as the bytes of a file; None where it is too large for the format.
 
     What a format cannot hold is brought to what it can: 16 bits to 8, and transparency in a JPEG to
@@ -176,7 +184,8 @@ def encode(original: Original, extension: str, quality: int) -> memoryview | byt
     Args:
         original: the picture.
         extension: one of `FORMAT_OF`, of any case.
-        quality: 1 to 100, for JPEG and lossy WebP.
+        quality: 1 to 100, for JPEG and lossy WebP; None takes a JPEG's own for a JPEG made of it,
+            and 95 for others.
     """
     format_ = FORMAT_OF[extension.lower()]
     pixels, alpha = original.pixels, original.alpha
@@ -187,10 +196,9 @@ def encode(original: Original, extension: str, quality: int) -> memoryview | byt
         alpha = eight_bits(alpha) if alpha is not None else None
     if alpha is not None and format_ == "JPEG":
         pixels, alpha = on_white(pixels, alpha), None
-    if original.lossless:
-        quality = _LOSSLESS_WEBP if format_ == "WebP" else quality
+    settings = _settings(original, format_, quality)
     try:
-        done, encoded = cv2.imencode(extension, _joined(pixels, alpha), _settings(format_, quality))
+        done, encoded = cv2.imencode(extension, _joined(pixels, alpha), settings)
     except cv2.error:
         done = False
     if not done:
@@ -204,12 +212,19 @@ def encode(original: Original, extension: str, quality: int) -> memoryview | byt
     return with_metadata(bytes(data), format_, kept)
 
 
-def _settings(format_: str, quality: int) -> Sequence[int]:
-    if format_ == "JPEG":
-        return (cv2.IMWRITE_JPEG_QUALITY, quality)
+def _settings(original: Original, format_: str, quality: int | None) -> Sequence[int]:
     if format_ == "PNG":
         return (cv2.IMWRITE_PNG_COMPRESSION, 1)
-    return (cv2.IMWRITE_WEBP_QUALITY, quality) if format_ == "WebP" else ()
+    if format_ == "WebP":
+        chosen = _LOSSLESS_WEBP if original.lossless else quality or JPEG_QUALITY
+        return (cv2.IMWRITE_WEBP_QUALITY, chosen)
+    if format_ != "JPEG":
+        return ()
+    own = original.jpeg or JpegCoding(JPEG_QUALITY)
+    settings = (cv2.IMWRITE_JPEG_QUALITY, quality or own.quality)
+    if own.sampling is None:
+        return settings
+    return (*settings, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, own.sampling)
 
 
 def _joined(pixels: Pixels, alpha: Pixels | None) -> Pixels:

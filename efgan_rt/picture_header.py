@@ -38,6 +38,8 @@ class PictureHeader:
         whole: False where the file ends before its picture does.
         still: False where there is more than one picture: an animation, or several pages.
         grey: True for a JPEG of one channel.
+        jpeg_tables: the contents of a JPEG's quantisation segments.
+        jpeg_frame: the content of its frame header.
     """
 
     format: str
@@ -46,6 +48,8 @@ class PictureHeader:
     whole: bool
     still: bool = True
     grey: bool = False
+    jpeg_tables: tuple[bytes, ...] = ()
+    jpeg_frame: bytes = b""
 
 
 def read_header(data: bytes) -> PictureHeader | None:
@@ -81,6 +85,8 @@ def _jpeg(data: bytes) -> PictureHeader:
     """Walks the segments to the end marker; an EXIF thumbnail's own end marker does not count."""
     width = height = channels = 0
     whole = baseline = False
+    tables: list[bytes] = []
+    frame = b""
     position = 2
     while position + 1 < len(data):
         code = data[position + 1]
@@ -97,13 +103,18 @@ def _jpeg(data: bytes) -> PictureHeader:
         position += 2
         if code == 0x01:
             continue  # TEM, the one other marker without a length
+        length = data[position] << 8 | data[position + 1]
+        if code == 0xDB:
+            tables.append(data[position + 2 : position + length])
         if code in _JPEG_FRAMES:
+            frame = data[position + 2 : position + length]
             height, width, channels = struct.unpack_from(">HHB", data, position + 3)
             baseline = code in _JPEG_BASELINE
-        position += data[position] << 8 | data[position + 1]
+        position += length
     if baseline and width * height > _JPEG_PIXELS_PER_BYTE * len(data):
         whole = False  # decoders would fill what is missing with grey, as many pixels as promised
-    return PictureHeader("JPEG", width, height, whole, True, channels == 1)
+    grey = channels == 1
+    return PictureHeader("JPEG", width, height, whole, True, grey, tuple(tables), frame)
 
 
 def _png(data: bytes) -> PictureHeader:

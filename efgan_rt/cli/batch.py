@@ -6,6 +6,16 @@ from typing import Annotated
 
 import typer
 
+from efgan_rt.cli.face_options import (
+    CropsOption,
+    DetectorOption,
+    FacesOption,
+    FetchDetectorOption,
+    MinFaceOption,
+    MinScoreOption,
+    NoFace,
+    NoFaceOption,
+)
 from efgan_rt.cli.options import (
     EDIT_PANEL,
     ENGINES_PANEL,
@@ -43,7 +53,7 @@ class Pace(StrEnum):
 
 
 def batch(
-    in_dir: Annotated[Path, typer.Argument(metavar="IN_DIR", help="Face crops: a folder or one.")],
+    in_dir: Annotated[Path, typer.Argument(metavar="IN_DIR", help="Pictures: a folder or one.")],
     out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Where the edits go.")],
     expression: Annotated[
         list[str] | None,
@@ -145,11 +155,24 @@ def batch(
         ),
     ] = None,
     quality: Annotated[
-        int,
+        int | None,
         typer.Option(
-            metavar="N", min=1, max=100, rich_help_panel=FILES_PANEL, help="Of JPEG and WebP."
+            metavar="N",
+            min=1,
+            max=100,
+            rich_help_panel=FILES_PANEL,
+            help="Of JPEG and WebP (default: a JPEG's own for its edit, else 95).",
+            show_default=False,
         ),
-    ] = 95,
+    ] = None,
+    no_mark: Annotated[
+        bool,
+        typer.Option(
+            "--no-mark",
+            rich_help_panel=FILES_PANEL,
+            help="Leave out the metadata that say that a network edited the picture.",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -172,6 +195,13 @@ def batch(
             help="Also write one picture of inputs and edits, the first 48 rows.",
         ),
     ] = None,
+    faces: FacesOption = "all",
+    min_face: MinFaceOption = 40,
+    min_score: MinScoreOption = 0.6,
+    no_face: NoFaceOption = NoFace.FAIL,
+    crops: CropsOption = None,
+    detector: DetectorOption = None,
+    fetch_detector: FetchDetectorOption = False,
     engines: EnginesOption = None,
     backend: Annotated[
         Backend, typer.Option(rich_help_panel=ENGINES_PANEL, help="What runs the networks.")
@@ -215,14 +245,16 @@ def batch(
         typer.Option("--json", rich_help_panel=RUN_PANEL, help="The result as JSON on stdout."),
     ] = False,
 ) -> None:
-    """Edits the expression in a whole directory of face crops.
+    """Edits the expression of everyone in a whole directory of pictures.
 
-    The output tree mirrors the input tree. Pictures may have any size; of one that is not square
-    the largest centred square is edited. A picture that fails is named, and the run goes on.
+    Faces are found in photographs, edited and put back; a picture that is a face crop already is
+    recognised and edited as a whole. The output tree mirrors the input tree. A picture that fails
+    is named, and the run goes on.
 
     **Examples**
 
-    - `efgan-rt batch faces smiling --expression happy`
+    - `efgan-rt batch photos smiling --expression happy`
+    - `efgan-rt batch photos out -e happy --faces largest --no-face copy`
     - `efgan-rt batch faces out -e happy -e angry --intensity 0.7 --format png`
     - `efgan-rt batch faces out --au "AU12=3.5,AU04-=1"`
     - `efgan-rt batch faces out -e happy --frames 24 --format gif`
@@ -232,8 +264,10 @@ def batch(
     pictures failed, 130 interrupted.
     """
     from efgan_rt.animations import Playback
+    from efgan_rt.cli.batch_faces import FaceOptions, face_choice
     from efgan_rt.cli.batch_run import BatchRequest, run
     from efgan_rt.errors import EfganError
+    from efgan_rt.pipeline.faces import NoFace as PipelineNoFace
     from efgan_rt.pipeline.workers import BatchOptions
     from efgan_rt.requests.edits import EditOptions
     from efgan_rt.requests.outputs import OutputKind
@@ -256,6 +290,13 @@ def batch(
         edit = EditOptions(
             tuple(expression or ()), tuple(reference or ()), intensity, au, from_csv, kind
         )
+        face_options = FaceOptions(
+            face_choice(faces, min_face, crops),
+            min_score,
+            PipelineNoFace(no_face),
+            detector,
+            fetch_detector,
+        )
     except EfganError as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -265,6 +306,7 @@ def batch(
             out_dir=out_dir,
             edit=edit,
             known_units=aus,
+            faces=face_options,
             options=BatchOptions(
                 workers or default_workers(),
                 quality,
@@ -273,6 +315,7 @@ def batch(
                 max_pixels,
                 timeout,
                 playback=playback,
+                mark=not no_mark,
             ),
             contact_sheet=contact_sheet,
             report=report,

@@ -77,7 +77,7 @@ def open_report(
         EfganError: it cannot be written.
     """
     if not is_page(path):
-        return RunReport(path, about)
+        return RunReport(path, about, cascade.au_names)
     facts = machine_facts()
     packages = facts.pop("packages")
     run = [

@@ -16,6 +16,7 @@ from typing import Any, Final
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.cascade_properties import read_properties
 from efgan_rt.cli import batch_report
+from efgan_rt.cli.batch_faces import FaceOptions, Faces, open_faces
 from efgan_rt.cli.batch_report import Report
 from efgan_rt.cli.batch_units import known_units, units_of
 from efgan_rt.cli.console import (
@@ -30,6 +31,7 @@ from efgan_rt.cli.console import (
 from efgan_rt.engine_sets import find_set
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.batch import run_batch
+from efgan_rt.pipeline.faces import NoFace
 from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
 from efgan_rt.pipeline.journal import Journal
@@ -59,6 +61,7 @@ class BatchRequest:
     out_dir: Path
     edit: EditOptions
     known_units: Path | None
+    faces: FaceOptions
     options: BatchOptions
     contact_sheet: Path | None
     report: Path | None
@@ -105,7 +108,12 @@ def run(request: BatchRequest) -> int:
         request.in_dir, request.out_dir, outputs.products, request.edit.kind.extension, edits.wants
     )
     # The format is in the output's name. Other options change nothing that is written.
-    written_with = {"quality": request.options.quality}
+    faces = open_faces(request.faces, properties)
+    written_with = {
+        "quality": request.options.quality,
+        "mark": request.options.mark,
+        **faces.recipe,
+    }
     overwrite = request.options.overwrite
     if request.contact_sheet is not None:
         _refuse_as_input(request.contact_sheet, request, "sheet")
@@ -128,8 +136,11 @@ def run(request: BatchRequest) -> int:
         known = known_units(request.known_units, properties, plan)
         jobs = edits.jobs(plan.jobs(), plan.root, fingerprint, written_with, known)
         remark(f"engines: {engine_set.directory} ({engine_set.reason})")
+        for sentence in faces.remarks:
+            remark(sentence)
         if request.dry_run:
-            _list_work(jobs, Inspector(journal), count)
+            takes_copies = faces.finding.no_face is NoFace.COPY
+            _list_work(jobs, Inspector(journal, takes_copies), count)
             return 0
         opened_cascade = cascade()
         remark(f"backend: {opened_cascade.choice.reason}")
@@ -142,10 +153,10 @@ def run(request: BatchRequest) -> int:
             "batch": opened_cascade.batch,
         }
         recorder = LatencyRecorder()
-        report = _open_report(request, outputs.labels, opened_cascade, used, recorder)
+        report = _open_report(request, outputs.labels, faces, opened_cascade, used, recorder)
         try:
             outcome = _edit(
-                request, jobs, count, opened_cascade, outputs, journal, recorder, report
+                request, jobs, count, opened_cascade, outputs, faces, journal, recorder, report
             )
         except (EfganError, EngineError) as error:
             if report:
@@ -194,6 +205,7 @@ def _list_work(jobs: Iterator[PictureJob], inspector: Inspector, count: PlanCoun
 def _open_report(
     request: BatchRequest,
     labels: Sequence[str],
+    faces: Faces,
     cascade: CascadeEngines,
     used: Mapping[str, Any],
     recorder: LatencyRecorder,
@@ -204,6 +216,7 @@ def _open_report(
         "input": str(request.in_dir),
         "output": str(request.out_dir),
         **request.edit.about,
+        **faces.about,
     }
     if request.known_units is not None:
         about["aus"] = str(request.known_units)
@@ -224,6 +237,7 @@ def _edit(
     count: PlanCount,
     cascade: CascadeEngines,
     outputs: Outputs,
+    faces: Faces,
     journal: Journal,
     recorder: LatencyRecorder,
     report: Report | None,
@@ -249,6 +263,7 @@ def _edit(
             journal=journal,
             stages=cascade.stages,
             crop_px=cascade.crop_px,
+            faces=faces.finding,
             options=request.options,
             views=batch_report.is_page(request.report),
             recorder=recorder,

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from efgan_rt.cli.face_options import FACES_PANEL, DetectorOption, FetchDetectorOption
 from efgan_rt.cli.options import FILES_PANEL, RUN_PANEL, WorkersOption, default_workers
 
 LABELS_PANEL = "The labels"
-FACES_PANEL = "The faces"
 
 
 class LabelFormat(StrEnum):
@@ -197,23 +197,8 @@ def prepare(
             help="Frames are told by the number in a picture's name, or by the names' order.",
         ),
     ] = Frames.NUMBER,
-    detector: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.onnx",
-            rich_help_panel=FACES_PANEL,
-            help="YuNet's file (default: the fetched one, else OpenCV's Haar cascade).",
-            show_default=False,
-        ),
-    ] = None,
-    fetch_detector: Annotated[
-        bool,
-        typer.Option(
-            "--fetch-detector",
-            rich_help_panel=FACES_PANEL,
-            help="Fetch YuNet (0.2 MB, MIT) from OpenCV's model zoo first, once.",
-        ),
-    ] = False,
+    detector: DetectorOption = None,
+    fetch_detector: FetchDetectorOption = False,
     template: Annotated[
         Path | None,
         typer.Option(

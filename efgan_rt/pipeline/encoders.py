@@ -11,7 +11,7 @@ from time import perf_counter
 from efgan_rt.animations import encode_animation
 from efgan_rt.errors import EfganError
 from efgan_rt.images import encode_original
-from efgan_rt.originals import FORMAT_OF, Original, Pixels
+from efgan_rt.originals import FORMAT_OF, JPEG_QUALITY, Original, Pixels
 from efgan_rt.pipeline.faces import copy_recipe
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import (
@@ -123,14 +123,15 @@ def _encoded(
     def frames() -> Iterator[Original]:
         for shot in shots:
             made[:] = [paster.edited(shot)]
-            yield paster.item.original.with_pixels(made[0])
+            frame = paster.item.original.with_pixels(made[0])
+            yield frame.marked() if shop.options.mark else frame
 
     quality = shop.options.quality
     if len(shots) == 1:
         data = encode_original(extension, next(frames()), quality=quality)
     else:
         play = shop.options.playback
-        data = encode_animation(extension, frames(), play, quality=quality)
+        data = encode_animation(extension, frames(), play, quality=quality or JPEG_QUALITY)
     return data, made[0]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from efgan_rt.animations import Playback
-from efgan_rt.images import JPEG_QUALITY, MAX_PIXELS
+from efgan_rt.images import MAX_PIXELS
 from efgan_rt.pipeline.budget import DEFAULT_BYTES, Budget
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.faces import FaceFinding
@@ -25,23 +25,25 @@ class BatchOptions:
 
     Attributes:
         workers: decoding threads, and as many encoding threads.
-        quality: of JPEG and WebP files, 1 to 100.
+        quality: of JPEG and WebP files, 1 to 100; None for that of the picture, if it is a JPEG.
         overwrite: whether a file that is not ours is replaced.
         fail_fast: whether the first failure ends the run.
         max_pixels: the largest picture accepted.
         timeout_s: what one picture, or one batch in the networks, may take.
         memory_bytes: what the pictures in flight may take together.
         playback: of animations.
+        mark: whether what was edited says so in its metadata.
     """
 
     workers: int = 2
-    quality: int = JPEG_QUALITY
+    quality: int | None = None
     overwrite: bool = False
     fail_fast: bool = False
     max_pixels: int = MAX_PIXELS
     timeout_s: float = DEFAULT_TIMEOUT_S
     memory_bytes: int = DEFAULT_BYTES
     playback: Playback = field(default_factory=Playback)
+    mark: bool = True
 
 
 class JobSource:

@@ -11,7 +11,7 @@ from efgan_rt.reporting.latency import WAIT_PREFIX, Timeline
 from efgan_rt.reporting.page_template import as_text
 
 COLOURS: Final = 8  # of stages; a ninth begins again
-WAITS: Final = 3
+WAITS: Final = 4
 WIDTH: Final = 1000.0  # of a plot, in its own units
 
 
@@ -21,7 +21,10 @@ def tiles(summary: Mapping[str, Any]) -> str:
         ("pictures", "pictures", ""),
         ("written", "files written", ""),
         ("made_again", "made again", ""),
+        ("faces", "faces in photographs", ""),
         ("already_done", "already done", ""),
+        ("copied_without_face", "copied, no face", ""),
+        ("skipped_without_face", "skipped, no face", ""),
         ("failed", "failed", "bad"),
         ("files_per_s", "files a second", ""),
         ("seconds", "seconds", ""),

@@ -3,21 +3,25 @@
 The document is one JSON object, with each picture on a line of its own:
 
     {"format": "efgan-rt run 1", "about": {...}, "pictures": [
-    {"picture": ..., "status": ..., "outputs": [...], "reasons": [...]},
+    {"picture": ..., "status": ..., "outputs": [...], "reasons": [...], "faces": [...]},
     ...
     ], "summary": {...}}
 
-It appears whole under its name when the run ends, however it ends. Only ASCII, so that no file name
-can spoil it; a byte that is no text is a lone surrogate, as Python has it.
+`faces` are those that were edited in this run, the largest first; each has its box in the upright
+picture (left, top, width, height; null where the whole picture is the face), the detector's score,
+and the action units that it showed. The document appears whole under its name when the run ends,
+however it ends. Only ASCII, so that no file name can spoil it; a byte that is no text is a lone
+surrogate, as Python has it.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
 from efgan_rt.errors import EfganError
+from efgan_rt.pipeline.items import EditedFace
 from efgan_rt.pipeline.outcome import PictureResult
 from efgan_rt.reporting.own_file import refuse_foreign
 
@@ -41,13 +45,15 @@ class RunReport:
     Args:
         path: of the report, replaced if it is there; its folder is made.
         about: plain values on the run as a whole.
+        au_names: the action units of the faces.
 
     Raises:
         EfganError: it cannot be written.
     """
 
-    def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, about: Mapping[str, Any], au_names: Sequence[str] = ()) -> None:
         self._path = path
+        self._au_names = au_names
         self._part = path.with_name(f".{path.name}.part")
         self._separator = "\n"
         try:
@@ -63,14 +69,26 @@ class RunReport:
         Raises:
             EfganError: it cannot be written.
         """
-        row = {
+        row: dict[str, Any] = {
             "picture": str(result.source),
             "status": str(result.status),
             "outputs": [str(path) for path in result.outputs],
             "reasons": [failure.reason for failure in result.failures],
         }
+        if result.faces:
+            row["faces"] = [self._face(face) for face in result.faces]
         self._write(self._separator + json.dumps(row))
         self._separator = ",\n"
+
+    def _face(self, face: EditedFace) -> dict[str, Any]:
+        units = () if face.source_au is None else face.source_au.tolist()
+        return {
+            "box": None if face.box is None else [round(each, 1) for each in face.box],
+            "score": None if face.score is None else round(face.score, 3),
+            "action_units": {
+                name: round(value, 2) for name, value in zip(self._au_names, units, strict=False)
+            },
+        }
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Writes the summary and gives the report its name.

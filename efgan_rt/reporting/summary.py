@@ -21,10 +21,16 @@ def summary_lines(outcome: Outcome, *, planned: int, skipped: int) -> list[str]:
         f"{outcome.done + outcome.again:,} of {planned:,} pictures edited: "
         f"{outcome.written:,} files in {outcome.seconds:.1f} s, {rate:.1f} a second"
     ]
+    if outcome.faces:
+        lines.append(f"{outcome.faces:,} faces were found in photographs and edited")
     if outcome.again:
         lines.append(f"{outcome.again:,} of them made again, for something had changed")
     if outcome.already:
         lines.append(f"{outcome.already:,} were already done")
+    if outcome.copied:
+        lines.append(f"{outcome.copied:,} have no face and were copied as they are")
+    if outcome.skipped:
+        lines.append(f"{outcome.skipped:,} have no face and were passed over")
     if outcome.failed:
         lines.append(f"{outcome.failed:,} failed; each is named above:")
         lines += [f"  {count:,} x {reason}" for reason, count in outcome.reasons.items()]
@@ -62,6 +68,9 @@ def summary_document(
         "done": outcome.done,
         "made_again": outcome.again,
         "already_done": outcome.already,
+        "copied_without_face": outcome.copied,
+        "skipped_without_face": outcome.skipped,
+        "faces": outcome.faces,
         "failed": outcome.failed,
         "failures": [
             {"picture": str(failure.source), "reason": failure.reason}

@@ -198,7 +198,8 @@ def test_depth_alpha_grey_and_metadata_survive_a_run(
     (tmp_path / "in").mkdir()
     for name, original in originals.items():
         write_original(tmp_path / "in" / name, original)
-    assert run(tmp_path / "in", tmp_path / "out").failed == 0
+    options = BatchOptions(mark=False)
+    assert run(tmp_path / "in", tmp_path / "out", options=options).failed == 0
     for name, before in originals.items():
         after = read_original(tmp_path / "out" / name)
         assert after.pixels.dtype == before.pixels.dtype, name
