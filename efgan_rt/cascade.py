@@ -119,7 +119,7 @@ class CascadeEngines:
             batch: pictures in every run.
             threads: processor threads of all lanes together; None is one for each core.
             lanes: batches in flight; None is as many as are expected to keep the device busy.
-            cache_dir: where OpenVINO and TensorRT-RTX keep compiled networks; None is nowhere.
+            cache_dir: where OpenVINO's and TensorRT-RTX's compiled networks are kept, if anywhere.
             say: told, once each, of what lanes on a GPU fall back from.
 
         Raises:

@@ -31,6 +31,13 @@ def sets_folder() -> Path:
     return user_data_path("efgan-rt", appauthor=False) / "engines"
 
 
+def compiled_folder() -> Path:
+    """Where networks that were compiled for this processor are kept; it may not exist yet."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("efgan-rt", appauthor=False) / "compiled"
+
+
 def current_set() -> Path | None:
     """The user's current engine directory, or None if none was built.
 

@@ -28,7 +28,7 @@ from efgan_rt.cli.console import (
     printable,
     remark,
 )
-from efgan_rt.engine_sets import find_set
+from efgan_rt.engine_sets import compiled_folder, find_set
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.faces import NoFace
@@ -99,6 +99,7 @@ def run(request: BatchRequest) -> int:
             batch=settings.batch,
             threads=settings.threads,
             lanes=settings.lanes,
+            cache_dir=compiled_folder() if choice.backend == "openvino" else None,
             say=remark,
         )
 

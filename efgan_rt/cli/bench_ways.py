@@ -16,7 +16,7 @@ from typing import Final
 
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.cli.console import remark
-from efgan_rt.engine_sets import EngineSet
+from efgan_rt.engine_sets import EngineSet, compiled_folder
 from efgan_rt.errors import EfganError
 from efgan_rt.reporting.bench import generated_pictures
 from efgan_rt.reporting.bench_result import Result
@@ -157,6 +157,7 @@ def opened(
         batch=settings.batch,
         threads=settings.threads,
         lanes=settings.lanes,
+        cache_dir=compiled_folder() if backend == "openvino" else None,
     )
 
 

@@ -83,9 +83,13 @@ def hears_ctrl_c() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keeps the tester's own engines out of the tests: the user's data folder is an empty one."""
+    """Keeps the tester's own engines out of the tests: the user's data folder is an empty one.
+
+    So is the cache folder, where compiled networks are kept.
+    """
     folder = tmp_path / "user-data"
     monkeypatch.setenv("XDG_DATA_HOME", str(folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
     return folder
 
 
