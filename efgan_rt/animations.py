@@ -1,7 +1,8 @@
 """Animations: the frames of one picture as one file.
 
 GIF, WebP and APNG are OpenCV's encoders. GIF has 256 colours, so its frames are dithered, and a
-delay in hundredths of a second; WebP and APNG keep colour profile, EXIF and XMP. Transparency is
+delay in hundredths of a second. WebP and APNG keep colour profile, EXIF and XMP, GIF and MP4 XMP,
+in which stands the mark of a network's edit. Transparency is
 kept in APNG alone (OpenCV drops it from a WebP's frames); elsewhere it lies on white. MP4 is
 ffmpeg's (H.264, 8 bits, even sides). The last frame is held for a moment, so that one sees what
 came of it before the loop begins again.
@@ -19,6 +20,7 @@ import cv2
 import numpy as np
 
 from efgan_rt.errors import EfganError
+from efgan_rt.metadata import gif, mp4
 from efgan_rt.metadata.files import with_metadata
 from efgan_rt.originals import Original, Picture, eight_bits, on_white, rgb8
 from efgan_rt.video.ffmpeg import need_ffmpeg
@@ -29,7 +31,7 @@ MAX_FPS: Final = {".gif": 50.0, ".webp": 120.0, ".apng": 120.0, ".mp4": 120.0}
 # OpenCV's GIF: of its settings this one comes nearest to the frames (2 levels off on average, as
 # Pillow's is; its default is 18 off).
 _GIF: Final = (cv2.IMWRITE_GIF_DITHER, 3)
-# The container of a format, as `efgan_rt.picture_header` names it; the others have no metadata.
+# The container of a format, as `efgan_rt.picture_header` names it; GIF and MP4 hold XMP alone.
 _METADATA: Final = {".webp": "WebP", ".apng": "PNG"}
 
 
@@ -89,7 +91,7 @@ def encode_animation(
     check_animation(extension, play.fps)
     small = (_at_most(frame, play.largest_px) for frame in frames)
     if extension == ".mp4":
-        return _mp4((_opaque(frame) for frame in small), play, quality)
+        return _mp4(small, play, quality)
     kept = list(small)
     keeps_alpha = extension == ".apng"
     animation = cv2.Animation(0)  # loops for ever
@@ -108,10 +110,10 @@ def encode_animation(
     if not done:
         height, width = kept[0].pixels.shape[:2]
         raise EfganError(f"an animation of {width} x {height} cannot be stored as {extension}")
-    format_ = _METADATA.get(extension)
-    if format_ is None:
-        return encoded.data
-    return with_metadata(encoded.tobytes(), format_, kept[0].metadata.fitting(grey=False))
+    metadata = kept[0].metadata.fitting(grey=False)
+    if extension == ".gif":
+        return gif.with_xmp(encoded.tobytes(), metadata.xmp)
+    return with_metadata(encoded.tobytes(), _METADATA[extension], metadata)
 
 
 def _durations_ms(count: int, play: Playback) -> list[int]:
@@ -154,17 +156,19 @@ def _bgr(frame: Original, keeps_alpha: bool) -> Picture:
     return np.asarray(joined, dtype=np.uint8)
 
 
-def _mp4(frames: Iterable[Picture], play: Playback, quality: int) -> bytes:
+def _mp4(frames: Iterable[Original], play: Playback, quality: int) -> bytes:
     """An MP4; by way of a file, for its index is put before the frames at the end."""
     rows = iter(frames)
-    last = next(rows)
+    first = next(rows)
+    last = _opaque(first)
     height, width = last.shape[:2]
     with tempfile.TemporaryDirectory(prefix="efgan-") as folder:
         path = Path(folder) / "animation.mp4"
         with VideoWriter(path, width, height, f"{play.fps:g}", quality=quality) as writer:
             writer.write(last)
-            for last in rows:
+            for frame in rows:
+                last = _opaque(frame)
                 writer.write(last)
             for _ in range(round(play.hold_s * play.fps)):
                 writer.write(last)
-        return path.read_bytes()
+        return path.read_bytes() + mp4.xmp_box(first.metadata.xmp)

@@ -16,6 +16,7 @@ from efgan_rt.cli.build_engines import build_engines
 from efgan_rt.cli.info import info
 from efgan_rt.cli.prepare import prepare
 from efgan_rt.cli.train import train
+from efgan_rt.cli.video import video
 
 app = typer.Typer(
     name="efgan-rt",
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(rich_help_panel="Edit pictures")(batch)
+app.command(rich_help_panel="Edit pictures")(video)
 app.command(rich_help_panel="Make engines")(build_engines)
 app.command(rich_help_panel="Make engines")(prepare)
 app.command(rich_help_panel="Make engines")(train)

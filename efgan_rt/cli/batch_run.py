@@ -103,13 +103,13 @@ def run(request: BatchRequest) -> int:
             say=remark,
         )
 
-    edits = Edits(request.edit, properties, lambda path: units_of(path, cascade()), remark)
+    faces = open_faces(request.faces, properties)
+    edits = Edits(request.edit, properties, lambda path: units_of(path, faces, cascade()), remark)
     outputs = edits.outputs
     plan = Plan(
         request.in_dir, request.out_dir, outputs.products, request.edit.kind.extension, edits.wants
     )
     # The format is in the output's name. Other options change nothing that is written.
-    faces = open_faces(request.faces, properties)
     written_with = {
         "quality": request.options.quality,
         "mark": request.options.mark,
@@ -166,7 +166,7 @@ def run(request: BatchRequest) -> int:
                 remark(f"error: {error}")
                 end_at_once(1)
             raise
-        document = _tell(request, outcome, count, len(outputs.products), used, recorder)
+        document = _tell(request, outcome, count, len(outputs.shots), used, recorder)
         if report:
             report.finish(document)
         if request.contact_sheet is not None:
@@ -278,7 +278,7 @@ def _tell(
     request: BatchRequest,
     outcome: Outcome,
     count: PlanCount,
-    products: int,
+    shots: int,
     used: Mapping[str, Any],
     recorder: LatencyRecorder,
 ) -> dict[str, Any]:
@@ -293,7 +293,7 @@ def _tell(
     for line in summary_lines(outcome, planned=count.pictures, skipped=count.skipped):
         print_text(line)
     if latencies:
-        edits = f" x {products} edits" if products > 1 else ""
+        edits = f" x {shots} edits" if shots > 1 else ""
         title = f"Latency of a batch of {used['batch']} pictures{edits}"
         print_table(latency_table(latencies, title))
     return document

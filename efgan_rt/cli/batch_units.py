@@ -5,20 +5,16 @@ from pathlib import Path
 from efgan_rt.action_units import FloatArray
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.cascade_properties import CascadeProperties
+from efgan_rt.cli.batch_faces import Faces
 from efgan_rt.cli.console import remark
-from efgan_rt.faces.detector_file import open_detector
-from efgan_rt.faces.framing import FaceFramer
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.requests.known_units import KnownUnits, read_known_units
 from efgan_rt.requests.reference import units_of_picture
 
 
-def units_of(path: Path, cascade: CascadeEngines) -> FloatArray:
+def units_of(path: Path, faces: Faces, cascade: CascadeEngines) -> FloatArray:
     """A reference picture's action units, as the engine set's own estimator reads them."""
-    detector, reason = open_detector(None)
-    remark(f"reference: {path}; faces: {reason}")
-    framer = FaceFramer(detector, cascade.template, crop_px=cascade.crop_px)
-    return units_of_picture(path, framer, cascade.estimate, remark)
+    return units_of_picture(path, faces.finding.new_framer(), cascade.estimate, remark)
 
 
 def known_units(path: Path | None, properties: CascadeProperties, plan: Plan) -> KnownUnits | None:

@@ -100,6 +100,35 @@ def picture_progress() -> "Progress":
 
 
 @contextmanager
+def frame_progress(
+    frames: int,
+) -> "Iterator[tuple[Callable[[int], None], Callable[[int], None]]]":
+    """Two bars on stderr, of the two passes over a video.
+
+    Args:
+        frames: about how many there are; 0 where that is not known.
+
+    Yields:
+        What to call with the frames searched, and with those edited.
+    """
+    with picture_progress() as progress:
+        search, edit = (
+            progress.add_task(name, total=frames or None) for name in ("finding faces", "editing")
+        )
+
+        def searched(done: int) -> None:
+            progress.update(search, completed=done, total=max(done, frames) if frames else None)
+
+        def edited(done: int) -> None:
+            # By now it is known how many there are.
+            total = progress.tasks[search].completed
+            progress.update(search, total=total)
+            progress.update(edit, completed=done, total=total)
+
+        yield searched, edited
+
+
+@contextmanager
 def compile_progress() -> "Iterator[Callable[[str, float, str], None]]":
     """A bar on stderr for each network that is compiled; nothing where stderr is a file.
 

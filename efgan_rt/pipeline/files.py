@@ -19,6 +19,7 @@ from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
 from efgan_rt.images import READABLE_EXTENSIONS
 from efgan_rt.shots import Product
+from efgan_rt.video.reader import EXTENSIONS as VIDEO_EXTENSIONS
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +93,10 @@ class Plan:
         """
         if not self.source.exists():
             raise EfganError(f"{self.source}: no such file or folder; expected pictures to edit")
+        if self.source.suffix.lower() in VIDEO_EXTENSIONS and self.source.is_file():
+            raise EfganError(
+                f"{self.source}: is a video; edit it with efgan-rt video {self.source} OUT.mp4"
+            )
         if self._resolved_output == self._resolved_source:
             raise EfganError(
                 f"{self.output}: the output folder is the input folder; choose another one"

@@ -97,6 +97,7 @@ class Edits:
 
     Attributes:
         outputs: shots, products and their labels.
+        targets: one an edit; none where a table has one for each picture.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class Edits:
         names = properties.au_names
         self._table: TargetTable | None = None
         self._seen: set[str] = set()
-        self._targets: tuple[Target, ...] = ()
+        self.targets: tuple[Target, ...] = ()
         self.outputs: Outputs = outputs_of(options.names, options.kind, properties.stages)
         if options.table is not None:
             self._table = read_target_table(
@@ -146,7 +147,7 @@ class Edits:
             targets.append(
                 target_towards(units, len(names), intensity=options.intensity, items=items)
             )
-        self._targets = tuple(targets)
+        self.targets = tuple(targets)
 
     def wants(self, picture: PurePosixPath) -> bool:
         """Whether a picture, by its path in the input folder, is to be edited."""
@@ -203,7 +204,7 @@ class Edits:
                 for edit, each in zip(edits, options, strict=True)
             )
 
-        targets = self._targets
+        targets = self.targets
         recipes = recipes_for(targets) if targets else ()
         for job in jobs:
             name = PurePosixPath(job.source.relative_to(root).as_posix())

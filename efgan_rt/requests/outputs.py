@@ -113,7 +113,7 @@ def outputs_of(edits: Sequence[str], kind: OutputKind, stages: int) -> Outputs:
             digits = max(3, len(str(kind.frames)))
             for frame, shot in enumerate(frames, start=1):
                 products.append(Product(folder, (shot,), f"/{frame:0{digits}}"))
-                labels.append(f"{name}, frame {frame}")
+                labels.append(f"{name} {frame}/{kind.frames}")
     return Outputs(tuple(shots), tuple(products), tuple(labels))
 
 

@@ -4,6 +4,7 @@ Colours go out by the matrix that they came in by, and the file says which, so t
 edited faces a video looks as before.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -63,8 +64,10 @@ class VideoWriter:
         *,
         quality: int = 95,
         colours: Colours | None = None,
+        pixel_shape: str = "1/1",
         sound_of: Path | None = None,
         encode_sound: bool = False,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         """Starts ffmpeg.
 
@@ -75,8 +78,10 @@ class VideoWriter:
             rate: frames a second, such as "25" or "30000/1001".
             quality: 1 to 100.
             colours: None for those of pictures.
+            pixel_shape: a pixel's width to its height.
             sound_of: a video whose sound goes along.
             encode_sound: as AAC; else the sound is copied as it is.
+            tags: what the file shall say of itself.
 
         Raises:
             EfganError: ffmpeg is missing or cannot be started.
@@ -85,7 +90,8 @@ class VideoWriter:
         matrix = SCALER_NAMES.get(colours.matrix, "bt709")
         filters = (
             "crop=max(2\\,trunc(iw/2)*2):max(2\\,trunc(ih/2)*2),"
-            f"scale=out_color_matrix={matrix}:out_range=tv,format=yuv420p"
+            f"scale=out_color_matrix={matrix}:out_range=tv,format=yuv420p,"
+            f"setsar={pixel_shape}"
         )
         arguments = [need_ffmpeg("MP4"), *QUIET, "-y"]
         arguments += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
@@ -95,6 +101,8 @@ class VideoWriter:
             arguments += ["-i", str(sound_of), "-map", "0:v", "-map", "1:a?", *sound]
             arguments += ["-map_metadata", "1"]
         arguments += ["-vf", filters, "-c:v", "libx264", "-crf", str(crf_of(quality))]
+        for name, value in (tags or {}).items():
+            arguments += ["-metadata", f"{name}={value}"]
         arguments += [*colours.output_options(), "-movflags", "+faststart", f"file:{path}"]
         self._path = path
         self._shape = (height, width, 3)

@@ -12,6 +12,7 @@ import pytest
 from efgan_rt import animations
 from efgan_rt.animations import Playback, encode_animation
 from efgan_rt.errors import EfganError
+from efgan_rt.metadata import gif, mp4
 from efgan_rt.metadata.files import read_metadata
 from efgan_rt.metadata.record import Metadata
 from efgan_rt.originals import Original, Picture
@@ -89,6 +90,24 @@ def test_metadata_are_kept(frames: list[Original], extension: str) -> None:
     header = read_header(data)
     assert header is not None and header.whole and not header.still
     assert len(decoded(data).frames) == 5
+
+
+@pytest.mark.parametrize("extension", [".gif", ".mp4"])
+def test_xmp_is_kept_where_there_is_a_place_for_nothing_else(
+    frames: list[Original], extension: str, tmp_path: Path
+) -> None:
+    if extension == ".mp4":
+        need_ffmpeg()
+    told = [replace(frame, metadata=Metadata(xmp=XMP, exif=b"II*\0")) for frame in frames]
+    data = bytes(encode_animation(extension, told))
+    reader = gif.read_xmp if extension == ".gif" else mp4.read_xmp
+    assert reader(data) == XMP
+    path = tmp_path / f"film{extension}"
+    path.write_bytes(data)
+    film = cv2.VideoCapture(str(path))
+    assert film.read()[0]
+    if extension == ".gif":
+        assert len(decoded(data).frames) == len(frames)
 
 
 @pytest.mark.parametrize("extension", [".gif", ".webp"])
