@@ -9,7 +9,7 @@ to the time of a narrow set's batch. On a GPU each network is as it was made.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -179,8 +179,9 @@ class CascadeEngines:
         source_au: FloatArray | None = None,
         progress: FloatArray | None = None,
         stages: bool = False,
+        lane: Lane | DeviceLane | None = None,
     ) -> Edited:
-        """Edits any number of pictures; for many batches, or for speed, keep a lane instead.
+        """Edits any number of pictures, batch by batch.
 
         Args:
             pixels: uint8 (n, crop, crop, 3), RGB.
@@ -190,6 +191,7 @@ class CascadeEngines:
             source_au: float32 (n, K), 0 to 5; estimated from the pictures if None.
             progress: float32 (n, S) or (S,): how far each stage goes; k/S if None.
             stages: whether the pictures after each stage are wanted, too.
+            lane: to run on; None makes one for this call, which costs time on a GPU.
 
         Returns:
             Arrays of n pictures, the caller's own; `seconds` is summed over the batches.
@@ -220,7 +222,7 @@ class CascadeEngines:
             seconds=seconds,
             stage_pixels=made if stages else (),
         )
-        with closing(self.lane()) as lane:
+        with self._kept_or_new(lane) as lane:
             for rows in self._batches(count):
                 batch: dict[str, Any] = {
                     name: array if array is None else self._padded(array[rows])
@@ -238,20 +240,26 @@ class CascadeEngines:
                     seconds[name] = seconds.get(name, 0.0) + taken
         return edited
 
-    def estimate(self, pixels: ByteArray) -> FloatArray:
+    def estimate(self, pixels: ByteArray, *, lane: Lane | DeviceLane | None = None) -> FloatArray:
         """The action units of any number of pictures, as the set's own estimator reads them.
 
         Args:
             pixels: uint8 (n, crop, crop, 3), RGB.
+            lane: to run on; None makes one for this call, which costs time on a GPU.
 
         Returns:
             float32 (n, K), the caller's own.
         """
         found = np.empty((len(pixels), len(self.au_names)), np.float32)
-        with closing(self.lane()) as lane:
+        with self._kept_or_new(lane) as lane:
             for rows in self._batches(len(pixels)):
                 found[rows] = lane.estimate(self._padded(pixels[rows]))[: rows.stop - rows.start]
         return found
+
+    def _kept_or_new(
+        self, lane: Lane | DeviceLane | None
+    ) -> AbstractContextManager[Lane | DeviceLane]:
+        return closing(self.lane()) if lane is None else nullcontext(lane)
 
     def _batches(self, count: int) -> Iterator[slice]:
         for start in range(0, count, self.batch):
