@@ -149,6 +149,17 @@ def fuzz(document: Document) -> str:
     )
 
 
+def unfolding(document: Document) -> str:
+    """How even the steps between frames are, in both paces."""
+    units, seen = (document["paces"][pace] for pace in ("units", "seen"))
+    return (
+        f"Over {document['faces']} faces and {len(document['expressions'])} expressions in "
+        f"{document['frames']} frames each, the largest step is {units['median']:.1f} times the "
+        f"mean one by action units (median; at worst {units['largest']:.1f} times) and "
+        f"{seen['median']:.1f} times by what is seen (at worst {seen['largest']:.1f})."
+    )
+
+
 def gpu(document: Document) -> str:
     """Every way on a GPU against PyTorch, in the same run."""
     head = ["way", "batch", "a batch, p50 / p90 / p99 ms", "pictures /s"]
@@ -227,6 +238,7 @@ def training_step(document: Document) -> str:
 
 
 TABLES: dict[str, Callable[[Document], str]] = {
+    "unfolding": unfolding,
     "quality": quality,
     "ablation": ablation,
     "london": london,

@@ -42,12 +42,15 @@ class FoundFaces:
     Attributes:
         frames: how many frames it has.
         faces: by frame, the largest first; a frame without any is not there.
-        tracks: how many faces were followed.
     """
 
     frames: int
     faces: dict[int, list[FaceInFrame]]
-    tracks: int
+
+    @property
+    def followed(self) -> int:
+        """How many faces are followed and edited."""
+        return len({face.track for faces in self.faces.values() for face in faces})
 
 
 def find_faces(
@@ -112,7 +115,7 @@ def find_faces(
             for each in waiting:
                 each.cancel()
     tracks = tracker.finish()
-    return FoundFaces(count, _by_frame(tracks, tracker.scenes, count, fps, most), len(tracks))
+    return FoundFaces(count, _by_frame(tracks, tracker.scenes, count, fps, most))
 
 
 def edit_frames(

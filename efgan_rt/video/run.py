@@ -34,7 +34,7 @@ class VideoResult:
     Attributes:
         frames: how many it has.
         edited: in how many of them a face was edited.
-        faces: how many faces were followed.
+        faces: how many faces were followed and edited.
         seconds: wall clock.
     """
 
@@ -147,4 +147,4 @@ def edit_video(
         raise EfganError(f"{output}: cannot be written: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
-    return VideoResult(found.frames, len(found.faces), found.tracks, perf_counter() - started)
+    return VideoResult(found.frames, len(found.faces), found.followed, perf_counter() - started)

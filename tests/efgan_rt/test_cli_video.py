@@ -135,9 +135,11 @@ def test_only_the_largest_face_is_edited_where_that_is_asked_for(
     video: Cli, tmp_path: Path, ffmpeg: str
 ) -> None:
     source = film(tmp_path / "in.mp4", ffmpeg, discs=2)
-    for which, changed in (("all", True), ("largest", False)):
+    for which, changed, said in (("all", True, "2 faces"), ("largest", False, "1 face")):
         output = tmp_path / f"{which}.mp4"
-        assert video(source, output, "-e", "happy", "--faces", which).status == 0
+        result = video(source, output, "-e", "happy", "--faces", which)
+        assert result.status == 0
+        assert f"{said} followed" in result.out
         one, other = frames_of(source)[3].astype(int), frames_of(output)[3]
         small = np.abs(one - other)[24:40, 62:80].mean()
         assert (small > 5) == changed

@@ -1,0 +1,114 @@
+"""How evenly an expression unfolds, by action units and by what is seen; and a picture of it.
+
+    python benchmarks/unfolding.py
+
+Every example face is taken to happy, angry and surprised in twelve frames, in both paces. Of the
+changes from frame to frame (mean absolute difference of the crops, in levels) the largest is put
+beside the mean one: 1 is perfectly even. The picture shows two people in nine frames each.
+"""
+
+import argparse
+import json
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
+
+from efgan_rt.cascade import CascadeEngines  # noqa: E402
+from efgan_rt.edited import even_progress  # noqa: E402
+from efgan_rt.engine_sets import find_set  # noqa: E402
+from efgan_rt.expressions import target_for  # noqa: E402
+from efgan_rt.images import Picture, read_picture, to_crop, write_picture  # noqa: E402
+from efgan_rt.reporting.machine import machine_facts  # noqa: E402
+from efgan_rt.unfolding import PROBES, Pace, Unfolding, frame_shares  # noqa: E402
+
+EXPRESSIONS = ("happy", "angry", "surprised")
+FRAMES = 12
+SHOWN = (("id203_neutral", "happy"), ("id202_neutral", "surprised"))
+SHOWN_FRAMES = 9
+GAP_PX = 6
+
+
+def unfolded(
+    engines: CascadeEngines, crops: Picture, expression: str, pace: Pace, frames: int
+) -> list[Picture]:
+    """The frames of all faces, uint8 (n, crop, crop, 3) each."""
+    target = target_for(engines.expressions, engines.au_names, expression=expression, au=None)
+    source_au = engines.estimate(crops)
+    even = even_progress(engines.stages, len(crops))
+
+    def edited(progress: Any) -> Picture:
+        way = np.asarray(even * progress, dtype=np.float32)
+        result = engines.edit(crops, target.scale, target.offset, source_au=source_au, progress=way)
+        return result.pixels
+
+    unfolding = Unfolding(crops, edited) if pace is Pace.SEEN else None
+    made = [crops]
+    for share in frame_shares(frames)[1:]:
+        progress = share if unfolding is None else unfolding.progress_at(share)[:, np.newaxis]
+        made.append(edited(progress))
+    return made
+
+
+def unevenness(frames: list[Picture]) -> list[float]:
+    """For each face the largest step by the mean one."""
+    steps = [
+        np.abs(np.subtract(after, before, dtype=np.int16)).mean(axis=(1, 2, 3))
+        for before, after in pairwise(frames)
+    ]
+    return [float(each) for each in np.max(steps, axis=0) / np.mean(steps, axis=0)]
+
+
+def strip(engines: CascadeEngines, faces: dict[str, Picture]) -> Picture:
+    """Both paces of two people, one below the other."""
+    rows = []
+    for name, expression in SHOWN:
+        for pace in (Pace.UNITS, Pace.SEEN):
+            frames = unfolded(engines, faces[name][np.newaxis], expression, pace, SHOWN_FRAMES)
+            rows.append(np.hstack([frame[0, 8:, 8:-8] for frame in frames]))
+        rows.append(np.full((GAP_PX, rows[-1].shape[1], 3), 255, np.uint8))
+    return np.vstack(rows[:-1])
+
+
+def main() -> None:
+    """Measures, and writes results and picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--engines", type=Path)
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "benchmarks" / "results")
+    parser.add_argument("--picture", type=Path, default=REPOSITORY / "docs" / "unfolding.jpg")
+    arguments = parser.parse_args()
+    directory = find_set(arguments.engines).directory
+    engines = CascadeEngines.open(directory, backend="onnxruntime", threads=1)
+    paths = sorted((REPOSITORY / "examples" / "faces").glob("*.jpg"))
+    faces = {path.stem: to_crop(read_picture(path), engines.crop_px) for path in paths}
+    crops = np.stack(list(faces.values()))
+    found: dict[str, list[float]] = {pace: [] for pace in Pace}
+    for expression in EXPRESSIONS:
+        for pace in Pace:
+            found[pace] += unevenness(unfolded(engines, crops, expression, pace, FRAMES))
+    document = {
+        "what": "largest step between frames by the mean one; median and largest over faces",
+        "frames": FRAMES,
+        "faces": len(faces),
+        "expressions": EXPRESSIONS,
+        "probes": PROBES,
+        "paces": {
+            pace: {"median": round(float(np.median(each)), 3), "largest": round(max(each), 3)}
+            for pace, each in found.items()
+        },
+        "backend": engines.choice.backend,
+        "precision": engines.choice.precision,
+        "machine": machine_facts(),
+    }
+    (arguments.out / "unfolding.json").write_text(json.dumps(document, indent=1) + "\n")
+    write_picture(arguments.picture, strip(engines, faces), quality=90)
+    print(json.dumps(document["paces"], indent=1))
+
+
+if __name__ == "__main__":
+    main()
