@@ -23,6 +23,7 @@ from efgan_rt.expressions import target_for
 from efgan_rt.images import decode_original, encode_original, from_crop, to_crop
 from efgan_rt.metadata.record import Density, Metadata
 from efgan_rt.originals import Original
+from efgan_rt.requests.target_table import read_target_table
 from efgan_rt.tiff_tags import EXIF_DIRECTORY, ORIENTATION, Tag, exif_block
 from engines.base import EngineError
 from engines.manifest import read_manifest, verify_file
@@ -240,6 +241,22 @@ def label_files_reader(scratch: Path) -> Reader:
     return Reader("label files", tuple(file.read_bytes() for file in files), read)
 
 
+def target_table_reader() -> Reader:
+    """Tables of `--from-csv`."""
+    seeds = (
+        b"file,expression,intensity,AU12,AU01_r,AU45+,notes\na.jpg,happy,0.5,,1,-2,x\nb/c.png,,,3,,,\n",
+        b"file,AU12\na.jpg,1\nb.jpg,2.5\n",
+    )
+    expressions = {"happy": np.ones(17, np.float32)}
+
+    def read(data: bytes, folder: Path) -> object:
+        path = folder / "targets.csv"
+        path.write_bytes(data)
+        return read_target_table(path, expressions, AU_NAMES)
+
+    return Reader("target table", seeds, read)
+
+
 def pickle_reader(scratch: Path) -> Reader:
     """GANimation's pickles, of the oldest and the newest protocol."""
     from tests.label_files import ganimation_pickle, python_2_pickle
@@ -285,5 +302,6 @@ def all_readers(scratch: Path) -> dict[str, Callable[[], Reader]]:
         "au": au_reader,
         "label files": lambda: label_files_reader(scratch),
         "pickle": lambda: pickle_reader(scratch),
+        "target table": target_table_reader,
         "template": template_reader,
     }

@@ -13,7 +13,7 @@ TRIED = {"picture": 600, "labels": 400, "manifest": 400, "au": 600, "pickle": 60
     "name",
     [
         *("picture", "labels", "manifest", "checkpoint.pt", "checkpoint.safetensors", "au"),
-        *("label files", "pickle", "template"),
+        *("label files", "pickle", "template", "target table"),
     ],
 )
 def test_only_sentences_that_a_user_can_act_on_escape(

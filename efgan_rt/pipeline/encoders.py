@@ -93,7 +93,9 @@ def _stage_outputs(
             if item.framed:
                 data, last = _encoded(shop, paster, shop.products[number].shots, path.suffix)
             else:
-                data, last = _copied(shop, item, path), item.original.pixels
+                is_animated = len(shop.products[number].shots) > 1
+                data = _copied(shop, item, path, animated=is_animated)
+                last = item.original.pixels
                 recipe = copy_recipe(recipe)
             if viewer:
                 viewer.add(number, last)
@@ -135,11 +137,15 @@ def _encoded(
     return data, made[0]
 
 
-def _copied(shop: Workshop, item: Item, path: Path) -> memoryview | bytes:
+def _copied(shop: Workshop, item: Item, path: Path, *, animated: bool) -> memoryview | bytes:
     """The file of a picture without a face: its own bytes, but for another format."""
     formats = (FORMAT_OF.get(each.suffix.lower()) for each in (path, item.job.source))
     if len(set(formats)) == 1:
         return item.copied
+    if animated:
+        quality = shop.options.quality or JPEG_QUALITY
+        play = shop.options.playback
+        return encode_animation(path.suffix, [item.original], play, quality=quality)
     return encode_original(path.suffix, item.original, quality=shop.options.quality)
 
 

@@ -248,6 +248,16 @@ def test_reports_name_what_was_asked_for(batch: Cli, tmp_path: Path) -> None:
     assert "happy, 3 frames" in page.read_text()
 
 
+def test_a_photograph_without_a_face_is_copied_as_an_animation_that_stands_still(
+    batch: Cli, tmp_path: Path, make_picture: Callable[..., Picture]
+) -> None:
+    write_picture(tmp_path / "empty.png", make_picture(90, 160))
+    command = ("-e", "happy", "--frames", 3, "--format", "gif", "--no-face", "copy")
+    result = batch(*command, source=tmp_path / "empty.png")
+    assert result.status == 0
+    assert len(frames_of(tmp_path / "out" / "empty.gif")) == 1
+
+
 # Misuse.
 
 
