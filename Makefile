@@ -2,6 +2,7 @@
 #   make demo    edits examples/faces with the engines that ship, into build/demo
 #   make test    runs the whole suite
 #   make check   ruff and mypy
+#   make evaluate SET=DIR   the papers' tables of the shipped engines, into benchmarks/results
 #   make bench   per-network and per-stage latency of the shipped engines
 #   make ship CKPT=runs/x/weights.safetensors   puts a training's result into the package
 #   make clean   removes what the targets built, .venv included
@@ -10,7 +11,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench ship clean
+.PHONY: demo test check bench evaluate ship clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed-cpu
@@ -28,6 +29,13 @@ check: .venv/.installed-dev
 
 bench: .venv/.installed-cpu
 	$(BIN)/efgan-rt bench --pictures examples/faces
+
+SET ?= ../shared/data/synth
+evaluate: .venv/.installed-dev
+	$(BIN)/efgan-rt evaluate $(SET) --engines efgan_rt/shipped --backend all --augment \
+	    --features local --judges build/judges --out build/evaluation \
+	    --json benchmarks/results/evaluation.json
+	$(BIN)/python benchmarks/readme.py
 
 ship: .venv/.installed-dev
 	rm -rf build/shipped

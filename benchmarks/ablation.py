@@ -32,13 +32,13 @@ sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repos
 from benchmarks.ablation_augment import measure_augmentation, measure_real  # noqa: E402
 from benchmarks.ablation_sheets import write_model_sheets  # noqa: E402
 from benchmarks.ablation_table import figures_table, judges_table  # noqa: E402
-from benchmarks.editors import Bytes, CheckpointEditor  # noqa: E402
 from benchmarks.picture_set import find_picture_set  # noqa: E402
-from benchmarks.quality_columns import edit_planned  # noqa: E402
 from efgan_rt.errors import EfganError  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from train.data.faces import FaceSet  # noqa: E402
 from train.data.labels import read_labels  # noqa: E402
+from train.evaluation.editors import Bytes, CheckpointEditor  # noqa: E402
+from train.evaluation.towards import edit_planned  # noqa: E402
 from train.metrics.bootstrap import LEVEL, RESAMPLES, SEED  # noqa: E402
 from train.metrics.edit_scores import EditScores, score_edits  # noqa: E402
 from train.metrics.identity import verify_embedder  # noqa: E402

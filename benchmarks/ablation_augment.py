@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from benchmarks.editors import Editor
-from benchmarks.quality_columns import edit_planned
 from train.data.faces import FaceSet
+from train.evaluation.editors import Editor
+from train.evaluation.towards import edit_planned
 from train.metrics.augmentation import (
     augmentation_plan,
     measure_training_worth,

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from benchmarks.editors import Bytes
-from benchmarks.quality_pictures import write_sheet
 from train.data.faces import FaceSet
+from train.evaluation.editors import Bytes
+from train.evaluation.sheet import write_sheet
 from train.metrics.paired import EditPlan
 
 SHOWN_PEOPLE: Final = 8

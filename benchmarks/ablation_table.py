@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from rich.table import Table
 
+from train.evaluation.figure_text import interval_text
+
 Document = dict[str, Any]
 
 # (key, label, format); a share is shown in percent.
@@ -19,18 +21,6 @@ FIGURES: Final = (
     ("sharpness_mouth", "sharpness, mouth (truth = 1)", ".2f"),
 )
 REGIMES: Final = (("all", "all"), ("few", "few"))
-
-
-def interval_text(figure: Document | None, form: str) -> str:
-    """`value (low to high)`; only the value where the interval says nothing: one person."""
-    if figure is None or figure["value"] is None:
-        return "-"
-    value = format(figure["value"], form)
-    if figure["people"] < 2:
-        return value
-    unit = "%" if form.endswith("%") else ""
-    low, high = (format(figure[end], form).removesuffix("%") for end in ("low", "high"))
-    return f"{value.removesuffix('%')} ({low} to {high}){unit}"
 
 
 def figure_rows(document: Document) -> list[tuple[str, list[str]]]:

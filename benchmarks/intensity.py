@@ -22,9 +22,7 @@ import numpy as np
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
-from benchmarks.editors import Bytes, CheckpointEditor, Editor, EngineEditor  # noqa: E402
 from benchmarks.picture_set import find_picture_set  # noqa: E402
-from benchmarks.quality_pictures import write_sheet  # noqa: E402
 from benchmarks.stages import START, spread  # noqa: E402
 from efgan_rt.action_units import AU_NAMES  # noqa: E402
 from efgan_rt.engine_sets import find_set, shipped_set  # noqa: E402
@@ -33,6 +31,8 @@ from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
 from train.data.faces import FaceSet  # noqa: E402
 from train.data.labels import read_labels  # noqa: E402
+from train.evaluation.editors import Bytes, CheckpointEditor, Editor, EngineEditor  # noqa: E402
+from train.evaluation.sheet import write_sheet  # noqa: E402
 from train.metrics.judges import Judges, load_or_train_judges  # noqa: E402
 from train.metrics.paired import plan_edits  # noqa: E402
 from train.metrics.people import is_unseen  # noqa: E402

@@ -30,18 +30,18 @@ import numpy.typing as npt
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
-from benchmarks.editors import Bytes, CheckpointEditor, Editor, EngineEditor  # noqa: E402
 from benchmarks.london_crops import (  # noqa: E402
     PhotographPair,
     read_cropped_pairs,
     read_pairs,
 )
 from benchmarks.picture_set import find_picture_set  # noqa: E402
-from benchmarks.quality_columns import edit_towards  # noqa: E402
-from benchmarks.quality_pictures import write_sheet  # noqa: E402
 from efgan_rt.errors import EfganError  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
+from train.evaluation.editors import Bytes, CheckpointEditor, Editor, EngineEditor  # noqa: E402
+from train.evaluation.sheet import write_sheet  # noqa: E402
+from train.evaluation.towards import edit_towards  # noqa: E402
 from train.metrics.bootstrap import bootstrap  # noqa: E402
 from train.metrics.identity_embedder import Embedder, load_or_train_embedder  # noqa: E402
 from train.metrics.psnr import finite_psnr_db  # noqa: E402

@@ -27,7 +27,6 @@ from rich.console import Console
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
-from benchmarks.editors import CheckpointEditor, Editor, EngineEditor  # noqa: E402
 from benchmarks.picture_set import find_picture_set  # noqa: E402
 from benchmarks.quality_columns import Column, example_faces, measure_all  # noqa: E402
 from benchmarks.quality_sheets import write_sheets  # noqa: E402
@@ -38,6 +37,7 @@ from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
 from train.data.faces import FaceSet  # noqa: E402
 from train.data.labels import read_labels  # noqa: E402
+from train.evaluation.editors import CheckpointEditor, Editor, EngineEditor  # noqa: E402
 from train.metrics.judge_training import CLASSIFIER_RECIPE, READER_RECIPE  # noqa: E402
 from train.metrics.judges import Reliability, load_or_train_judges, reliability  # noqa: E402
 from train.metrics.people import UNSEEN_PEOPLE, is_unseen  # noqa: E402

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.editors import Bytes, Editor
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.images import READABLE_EXTENSIONS, read_picture, to_crop
 from train.data.faces import FaceSet
+from train.evaluation.editors import Bytes, Editor
+from train.evaluation.towards import edit_planned, edit_towards
 from train.metrics.judges import Judges
 from train.metrics.paired import EditPlan, EditQuality, measure_edits, plan_edits
 from train.metrics.psnr import mean_psnr_db
@@ -145,33 +145,3 @@ def _measure(
         ),
         examples=shown,
     )
-
-
-def edit_planned(editor: Editor, plan: EditPlan, faces: FaceSet) -> Bytes:
-    """The plan's edits, uint8 RGB (n, H, W, 3)."""
-    wanted = [faces.table.expressions[i] for i in plan.targets]
-    return edit_towards(editor, faces.pixels.numpy()[list(plan.sources)], wanted)
-
-
-def edit_towards(editor: Editor, pixels: Bytes, expressions: Sequence[str]) -> Bytes:
-    """Edits each picture towards the model's own notion of its named expression.
-
-    Raises:
-        EfganError: the model does not know one of the expressions.
-    """
-    return editor.edit(pixels, target_au(editor, expressions))
-
-
-def target_au(editor: Editor, expressions: Sequence[str]) -> FloatArray:
-    """The model's own action units of each named expression, float32 (n, K), 0 to 5.
-
-    Raises:
-        EfganError: the model does not know one of them.
-    """
-    unknown = sorted(set(expressions) - set(editor.expressions))
-    if unknown:
-        raise EfganError(
-            f"the model has no expression {' or '.join(unknown)}; "
-            f"it has {' '.join(sorted(editor.expressions))}"
-        )
-    return np.stack([editor.expressions[name] for name in expressions])

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from benchmarks.quality_columns import EXAMPLE_EXPRESSIONS, Column, Example
-from benchmarks.quality_pictures import Bytes, write_sheet
 from train.data.faces import FaceSet
+from train.evaluation.sheet import Bytes, write_sheet
 from train.metrics.paired import STARTS, plan_edits
 from train.metrics.people import EXPRESSIONS
 

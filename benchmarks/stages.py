@@ -21,14 +21,14 @@ import numpy as np
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
-from benchmarks.editors import Bytes, CheckpointEditor, Editor, EngineEditor  # noqa: E402
 from benchmarks.picture_set import find_picture_set  # noqa: E402
-from benchmarks.quality_columns import edit_towards, target_au  # noqa: E402
-from benchmarks.quality_pictures import write_sheet  # noqa: E402
 from efgan_rt.errors import EfganError  # noqa: E402
 from engines.base import EngineError  # noqa: E402
 from train.data.faces import FaceSet  # noqa: E402
 from train.data.labels import read_labels  # noqa: E402
+from train.evaluation.editors import Bytes, CheckpointEditor, Editor, EngineEditor  # noqa: E402
+from train.evaluation.sheet import write_sheet  # noqa: E402
+from train.evaluation.towards import edit_towards, target_au  # noqa: E402
 from train.metrics.paired import LARGE_GAPS, plan_edits  # noqa: E402
 from train.metrics.people import EXPRESSIONS, is_unseen  # noqa: E402
 

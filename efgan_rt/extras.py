@@ -15,6 +15,8 @@ EXTRAS: Final = {
     "video": ("imageio_ffmpeg",),
     "plot": ("matplotlib",),
     "train": ("torch", "onnx", "onnxscript", "safetensors"),
+    "evaluate": ("matplotlib", "safetensors", "torch"),
+    "inception": ("torch_fidelity", "torchvision"),
 }
 
 

@@ -13,6 +13,7 @@ from efgan_rt import __version__
 from efgan_rt.cli.batch import batch
 from efgan_rt.cli.bench import bench
 from efgan_rt.cli.build_engines import build_engines
+from efgan_rt.cli.evaluate import evaluate
 from efgan_rt.cli.info import info
 from efgan_rt.cli.prepare import prepare
 from efgan_rt.cli.train import train
@@ -35,6 +36,7 @@ app.command(rich_help_panel="Make engines")(build_engines)
 app.command(rich_help_panel="Make engines")(prepare)
 app.command(rich_help_panel="Make engines")(train)
 app.command(rich_help_panel="Measure and inspect")(bench)
+app.command(rich_help_panel="Measure and inspect")(evaluate)
 app.command(rich_help_panel="Measure and inspect")(info)
 
 

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from benchmarks.ablation import parse_models
-from benchmarks.ablation_table import figure_rows, interval_text
-from benchmarks.quality_pictures import HEADING_PX, NAME_PX
+from benchmarks.ablation_table import figure_rows
 from benchmarks.readme import ablation
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from tests.toy import toy_config, toy_networks
 from tests.toy_people import write_people
+from train.evaluation.figure_text import interval_text
+from train.evaluation.sheet import HEADING_PX, NAME_PX
 from train.metrics.edit_scores import STATISTICS
 from train.metrics.people import EXPRESSIONS
 from train.models.checkpoint import Checkpoint, plain_weights, save_pt

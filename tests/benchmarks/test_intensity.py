@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.editors import CheckpointEditor
 from benchmarks.intensity import SHARES, edits_by_share, unevenness
 from efgan_rt.errors import EfganError
 from tests.benchmarks.test_ablation import toy_checkpoint
 from tests.toy_people import read_people, write_people
+from train.evaluation.editors import CheckpointEditor
 
 
 def test_an_even_intensity_is_never_off() -> None:

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.editors import CheckpointEditor
-from benchmarks.quality_pictures import HEADING_PX, NAME_PX
 from benchmarks.stages import expression_rows, parse_arguments, run, spread, stage_rows
 from efgan_rt.errors import EfganError
 from tests.benchmarks.test_ablation import toy_checkpoint
 from tests.toy import toy_checkpoint as small_checkpoint
 from tests.toy_people import read_people, write_people
+from train.evaluation.editors import CheckpointEditor
+from train.evaluation.sheet import HEADING_PX, NAME_PX
 
 
 @pytest.fixture(scope="module")

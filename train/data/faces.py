@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.images import Picture, read_picture, to_crop
 from train.data.labels import LabelTable
@@ -95,11 +96,15 @@ class FaceSet:
         self.drawn: list[int] = []  # rows drawn since `forget_drawn`, to name a step's pictures
         self._one_sided = {i for i, e in enumerate(table.expressions) if e == "contemptuous"}
 
+    def points(self, region: str) -> FloatArray:
+        """Each picture's key point of a region, x and y in the crop's pixels, (N, 2)."""
+        return self.table.points[region] * self._scales[:, None]
+
     def region_boxes(self, names: Sequence[str]) -> dict[str, RegionBox]:
         """Each region's patch, centred on the set's average key point (paper, section 4.1)."""
         boxes = {}
         for name in names:
-            x, y = (self.table.points[name] * self._scales[:, None]).mean(axis=0)
+            x, y = self.points(name).mean(axis=0)
             boxes[name] = RegionBox.centred(float(x), float(y), *REGION_SIZES[name], self.crop_px)
         return boxes
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from train.data.faces import FaceSet
 from train.metrics.bootstrap import Interval, bootstrap
+from train.metrics.judge_networks import ExpressionClassifier
 from train.metrics.judge_training import CLASSIFIER_RECIPE, JudgeRecipe, Progress, classifier_of
 from train.metrics.judges import run_judge
 from train.metrics.paired import EditPlan, plan_edits
@@ -37,14 +38,16 @@ class RealCrops:
     people: tuple[str, ...]
 
 
-def real_crops(faces: FaceSet, people: int | None = None) -> RealCrops:
+def real_crops(
+    faces: FaceSet, people: int | None = None, expressions: Sequence[str] = EXPRESSIONS
+) -> RealCrops:
     """The named expressions of a set's first people (all by default)."""
     table = faces.table
     kept = list(dict.fromkeys(table.identities))[:people]
     rows = [
         i
         for i, (who, what) in enumerate(zip(table.identities, table.expressions, strict=True))
-        if who in kept and what in EXPRESSIONS
+        if who in kept and what in expressions
     ]
     return RealCrops(
         faces.pixels[rows].numpy(),
@@ -84,6 +87,34 @@ def measure_training_worth(
     Raises:
         ValueError: there is not one expression for each edit.
     """
+    classifier = classifier_with_edits(real, edits, edit_expressions, recipe=recipe, say=say)
+    best = run_judge(classifier, unseen.pixels).argmax(axis=1)
+    right = [EXPRESSIONS[i] == what for i, what in zip(best, unseen.expressions, strict=True)]
+    return bootstrap(np.array(right, dtype=np.float64), unseen.people)
+
+
+def classifier_with_edits(
+    real: RealCrops,
+    edits: Bytes | None,
+    edit_expressions: Sequence[str],
+    *,
+    recipe: JudgeRecipe = CLASSIFIER_RECIPE,
+    expressions: Sequence[str] = EXPRESSIONS,
+    say: Progress = lambda _: None,
+) -> ExpressionClassifier:
+    """The classifier of R+G, or that of R without edits.
+
+    Args:
+        real: the training people's.
+        edits: of training people, uint8 RGB (m, H, W, 3), or None.
+        edit_expressions: what each edit was to show.
+        recipe: epochs over `real`; with edits there are fewer, so that the steps are as many.
+        expressions: what the classifier tells apart.
+        say: told a line after each epoch.
+
+    Raises:
+        ValueError: there is not one expression for each edit.
+    """
     made = 0 if edits is None else len(edits)
     if made != len(edit_expressions):
         raise ValueError(f"{made} edits with {len(edit_expressions)} expressions")
@@ -92,7 +123,4 @@ def measure_training_worth(
         pixels, names = np.concatenate([pixels, edits]), names + list(edit_expressions)
         share = len(real.pixels) / len(pixels)
         recipe = replace(recipe, epochs=max(1, round(recipe.epochs * share)))
-    classifier = classifier_of(pixels, names, recipe, say)
-    best = run_judge(classifier, unseen.pixels).argmax(axis=1)
-    right = [EXPRESSIONS[i] == what for i, what in zip(best, unseen.expressions, strict=True)]
-    return bootstrap(np.array(right, dtype=np.float64), unseen.people)
+    return classifier_of(pixels, names, recipe, say, expressions)

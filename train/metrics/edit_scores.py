@@ -11,11 +11,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from efgan_rt.action_units import FloatArray
 from train.data.faces import FaceSet
 from train.metrics.bootstrap import Interval, Statistic, bootstrap, mean, median
 from train.metrics.identity import score_identity
 from train.metrics.identity_embedder import Embedder
-from train.metrics.paired import EditPlan, Judge
+from train.metrics.paired import EditPlan, Judge, ReadAU
 from train.metrics.psnr import finite_psnr_db
 from train.metrics.sharpness import sharpness_ratios
 
@@ -36,6 +37,26 @@ STATISTICS: Final[Mapping[str, Statistic]] = {
     "sharpness_eyes": median,
     "sharpness_mouth": median,
 }
+# What whoever scores edits may add.
+FURTHER_STATISTICS: Final[Mapping[str, Statistic]] = {
+    "ssim": mean,
+    "wanted_probability": mean,
+    "outside_changed": mean,
+}
+# What compares with the true picture, and is not a number where there is none.
+AGAINST_TRUTH: Final = frozenset(
+    {
+        "psnr_db",
+        "gain_db",
+        "au_error",
+        "identity_to_truth",
+        "identity_real",
+        "identity_stranger",
+        "sharpness_eyes",
+        "sharpness_mouth",
+        "ssim",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +78,8 @@ class EditScores:
     def figure(self, name: str, keep: npt.NDArray[np.bool_] | None = None) -> Interval:
         """A measure's figure and interval over the kept edits (all by default)."""
         rows = np.flatnonzero(keep if keep is not None else np.ones(len(self.people), dtype=bool))
-        return bootstrap(self.values[name][rows], [self.people[i] for i in rows], STATISTICS[name])
+        statistic = {**STATISTICS, **FURTHER_STATISTICS}[name]
+        return bootstrap(self.values[name][rows], [self.people[i] for i in rows], statistic)
 
     def figures(self, keep: npt.NDArray[np.bool_] | None = None) -> dict[str, Interval]:
         """Every measure's."""
@@ -88,16 +110,21 @@ def score_edits(
 
     Args:
         faces: the people who were edited.
-        plan: which of their pictures were edited towards which.
+        plan: which of their pictures were edited towards which; where there is no truth, what is
+            read against it is not a number.
         edits: the results in the plan's order, uint8 RGB (n, H, W, 3).
         judge: names expressions and reads action units; took no part in making the edits.
         embedder: says who is shown; took no part either.
     """
     table = faces.table
     pixels = faces.pixels.numpy()
+    wanted = plan.wanted_of(table)
+    paired = plan.has_truth()
+    # Something has to stand where the truth is missing; what comes of it is taken out below.
+    targets = tuple(np.where(paired, plan.targets, plan.sources).tolist())
+    plan = EditPlan(plan.sources, targets)
     sources, truths = pixels[list(plan.sources)], pixels[list(plan.targets)]
     starts = [table.expressions[i] for i in plan.sources]
-    wanted = [table.expressions[i] for i in plan.targets]
     named = judge.name(edits)
     db = finite_psnr_db(edits, truths)
     identity = score_identity(faces, plan, edits, embedder)
@@ -106,7 +133,9 @@ def score_edits(
         "psnr_db": db,
         "gain_db": db - finite_psnr_db(sources, truths),
         "named_as_wanted": _equal(named, wanted),
-        "au_error": np.abs(judge.au(edits) - judge.au(truths)).mean(axis=1, dtype=np.float64),
+        "au_error": np.abs(judge.au(edits) - _once_each(judge.au, pixels, plan.targets)).mean(
+            axis=1, dtype=np.float64
+        ),
         "identity_to_truth": identity.to_truth,
         "identity_to_source": identity.to_source,
         "identity_real": identity.real,
@@ -115,6 +144,8 @@ def score_edits(
     }
     for name, box in boxes.items():
         values[f"sharpness_{name}"] = sharpness_ratios(edits, truths, (box.rows, box.columns))
+    for name in AGAINST_TRUTH & set(values):
+        values[name] = np.where(paired, values[name], np.nan)
     return EditScores(
         tuple(table.identities[i] for i in plan.sources),
         tuple(starts),
@@ -122,6 +153,12 @@ def score_edits(
         tuple(named),
         values,
     )
+
+
+def _once_each(read: ReadAU, pixels: Bytes, rows: Sequence[int]) -> FloatArray:
+    """What is read of these rows, each picture being read once however often it is named."""
+    known, place = np.unique(rows, return_inverse=True)
+    return read(pixels[known])[place]
 
 
 def _equal(first: Sequence[str], second: Sequence[str]) -> Values:

@@ -14,6 +14,7 @@ whatever fulfils `Embedder` can be measured with.
 """
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -30,8 +31,8 @@ from train.data.faces import FaceSet
 from train.data.labels import read_labels
 from train.metrics.judge_networks import IdentityEmbedder
 from train.metrics.judge_training import JudgeRecipe, Progress, fit
-from train.metrics.judges import keep, load_kept, run_judge
-from train.metrics.people import is_training
+from train.metrics.judges import keep, load_kept, run_judge, training_faces
+from train.metrics.people import UNSEEN_PEOPLE, split_origin
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -115,6 +116,7 @@ def load_or_train_embedder(
     cache_dir: Path,
     *,
     recipe: JudgeRecipe = EMBEDDER_RECIPE,
+    unseen: Collection[str] = UNSEEN_PEOPLE,
     say: Progress = lambda _: None,
 ) -> TrainedEmbedder:
     """The embedder of a picture set, trained now unless it is kept.
@@ -123,23 +125,25 @@ def load_or_train_embedder(
         data_dir: holds `labels.csv` and `images/`.
         cache_dir: where `identity.pt` is kept; made if missing.
         recipe: epochs, rate and seed.
+        unseen: the people who are judged, and so kept out.
         say: told what is being trained and why, line by line.
 
     Raises:
-        EfganError: the picture set cannot be read.
+        EfganError: the picture set cannot be read, or everybody in it is unseen.
     """
     labels = data_dir / "labels.csv"
-    table = read_labels(labels)
+    table = read_labels(labels, None)
     path = cache_dir / "identity.pt"
     embedder = IdentityEmbedder()
     origin = {
         "labels": hashlib.sha256(labels.read_bytes()).hexdigest(),
         "recipe": asdict(recipe),
         "outputs": ["identity", SCALE, MARGIN],
+        **split_origin(unseen),
     }
     if not load_kept(embedder, path, origin):
         say(f"{path}: no judge made from these labels by this recipe, training one")
-        faces = FaceSet(data_dir / "images", table.where(is_training))
+        faces = training_faces(data_dir, table, unseen)
         embedder.load_state_dict(train_embedder(faces, recipe, say).state_dict())
         keep(embedder, path, origin)
     return TrainedEmbedder(embedder.eval())

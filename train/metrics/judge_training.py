@@ -43,32 +43,41 @@ READER_RECIPE = JudgeRecipe(epochs=20, learning_rate=2e-3)
 
 
 def train_classifier(
-    faces: FaceSet, recipe: JudgeRecipe = CLASSIFIER_RECIPE, say: Progress = lambda _: None
+    faces: FaceSet,
+    recipe: JudgeRecipe = CLASSIFIER_RECIPE,
+    say: Progress = lambda _: None,
+    expressions: Sequence[str] = EXPRESSIONS,
 ) -> ExpressionClassifier:
-    """Trains on the pictures that are labelled with one of the eight expressions.
+    """Trains on the pictures that are labelled with a named expression.
 
     Args:
         faces: training people only; `mixed` pictures are left out.
         recipe: epochs, rate, seed.
         say: told a line after each epoch.
+        expressions: what it tells apart.
     """
-    rows = [i for i, name in enumerate(faces.table.expressions) if name in EXPRESSIONS]
+    rows = [i for i, name in enumerate(faces.table.expressions) if name in expressions]
     names = [faces.table.expressions[i] for i in rows]
-    return classifier_of(faces.pixels[rows].numpy(), names, recipe, say)
+    return classifier_of(faces.pixels[rows].numpy(), names, recipe, say, expressions)
 
 
 def classifier_of(
-    pixels: Bytes, names: Sequence[str], recipe: JudgeRecipe, say: Progress = lambda _: None
+    pixels: Bytes,
+    names: Sequence[str],
+    recipe: JudgeRecipe,
+    say: Progress = lambda _: None,
+    expressions: Sequence[str] = EXPRESSIONS,
 ) -> ExpressionClassifier:
     """Trains on any pictures.
 
     Args:
         pixels: uint8 RGB (n, 128, 128, 3).
-        names: the expression of each, one of the eight.
+        names: the expression of each, one of `expressions`.
         recipe: epochs, rate, seed.
         say: told a line after each epoch.
+        expressions: what it tells apart.
     """
-    targets = torch.tensor([EXPRESSIONS.index(name) for name in names])
+    targets = torch.tensor([expressions.index(name) for name in names])
     # The mirror image of a one-sided smile is not what the set calls contemptuous.
     may_flip = np.array([name != "contemptuous" for name in names])
 
@@ -77,7 +86,7 @@ def classifier_of(
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        network = ExpressionClassifier(len(EXPRESSIONS))
+        network = ExpressionClassifier(len(expressions))
         fit(network, pixels, targets, may_flip, loss, recipe, say)
     return network
 

@@ -6,7 +6,7 @@ the same labels by the same recipe, so that a number never comes from a stale ju
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +17,9 @@ import torch
 from torch import nn
 
 from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
+from efgan_rt.errors import EfganError
 from train.data.faces import FaceSet
-from train.data.labels import read_labels
+from train.data.labels import LabelTable, read_labels
 from train.metrics.judge_networks import ExpressionClassifier, IntensityReader
 from train.metrics.judge_training import (
     CLASSIFIER_RECIPE,
@@ -29,7 +30,8 @@ from train.metrics.judge_training import (
     train_classifier,
     train_reader,
 )
-from train.metrics.people import EXPRESSIONS, is_training
+from train.metrics.people import EXPRESSIONS, UNSEEN_PEOPLE, split_origin
+from train.metrics.vgg_score import softmax
 from train.models.cascade import to_unit_range
 
 FORMAT: Final = "efgan-rt judge 1"  # the number rises when the way of training changes
@@ -47,8 +49,15 @@ class Judges:
 
     def name(self, pixels: Bytes) -> list[str]:
         """The expression of each crop, pixels uint8 RGB (n, 128, 128, 3)."""
-        best = run_judge(self.classifier, pixels).argmax(axis=1)
-        return [self.expressions[i] for i in best]
+        return self.named(self.probabilities(pixels))
+
+    def probabilities(self, pixels: Bytes) -> FloatArray:
+        """How probable each expression is, float32 (n, E), of crops uint8 RGB (n, 128, 128, 3)."""
+        return softmax(run_judge(self.classifier, pixels))
+
+    def named(self, probabilities: FloatArray) -> list[str]:
+        """The most probable expression of each row (n, E)."""
+        return [self.expressions[i] for i in probabilities.argmax(axis=1)]
 
     def au(self, pixels: Bytes) -> FloatArray:
         """Intensities float32 (n, K), 0 to 5, of crops uint8 RGB (n, 128, 128, 3)."""
@@ -63,6 +72,9 @@ def load_or_train_judges(
     *,
     classifier_recipe: JudgeRecipe = CLASSIFIER_RECIPE,
     reader_recipe: JudgeRecipe = READER_RECIPE,
+    unseen: Collection[str] = UNSEEN_PEOPLE,
+    expressions: Sequence[str] = EXPRESSIONS,
+    au_names: Sequence[str] | None = AU_NAMES,
     say: Progress = lambda _: None,
 ) -> Judges:
     """The judges of a picture set, trained now (some minutes on one core) unless they are kept.
@@ -72,33 +84,56 @@ def load_or_train_judges(
         cache_dir: where `expression.pt` and `au.pt` are kept; made if missing.
         classifier_recipe: the expression classifier's epochs, rate and seed.
         reader_recipe: the intensity reader's.
+        unseen: the people who are judged, and so kept out.
+        expressions: what the classifier tells apart.
+        au_names: what the reader reads; None for those of OpenFace's 17 that the table has.
         say: told what is being trained and why, line by line.
 
     Raises:
-        EfganError: the picture set cannot be read.
+        EfganError: the picture set cannot be read, or everybody in it is unseen.
     """
     labels = data_dir / "labels.csv"
-    table = read_labels(labels)
+    table = read_labels(labels, au_names)
     label_hash = hashlib.sha256(labels.read_bytes()).hexdigest()
-    classifier = ExpressionClassifier(len(EXPRESSIONS))
-    reader = IntensityReader(len(AU_NAMES))
+    classifier = ExpressionClassifier(len(expressions))
+    reader = IntensityReader(len(table.au_names))
     faces: FaceSet | None = None
     for network, recipe, path, outputs in (
-        (classifier, classifier_recipe, cache_dir / "expression.pt", EXPRESSIONS),
-        (reader, reader_recipe, cache_dir / "au.pt", AU_NAMES),
+        (classifier, classifier_recipe, cache_dir / "expression.pt", expressions),
+        (reader, reader_recipe, cache_dir / "au.pt", table.au_names),
     ):
-        origin = {"labels": label_hash, "recipe": asdict(recipe), "outputs": list(outputs)}
+        origin = {
+            "labels": label_hash,
+            "recipe": asdict(recipe),
+            "outputs": list(outputs),
+            **split_origin(unseen),
+        }
         if load_kept(network, path, origin):
             continue
         say(f"{path}: no judge made from these labels by this recipe, training one")
-        faces = faces or FaceSet(data_dir / "images", table.where(is_training))
+        faces = faces or training_faces(data_dir, table, unseen)
         if isinstance(network, ExpressionClassifier):
-            trained: nn.Module = train_classifier(faces, recipe, say)
+            trained: nn.Module = train_classifier(faces, recipe, say, expressions)
         else:
             trained = train_reader(faces, recipe, say)
         network.load_state_dict(trained.state_dict())
         keep(network, path, origin)
-    return Judges(classifier.eval(), reader.eval())
+    return Judges(classifier.eval(), reader.eval(), tuple(expressions), table.au_names)
+
+
+def training_faces(data_dir: Path, table: LabelTable, unseen: Collection[str]) -> FaceSet:
+    """The pictures that judges may learn from: everybody's but the unseen people's.
+
+    Raises:
+        EfganError: nobody is left, or a picture cannot be read.
+    """
+    others = table.where(lambda who: who not in unseen)
+    if len(others) == 0:
+        raise EfganError(
+            f"{data_dir}: everybody in labels.csv is to be judged, so nobody is left to train the "
+            "judges on; name fewer people"
+        )
+    return FaceSet(data_dir / "images", others)
 
 
 @dataclass(frozen=True)

@@ -43,15 +43,32 @@ class Judge(Protocol):
         """Intensities (n, K), 0 to 5."""
 
 
+NO_TRUTH: Final = -1
+
+
 @dataclass(frozen=True)
 class EditPlan:
-    """Which pictures are edited towards which: rows of a label table, aligned."""
+    """Which pictures are edited towards which: rows of a label table, aligned.
+
+    A target is `NO_TRUTH` where no picture shows what the edit should be; `wanted` then says what
+    that is. Without `wanted`, every edit is to show what its target shows.
+    """
 
     sources: tuple[int, ...]
     targets: tuple[int, ...]
+    wanted: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.sources)
+
+    def wanted_of(self, table: LabelTable) -> list[str]:
+        """The expression that each edit is to show."""
+        return list(self.wanted) or [table.expressions[i] for i in self.targets]
+
+    def has_truth(self) -> npt.NDArray[np.bool_]:
+        """Which edits have a picture that shows what they should be, (n,)."""
+        found: npt.NDArray[np.bool_] = np.array(self.targets, dtype=np.int64) != NO_TRUTH
+        return found
 
 
 def plan_edits(

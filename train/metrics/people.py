@@ -4,7 +4,8 @@ The split is by person, so that no judge and no generator has seen a test face u
 Which people they are is part of the picture set's own documentation.
 """
 
-from typing import Final
+from collections.abc import Collection
+from typing import Any, Final
 
 EXPRESSIONS: Final = (
     "neutral",
@@ -27,3 +28,21 @@ def is_unseen(identity: str) -> bool:
 def is_training(identity: str) -> bool:
     """True for a person whose pictures may be trained on."""
     return not is_unseen(identity)
+
+
+def split_origin(unseen: Collection[str]) -> dict[str, Any]:
+    """What a kept judge's origin says about who was kept out of its training.
+
+    Nothing for the rendered set's own split: the hash of its labels says it already.
+    """
+    return {} if set(unseen) == UNSEEN_PEOPLE else {"unseen": sorted(unseen)}
+
+
+def expressions_of(named: Collection[str]) -> tuple[str, ...]:
+    """The expressions that a set can be judged by, in a fixed order.
+
+    The eight, whichever of them occur, and after them whatever else the labels name; `mixed` and no
+    name at all are no expression.
+    """
+    others = sorted(set(named) - {*EXPRESSIONS, "mixed", ""})
+    return (*EXPRESSIONS, *others)

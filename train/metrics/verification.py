@@ -6,15 +6,19 @@ alike, however many there are of each. TAR at FAR is the share of one-person pai
 threshold that at most the given share of two-person pairs lie above.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from train.metrics.bootstrap import NO_INTERVAL, SEED, Interval, draw_multiplicities, middle
+
 Values = npt.NDArray[np.float64]
 
 FOLDS: Final = 10
+PAIR_RESAMPLES: Final = 200  # ten folds of some thousand pairs in each
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,58 @@ def measure_verification(
     return Verification(
         len(one), len(two), _accuracy(one, two), float((one > threshold).mean()), far
     )
+
+
+def measure_with_intervals(
+    similarity: npt.ArrayLike,
+    same: Sequence[bool],
+    first: Sequence[str],
+    second: Sequence[str],
+    *,
+    far: float = 0.01,
+    resamples: int = PAIR_RESAMPLES,
+    seed: int = SEED,
+) -> tuple[Verification, Interval, Interval]:
+    """Scores pairs, with intervals over people for the accuracy and for TAR at FAR.
+
+    A pair is in a drawn set as often as its people are: of one person as often as they, of two as
+    often as the one times as often as the other.
+
+    Args:
+        similarity: of each pair, (n,).
+        same: whether it shows one person.
+        first: whom its one picture shows.
+        second: whom the other shows.
+        far: the share of two-person pairs that may be taken for one person.
+        resamples: how many sets of people are drawn.
+        seed: of the draws, and of the order that the folds go by.
+
+    Raises:
+        ValueError: there is not one of each for every pair.
+    """
+    found = np.asarray(similarity, dtype=np.float64)
+    if not len(found) == len(same) == len(first) == len(second):
+        raise ValueError(f"{len(found)} pairs with {len(same)}, {len(first)}, {len(second)} facts")
+    if len(found) == 0:
+        return measure_verification([], [], far=far), NO_INTERVAL, NO_INTERVAL
+    order = np.random.default_rng(seed).permutation(len(found))
+    found, together = found[order], np.asarray(same, dtype=bool)[order]
+    known, place = np.unique([*first, *second], return_inverse=True)
+    one, two = place[: len(found)][order], place[len(found) :][order]
+    whole = measure_verification(found[together], found[~together], far=far)
+    drawn = np.full((resamples, 2), np.nan)
+    for r, times in enumerate(draw_multiplicities(len(known), resamples, seed)):
+        weight = np.where(together, times[one], times[one] * times[two]).astype(np.int64)
+        rows = np.repeat(np.arange(len(found)), weight)
+        kept, kind = found[rows], together[rows]
+        if kind.any() and not kind.all():
+            each = measure_verification(kept[kind], kept[~kind], far=far)
+            drawn[r] = each.accuracy, each.tar_at_far
+    intervals = [
+        Interval(value, *middle(drawn[:, i]), len(known), len(found))
+        for i, value in enumerate((whole.accuracy, whole.tar_at_far))
+    ]
+    return whole, intervals[0], intervals[1]
 
 
 def _threshold_at(different: Values, far: float) -> float:

@@ -18,7 +18,11 @@ INK = 40  # grey level of the text, on white
 
 
 def write_sheet(
-    path: Path, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Bytes]]]
+    path: Path,
+    columns: Sequence[str],
+    rows: Sequence[tuple[str, Sequence[Bytes]]],
+    *,
+    name_px: int = NAME_PX,
 ) -> None:
     """Writes a sheet as PNG.
 
@@ -26,21 +30,22 @@ def write_sheet(
         path: the file; its folder is made if missing.
         columns: headings.
         rows: a name and one crop for each column, uint8 RGB (H, W, 3), all of one size.
+        name_px: width of the names before the rows.
 
     Raises:
         OSError: the file cannot be written.
     """
     height, width = rows[0][1][0].shape[:2]
     sheet = np.full(
-        (HEADING_PX + height * len(rows), NAME_PX + width * len(columns), 3), 255, dtype=np.uint8
+        (HEADING_PX + height * len(rows), name_px + width * len(columns), 3), 255, dtype=np.uint8
     )
     for c, heading in enumerate(columns):
-        _write(sheet, heading, NAME_PX + c * width + 4, HEADING_PX - 7)
+        _write(sheet, heading, name_px + c * width + 4, HEADING_PX - 7)
     for r, (name, crops) in enumerate(rows):
         top = HEADING_PX + r * height
         _write(sheet, name, 4, top + height // 2)
         for c, crop in enumerate(crops):
-            left = NAME_PX + c * width
+            left = name_px + c * width
             sheet[top : top + height, left : left + width] = crop
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):

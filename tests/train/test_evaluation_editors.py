@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from benchmarks.editors import CheckpointEditor, EngineEditor
-from benchmarks.quality_columns import edit_towards
 from efgan_rt.errors import EfganError
 from export.build import build_engines
 from export.calibration import bundled_faces
 from tests.toy import REGIONS, toy_checkpoint
+from train.evaluation.editors import CheckpointEditor, EngineEditor
+from train.evaluation.towards import edit_towards
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from efgan_rt.action_units import MAX_INTENSITY, FloatArray
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.cascade import DEFAULT_BATCH, CascadeEngines
 from train.models.cascade import to_bytes, to_unit_range
 from train.models.checkpoint import InferenceNetworks, load_checkpoint
 
@@ -34,6 +34,10 @@ class Editor(Protocol):
     @property
     def expressions(self) -> Mapping[str, FloatArray]:
         """The model's expressions: name -> action units (K,), 0 to 5."""
+
+    @property
+    def au_names(self) -> tuple[str, ...]:
+        """The model's K action units."""
 
     @property
     def origin(self) -> Mapping[str, Any]:
@@ -62,6 +66,7 @@ class CheckpointEditor:
         self._networks: InferenceNetworks = checkpoint.build()
         self._batch = batch
         self.stage_count = checkpoint.config.stages
+        self.au_names: tuple[str, ...] = tuple(checkpoint.config.au_names)
         self.expressions: Mapping[str, FloatArray] = checkpoint.expressions
         self.origin: Mapping[str, Any] = {"file": path.name, "training": checkpoint.training}
 
@@ -98,7 +103,13 @@ class EngineEditor:
     """An engine directory, run as `efgan-rt batch` runs it."""
 
     def __init__(
-        self, directory: Path, *, backend: str, precision: str | None, threads: int | None
+        self,
+        directory: Path,
+        *,
+        backend: str,
+        precision: str | None,
+        threads: int | None,
+        batch: int = DEFAULT_BATCH,
     ) -> None:
         """Opens the engines.
 
@@ -106,12 +117,15 @@ class EngineEditor:
             EngineError: the directory or the backend cannot be used.
         """
         self._engines = CascadeEngines.open(
-            directory, backend=backend, precision=precision, threads=threads
+            directory, backend=backend, precision=precision, threads=threads, batch=batch
         )
         choice = self._engines.choice
         self.backend = choice.backend
         self.precision = choice.precision
         self.expressions: Mapping[str, FloatArray] = self._engines.expressions
+        self.au_names: tuple[str, ...] = self._engines.au_names
+        self.crop_px: int = self._engines.crop_px
+        self.reason: str = choice.reason
         properties = self._engines.manifest.properties
         self.origin: Mapping[str, Any] = {
             "weights": self._engines.manifest.weights,
