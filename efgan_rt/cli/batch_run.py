@@ -5,7 +5,6 @@ early where an earlier run has left one, for it says which files are ours; where
 made last, so that a command that cannot run leaves no folder behind.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,7 +16,9 @@ from efgan_rt.cascade import CascadeEngines
 from efgan_rt.cascade_properties import read_properties
 from efgan_rt.cli import batch_report
 from efgan_rt.cli.batch_faces import FaceOptions, Faces, open_faces
+from efgan_rt.cli.batch_listing import list_work, with_bmp_said
 from efgan_rt.cli.batch_report import Report
+from efgan_rt.cli.batch_sheet import Sheet
 from efgan_rt.cli.batch_units import known_units, units_of
 from efgan_rt.cli.console import (
     end_at_once,
@@ -36,10 +37,10 @@ from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult
-from efgan_rt.pipeline.resume import Inspector, Need
+from efgan_rt.pipeline.resume import Inspector
 from efgan_rt.pipeline.watchdog import HangError
 from efgan_rt.pipeline.workers import BatchOptions
-from efgan_rt.reporting.contact_sheet import SheetRow, check_contact_sheet, write_contact_sheet
+from efgan_rt.reporting.contact_sheet import check_contact_sheet
 from efgan_rt.reporting.latency import LatencyRecorder, latency_table
 from efgan_rt.reporting.summary import summary_document, summary_lines
 from efgan_rt.requests.edits import EditOptions, Edits
@@ -141,8 +142,10 @@ def run(request: BatchRequest) -> int:
             remark(sentence)
         if request.dry_run:
             takes_copies = faces.finding.no_face is NoFace.COPY
-            _list_work(jobs, Inspector(journal, takes_copies), count)
+            list_work(jobs, Inspector(journal, takes_copies), count)
             return 0
+        if request.options.mark:
+            jobs = with_bmp_said(jobs, remark)
         opened_cascade = cascade()
         remark(f"backend: {opened_cascade.choice.reason}")
         request = replace(request, options=replace(request.options, workers=settings.workers))
@@ -154,10 +157,22 @@ def run(request: BatchRequest) -> int:
             "batch": opened_cascade.batch,
         }
         recorder = LatencyRecorder()
+        sheet = None
+        if request.contact_sheet is not None:
+            sheet = Sheet(request.contact_sheet, plan, outputs.labels)
         report = _open_report(request, outputs.labels, faces, opened_cascade, used, recorder)
         try:
             outcome = _edit(
-                request, jobs, count, opened_cascade, outputs, faces, journal, recorder, report
+                request,
+                jobs,
+                count,
+                opened_cascade,
+                outputs,
+                faces,
+                journal,
+                recorder,
+                report,
+                sheet,
             )
         except (EfganError, EngineError) as error:
             if report:
@@ -169,8 +184,8 @@ def run(request: BatchRequest) -> int:
         document = _tell(request, outcome, count, len(outputs.shots), used, recorder)
         if report:
             report.finish(document)
-        if request.contact_sheet is not None:
-            _write_sheet(request.contact_sheet, plan, outputs.labels)
+        if sheet:
+            sheet.write()
         status = INTERRUPTED if outcome.interrupted else SOME_FAILED if outcome.failed else 0
         if outcome.abandoned:
             end_at_once(status)
@@ -186,21 +201,6 @@ def _refuse_as_input(path: Path, request: BatchRequest, what: str) -> None:
     place, source, output = (p.resolve() for p in (path, request.in_dir, request.out_dir))
     if place.is_relative_to(source) and not place.is_relative_to(output):
         raise EfganError(f"{path}: lies among the inputs; choose another place for the {what}")
-
-
-def _list_work(jobs: Iterator[PictureJob], inspector: Inspector, count: PlanCount) -> None:
-    """What a run would do, one line an output."""
-    needs: Counter[Need] = Counter()
-    for job in jobs:
-        work = inspector.inspect(job)
-        needs.update(work.needs)
-        for need, output in zip(work.needs, job.outputs, strict=True):
-            print_text(f"{need}: {job.source} -> {output}")
-    outputs = ", ".join(f"{needs[need]:,} {need}" for need in Need if needs[need])
-    remark(
-        f"{count.pictures:,} pictures, {count.skipped:,} other files; outputs: {outputs}; "
-        "nothing was written"
-    )
 
 
 def _open_report(
@@ -242,6 +242,7 @@ def _edit(
     journal: Journal,
     recorder: LatencyRecorder,
     report: Report | None,
+    sheet: Sheet | None,
 ) -> Outcome:
     """Runs the pipeline under a progress bar; failures are named as they happen."""
     with picture_progress() as progress:
@@ -252,8 +253,9 @@ def _edit(
             progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
         def note(result: PictureResult) -> None:
-            if report:
-                report.add(result)
+            for each in (report, sheet):
+                if each:
+                    each.add(result)
 
         return run_batch(
             jobs,
@@ -297,9 +299,3 @@ def _tell(
         title = f"Latency of a batch of {used['batch']} pictures{edits}"
         print_table(latency_table(latencies, title))
     return document
-
-
-def _write_sheet(path: Path, plan: Plan, edits: Sequence[str]) -> None:
-    rows = (SheetRow(job.source.stem, (job.source, *job.outputs)) for job in plan.jobs())
-    shown = write_contact_sheet(path, ["input", *edits], rows)
-    remark(f"contact sheet: {path} ({shown} rows)")

@@ -1,10 +1,13 @@
-"""One picture that shows a run: a row a person, a column the input and each expression."""
+"""One picture that shows a run: a row a person, a column the input and each expression.
+
+Of a photograph each face is a row of its own, cut out of the files alike.
+"""
 
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Final
 
@@ -12,14 +15,16 @@ import cv2
 import numpy as np
 
 from efgan_rt.errors import EfganError
+from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.images import Picture, read_picture, to_crop, write_original
 from efgan_rt.metadata.record import Metadata
-from efgan_rt.originals import Original
+from efgan_rt.originals import Original, rgb8
 from efgan_rt.reporting.own_file import refuse_foreign
 
 MAX_ROWS: Final = 48
 MAX_LABEL: Final = 16  # characters of a row's label
 GAP_PX: Final = 4
+HEAD_SIDE: Final = 1.6  # of a face's box: the square that is shown of a photograph
 HEADING_PX: Final = 26
 FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 FONT_SCALE: Final = 0.45
@@ -30,12 +35,23 @@ MARK: Final = b"Software\0efgan-rt contact sheet"
 MARK_WITHIN: Final = 256  # bytes from the file's start: the header and the mark behind it
 
 
+Box = tuple[float, float, float, float]
+
+
 @dataclass(frozen=True)
 class SheetRow:
-    """The files of one row, from left to right."""
+    """The files of one row, from left to right.
+
+    Attributes:
+        label: beside it.
+        pictures: the files.
+        box: left, top, width and height of the face that is shown of each, in pixels; None for the
+            largest centred square.
+    """
 
     label: str
     pictures: tuple[Path, ...]
+    box: Box | None = None
 
 
 def check_contact_sheet(path: Path, *, overwrite: bool) -> None:
@@ -79,12 +95,18 @@ def write_contact_sheet(
         text = _printable(heading)
         left = margin_px + column * step_px + (cell_px - _text_size(text)[0]) // 2
         _write_text(sheet, text, left, HEADING_PX // 2)
-    for number, row in enumerate(shown):
-        top = HEADING_PX + number * step_px
-        _write_text(sheet, labels[number], GAP_PX, top + cell_px // 2)
-        for column, picture in enumerate(row.pictures):
+    for number, label in enumerate(labels):
+        middle_px = HEADING_PX + number * step_px + cell_px // 2
+        _write_text(sheet, label, GAP_PX, middle_px)
+    # The rows of one photograph together, so that each of its files is read once.
+    for pictures, rows_of_one in groupby(enumerate(shown), key=lambda each: each[1].pictures):
+        boxes = [(HEADING_PX + number * step_px, row.box) for number, row in rows_of_one]
+        for column, file in enumerate(pictures):
             left = margin_px + column * step_px
-            sheet[top : top + cell_px, left : left + cell_px] = _cell(picture, cell_px)
+            picture = _read(file)
+            for top, box in boxes:
+                cell = _cell(picture, box, cell_px)
+                sheet[top : top + cell_px, left : left + cell_px] = cell
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -99,11 +121,23 @@ def _mark() -> bytes:
     return struct.pack(">I", len(MARK)) + content + struct.pack(">I", zlib.crc32(content))
 
 
-def _cell(path: Path, cell_px: int) -> Picture:
+def _read(path: Path) -> Picture | None:
     try:
-        return to_crop(read_picture(path), cell_px)
+        return read_picture(path)
     except EfganError:
+        return None
+
+
+def _cell(picture: Picture | None, box: Box | None, cell_px: int) -> Picture:
+    if picture is None:
         return np.full((cell_px, cell_px, 3), MISSING, np.uint8)
+    if box is None:
+        return to_crop(picture, cell_px)
+    left, top, width, height = box
+    scale = cell_px / (HEAD_SIDE * max(width, height))
+    middle = scale * complex(left + width / 2, top + height / 2)
+    to_cell = Similarity(scale, complex(cell_px, cell_px) / 2 - middle)
+    return rgb8(warp(picture, to_cell, cell_px, cell_px))
 
 
 def _printable(text: str) -> str:

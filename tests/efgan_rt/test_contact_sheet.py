@@ -47,6 +47,28 @@ def test_rows_are_people_and_columns_are_edits(tmp_path: Path, row: SheetRow) ->
     assert cells(read_picture(sheet), 2, 3) == [[10, 20, 30], [30, 20, 10]]
 
 
+def test_the_faces_of_a_photograph_are_rows_cut_out_alike(tmp_path: Path) -> None:
+    files = []
+    for value in (100, 150):
+        picture = np.full((400, 900, 3), value, np.uint8)
+        picture[50:150, 100:200] = 10
+        picture[200:280, 600:680] = value + 50
+        files.append(tmp_path / f"{value}.png")
+        write_picture(files[-1], picture)
+    before = [file.read_bytes() for file in files]
+    rows = [
+        SheetRow("left", tuple(files), (100, 50, 100, 100)),
+        SheetRow("right", tuple(files), (600, 200, 80, 80)),
+        SheetRow("at the edge", tuple(files), (0, 0, 40, 40)),
+    ]
+    write_contact_sheet(tmp_path / "sheet.png", ["input", "happy"], rows)
+    sheet = read_picture(tmp_path / "sheet.png")
+    assert cells(sheet, 3, 2) == [[10, 10], [150, 200], [100, 150]]
+    corner = sheet[sheet.shape[0] - 3 * 132 + 2, sheet.shape[1] - 2 * 132 + 2]
+    assert corner.tolist() == [100, 100, 100]  # around the face there is some of the picture
+    assert [file.read_bytes() for file in files] == before
+
+
 def test_a_missing_edit_leaves_a_grey_cell(tmp_path: Path, row: SheetRow) -> None:
     row.pictures[1].unlink()
     write_contact_sheet(tmp_path / "sheet.png", ["input", "happy", "angry"], [row])

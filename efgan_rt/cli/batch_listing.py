@@ -1,0 +1,36 @@
+"""What `efgan-rt batch` says of its pictures before and while it edits them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from efgan_rt.cli.console import print_text, remark
+from efgan_rt.metadata.mark import UNMARKABLE_FORMATS
+from efgan_rt.originals import FORMAT_OF
+from efgan_rt.pipeline.files import PictureJob, PlanCount
+from efgan_rt.pipeline.resume import Inspector, Need
+
+
+def list_work(jobs: Iterator[PictureJob], inspector: Inspector, count: PlanCount) -> None:
+    """What a run would do, one line an output."""
+    needs: Counter[Need] = Counter()
+    for job in jobs:
+        work = inspector.inspect(job)
+        needs.update(work.needs)
+        for need, output in zip(work.needs, job.outputs, strict=True):
+            print_text(f"{need}: {job.source} -> {output}")
+    outputs = ", ".join(f"{needs[need]:,} {need}" for need in Need if needs[need])
+    remark(
+        f"{count.pictures:,} pictures, {count.skipped:,} other files; outputs: {outputs}; "
+        "nothing was written"
+    )
+
+
+def with_bmp_said(jobs: Iterator[PictureJob], say: Callable[[str], None]) -> Iterator[PictureJob]:
+    """The jobs; says once if an output has no place for the mark of an edit by a network."""
+    is_said = False
+    for job in jobs:
+        formats = (FORMAT_OF.get(output.suffix.lower()) for output in job.outputs)
+        if not is_said and any(each in UNMARKABLE_FORMATS for each in formats):
+            is_said = True
+            say("note: BMP has no place for the mark that says that a network edited the picture")
+        yield job
