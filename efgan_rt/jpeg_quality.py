@@ -57,8 +57,10 @@ def coding_of(tables: tuple[bytes, ...], frame: bytes) -> JpegCoding | None:
     try:
         steps = _steps(tables)
         channels = [(frame[at + 1], frame[at + 2]) for at in range(6, 6 + 3 * frame[5], 3)]
-        found = tuple(steps[table] for _, table in channels[:3:2] or channels[:1])
+        found = tuple(steps[table] for _, table in channels[:3:2])  # luma and, if any, chroma
     except (struct.error, IndexError, KeyError):
+        return None
+    if not found:
         return None
     sampling = None
     if len(channels) == 3:

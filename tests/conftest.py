@@ -40,6 +40,13 @@ def yunet_file() -> Path:
     return found[-1]
 
 
+@pytest.fixture(scope="session")
+def astronaut() -> Any:
+    """A public-domain photograph of a person, uint8 RGB (512, 512, 3), from scikit-image."""
+    reason = "no photograph: scikit-image is missing; pip install 'scikit-image>=0.26'"
+    return pytest.importorskip("skimage.data", reason=reason).astronaut()
+
+
 def _shared() -> Path:
     return Path(os.environ.get("EFGAN_SHARED", REPOSITORY.parent / "shared"))
 
