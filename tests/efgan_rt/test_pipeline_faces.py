@@ -4,6 +4,8 @@ With the editor of numpy from `test_pipeline`, which inverts crops. A face is to
 by a red square in the picture, so that what is found is what lies there, wherever it is.
 """
 
+import subprocess
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -510,3 +512,64 @@ def test_depth_grey_and_alpha_of_photographs_survive(source: Path, out: Path) ->
     np.testing.assert_array_equal(with_alpha.alpha, alpha)
     np.testing.assert_array_equal(with_alpha.pixels, expected(picture, face_at(100, 50)))
     assert read_original(out / "grey.png").pixels.shape == (400, 700)
+
+
+@pytest.mark.slow
+def test_24_megapixels_with_five_faces_change_in_five_places(source: Path, out: Path) -> None:
+    corners = [(300, 400), (1500, 2600), (2900, 500), (4000, 2500), (5200, 1200)]
+    picture = photograph(4000, 6000, *corners, side=600)
+    write_picture(source / "a.png", picture)
+    told: list[PictureResult] = []
+    outcome = run(source, out, targets=("x", "y"), on_picture=told.append)
+    assert (outcome.written, outcome.failed, outcome.faces) == (2, 0, 5)
+    faces = [face_at(*corner, 600) for corner in corners]
+    for folder, shift in (("x", 0), ("y", 10)):
+        edited = read_picture(out / folder / "a.png")
+        np.testing.assert_array_equal(edited, expected(picture, *faces, shift=shift))
+        framer = FaceFramer(Told(*faces), TEMPLATE, FaceChoice(crops=False))
+        for framed in framer.frame(picture):
+            box = paste_box(framed, picture.shape[:2])
+            assert (edited[box] != picture[box]).mean() > 0.3
+            edited[box] = picture[box]
+        np.testing.assert_array_equal(edited, picture)
+
+
+MEMORY_SCRIPT = """
+import resource, sys
+from pathlib import Path
+from efgan_rt.pipeline.workers import BatchOptions
+from tests.efgan_rt.test_pipeline_faces import run
+options = BatchOptions(workers=2, memory_bytes=int(sys.argv[3]))
+outcome = run(Path(sys.argv[1]), Path(sys.argv[2]), options=options)
+assert outcome.failed == 0, outcome.failures
+print(outcome.written, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def highest_mb(repository: Path, source: Path, out: Path, budget: int) -> tuple[int, int]:
+    """Files written and the most memory that a process of its own took, in MiB."""
+    command = [sys.executable, "-c", MEMORY_SCRIPT, *map(str, (source, out, budget))]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
+    written, megabytes = map(int, done.stdout.split())
+    return written, megabytes
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_large_pictures(
+    repository: Path, tmp_path: Path
+) -> None:
+    picture = photograph(3000, 4000, (300, 400), (1500, 1600))
+    picture[picture[..., 0] == 0] = (0, 0, 150)  # no noise, so that the codecs are quick
+    megabytes = picture.nbytes >> 20
+    highest = {}
+    for count in (1, 16):
+        source = tmp_path / f"in-{count}"
+        source.mkdir()
+        write_picture(source / "00.jpg", picture)
+        for number in range(1, count):
+            (source / f"{number:02}.jpg").symlink_to(source / "00.jpg")
+        budget = 2 * 3 * picture.nbytes + 1_000_000  # two of them at a time
+        written, highest[count] = highest_mb(repository, source, tmp_path / f"{count}", budget)
+        assert written == count
+    assert highest[1] > 2 * megabytes  # so the figure is of what it should be
+    assert highest[16] < highest[1] + 5 * megabytes
