@@ -134,7 +134,8 @@ class _Decoder:
             raise EfganError(f"{job.source}: {error}") from error
         except cv2.error as error:
             self._framer = None  # what it was in the middle of is not to be trusted
-            said = str(error.err or error).strip()
+            # Not `error.err`: OpenCV keeps that on the class, where the next failure finds it.
+            said = " ".join(str(error).rpartition("error: ")[2].split())
             raise EfganError(f"{job.source}: the face detector failed: {said}") from error
         finally:
             stage = DETECT if faces.looks else DECODE
