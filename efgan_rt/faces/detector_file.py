@@ -7,8 +7,6 @@ since YuNet files of later years work as well; its hash goes into every template
 
 import hashlib
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -83,6 +81,9 @@ def fetch_detector(addresses: Sequence[str] = ADDRESSES) -> Path:
     file = own_file()
     if file.is_file() and sha256_of(file) == SHA256:
         return file
+    # Here and not above: it takes longer to import than the rest of finding a detector.
+    import urllib.request
+
     failures = []
     for address in addresses:
         try:
