@@ -61,6 +61,8 @@ def _packages() -> "Table":
         "video": "videos, MP4 animations",
         "plot": "the picture of a bench",
         "train": "train and build engines",
+        "evaluate": "the papers' tables",
+        "inception": "FID's published features",
     }
     table = Table(title="Optional packages", title_justify="left")
     for heading in ("extra", "for", "package"):
