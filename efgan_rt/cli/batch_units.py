@@ -14,7 +14,8 @@ from efgan_rt.requests.reference import units_of_picture
 
 def units_of(path: Path, faces: Faces, cascade: CascadeEngines) -> FloatArray:
     """A reference picture's action units, as the engine set's own estimator reads them."""
-    return units_of_picture(path, faces.finding.new_framer(), cascade.estimate, remark)
+    framer = faces.finding.new_framer()
+    return units_of_picture(path, framer, cascade.estimate, cascade.au_names, remark)
 
 
 def known_units(path: Path | None, properties: CascadeProperties, plan: Plan) -> KnownUnits | None:

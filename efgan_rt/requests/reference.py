@@ -6,6 +6,7 @@ is, or the one row of an OpenFace file. Who it is does not travel along: only it
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from efgan_rt.errors import EfganError
 from efgan_rt.faces.framing import FaceFramer
 from efgan_rt.images import MAX_PIXELS, Picture, read_original
 from efgan_rt.requests.known_units import read_units, units_of
+
+# Of 5; a reading below it is no expression that one would see.
+SEEN_FROM: Final = 0.5
 
 
 def is_table(path: Path) -> bool:
@@ -41,6 +45,7 @@ def units_of_picture(
     path: Path,
     framer: FaceFramer,
     estimate: Callable[[Picture], FloatArray],
+    au_names: Sequence[str],
     say: Callable[[str], None],
     *,
     max_pixels: int = MAX_PIXELS,
@@ -51,7 +56,8 @@ def units_of_picture(
         path: of the picture.
         framer: finds and frames it.
         estimate: uint8 (n, crop, crop, 3) to float32 (n, K), of the engine set.
-        say: told if there are several faces.
+        au_names: the engine set's K.
+        say: told what is read, and if there are several faces.
         max_pixels: the largest picture accepted.
 
     Raises:
@@ -62,4 +68,13 @@ def units_of_picture(
         raise EfganError(f"{path}: no face found; expected one as a reference")
     if len(framed) > 1:
         say(f"{path}: {len(framed)} faces; the largest one is the reference")
-    return np.array(estimate(framed[0].crop[np.newaxis])[0], dtype=np.float32)
+    units = np.array(estimate(framed[0].crop[np.newaxis])[0], dtype=np.float32)
+    seen = [f"{n} {u:.1f}" for n, u in zip(au_names, units, strict=True) if u >= SEEN_FROM]
+    if seen:
+        say(f"{path}: the reference shows {', '.join(seen)}")
+    else:
+        say(
+            f"{path}: hardly any expression is read in the reference; if it has one, give its "
+            "action units as OpenFace measures them (a CSV file)"
+        )
+    return units

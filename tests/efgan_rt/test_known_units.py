@@ -122,6 +122,9 @@ class Boxes:
         return self._faces
 
 
+COLOURS = ("red", "green", "blue")
+
+
 def mean_colour(pixels: Picture) -> FloatArray:
     return np.asarray(pixels.reshape(len(pixels), -1, 3).mean(axis=1), dtype=np.float32)
 
@@ -139,14 +142,29 @@ def test_a_reference_picture_is_read_at_its_largest_face(photograph: Path) -> No
     said: list[str] = []
     small, large = Face(40, 60, 60, 60), Face(250, 50, 100, 100)
     framer = FaceFramer(Boxes(small, large), None, FaceChoice(crops=False))
-    found = units_of_picture(photograph, framer, mean_colour, said.append)
+    found = units_of_picture(photograph, framer, mean_colour, COLOURS, said.append)
     assert not is_table(photograph)
     assert found[2] > 190 and found[0] < 10
-    assert said == [f"{photograph}: 2 faces; the largest one is the reference"]
+    assert said == [
+        f"{photograph}: 2 faces; the largest one is the reference",
+        f"{photograph}: the reference shows blue {found[2]:.1f}",
+    ]
+
+
+def test_a_reference_in_which_nothing_is_read_is_said_to_be_one(photograph: Path) -> None:
+    said: list[str] = []
+    framer = FaceFramer(None, None, FaceChoice(crops=True))
+    units_of_picture(
+        photograph, framer, lambda _: np.zeros((1, 3), np.float32), COLOURS, said.append
+    )
+    assert said == [
+        f"{photograph}: hardly any expression is read in the reference; if it has one, give its "
+        "action units as OpenFace measures them (a CSV file)"
+    ]
 
 
 def test_a_reference_picture_without_a_face_is_refused(photograph: Path) -> None:
     framer = FaceFramer(Boxes(), None, FaceChoice(crops=False))
     with pytest.raises(EfganError) as error:
-        units_of_picture(photograph, framer, mean_colour, print)
+        units_of_picture(photograph, framer, mean_colour, COLOURS, print)
     assert str(error.value) == f"{photograph}: no face found; expected one as a reference"
