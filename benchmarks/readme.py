@@ -94,8 +94,8 @@ def evaluation(document: Document) -> str:
     data, protocol = document["data"], document["protocol"]
     n = (
         f"{protocol['edits']:,} edits and {protocol['transfers']:,} transfers of {data['people']} "
-        "unseen people, in brackets 95 % intervals over them; rows with a paper's table were "
-        "measured on other data by other judges; features of FID: "
+        "unseen people, in brackets 95 % intervals over them; published rows were measured on "
+        "other data by other judges; features of FID: "
         f"{document['judges']['features']['name']}"
     )
     body = "\n\n".join(parts)

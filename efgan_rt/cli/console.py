@@ -53,12 +53,12 @@ def write_json(path: Path, document: Any) -> None:
         raise EfganError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def print_table(table: "Table") -> None:
-    """Prints a table on stdout, wide enough where there is no terminal to measure."""
+def print_table(table: "Table", width: int = 100) -> None:
+    """Prints a table on stdout, `width` characters wide where there is no terminal to measure."""
     from rich.console import Console
 
     console = Console()
-    (console if console.is_terminal else Console(width=100)).print(table)
+    (console if console.is_terminal else Console(width=width)).print(table)
 
 
 def end_at_once(status: int) -> NoReturn:

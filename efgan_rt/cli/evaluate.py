@@ -19,6 +19,7 @@ EVERY_WAY = (
     "tensorrt-rtx",
     "onnxruntime-cuda",
 )
+TABLE_WIDTH = 170  # of figures with their intervals, a column each for several backends
 WRITTEN = ("evaluation.json", "evaluation.md", "pairs.csv", "pictures")
 
 
@@ -251,7 +252,7 @@ def evaluate(
     for target in (out / "evaluation.json", *([json_] if json_ is not None else [])):
         _write(target, document)
     for table in every_table(document):
-        print_table(to_rich(table))
+        print_table(to_rich(table), width=TABLE_WIDTH)
     for note in document["notes"]:
         print_text(f"note: {note}")
     remark(f"written to {out / 'evaluation.md'}, with evaluation.json, pairs.csv and pictures")

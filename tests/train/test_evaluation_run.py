@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks import readme
 from efgan_rt.action_units import AU_NAMES, FloatArray
 from efgan_rt.errors import EfganError
 from tests.toy_people import draw, write_people
@@ -200,13 +201,24 @@ def test_every_table_shows_published_rows_apart_from_ours(document: dict[str, An
     accuracy = next(t for title, t in tables.items() if title.startswith("Expression accuracy"))
     (section,) = accuracy.sections
     published, ours = accuracy.rows[:section], accuracy.rows[section:]
-    assert ("Cascade EF-GAN on RaFD", "Cascade EF-GAN, Table 1", "92.21%", "89.38%", "93.67%") in (
-        published
-    )
+    assert (
+        "Cascade EF-GAN on RaFD",
+        "published: Cascade EF-GAN, Table 1",
+        "92.21%",
+        "89.38%",
+        "93.67%",
+    ) in (published)
     assert [row[0] for row in ours] == ["input", "pencil 0", "pencil 1", "truth"]
     assert {row[1] for row in ours} == {"this run"}
     assert "on other data" in accuracy.remark
     assert all(len(row) == len(t.head) for t in tables.values() for row in t.rows)
+
+
+def test_the_readmes_block_has_published_rows_and_ours(document: dict[str, Any]) -> None:
+    block = readme.evaluation(document)
+    assert "| EET on DISFA | published: EET, Table III, OpenFace | 0.50 | 0.49 |" in block
+    assert block.count("| pencil 0 | this run") == 4
+    assert "112 edits and 32 transfers of 2 unseen people" in block
 
 
 def test_the_page_shows_every_table_and_picture(

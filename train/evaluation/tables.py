@@ -15,7 +15,7 @@ from train.evaluation.published import Published
 Document = dict[str, Any]
 
 INPUT, TRUTH = "input", "truth"
-OTHER_DATA: Final = "published, on other data and by other judges"
+OTHER_DATA: Final = "measured on other data and by other judges"
 SELF_DATA: Final = "this run"
 
 # (key, label, format, factor); the summary's rows.
@@ -125,7 +125,8 @@ def pictures_table(document: Document) -> TextTable:
             "other. "
         )
         + "Both are taken against the real pictures of the same people, so unedited pictures are "
-        "at no distance: read them beside G.",
+        "at no distance (KID, which compares no picture with itself elsewhere, puts them below 0): "
+        "read both beside G.",
         lambda value: _plain(value, ".2f"),
     )
 
@@ -182,7 +183,8 @@ def agreement_table(document: Document, measure: str) -> TextTable:
         tuple(rows),
         (len(rows) - 1,),
         f"{document['protocol']['transfers']} transfers, the reader reading both pictures. "
-        f"*{OTHER_DATA}: {known[0].source} and {known[-1].source}; their average is over 12 units. "
+        f"*published, {OTHER_DATA}: {known[0].source} and {known[-1].source}; their average is "
+        "over 12 units. "
         "'input' is doing nothing; 'reader' is the reader against the labels of real pictures, "
         "which bounds what it can say.",
     )
@@ -225,7 +227,7 @@ def verification_table(document: Document) -> TextTable:
     rows = [
         (
             each.label,
-            each.source,
+            f"published: {each.source}",
             _percent(each.figures["accuracy"]),
             _percent(each.figures["TAR"]),
         )
@@ -250,7 +252,7 @@ def verification_table(document: Document) -> TextTable:
         tuple(rows),
         (section,),
         f"{pairs['same_pairs']} pairs of one person and {pairs['different_pairs']} of two, one "
-        f"picture of each an edit. The rows with a paper's name are {OTHER_DATA}.",
+        f"picture of each an edit. Published rows: {OTHER_DATA}.",
     )
 
 
@@ -309,7 +311,8 @@ def _methods(
 ) -> TextTable:
     """A table of a row a method: the published ones, then this run's."""
     rows = [
-        (each.label, each.source, *(show(each.figures.get(key)) for key in keys)) for each in known
+        (each.label, f"published: {each.source}", *(show(each.figures.get(key)) for key in keys))
+        for each in known
     ]
     section = len(rows)
     rows += [(c["name"], SELF_DATA, *own(c)) for c in document["columns"]]
@@ -318,7 +321,7 @@ def _methods(
         ("", "data", *figures),
         tuple(rows),
         (section,),
-        f"{remark} The rows with a paper's name are {OTHER_DATA}.",
+        f"{remark} Published rows: {OTHER_DATA}.",
     )
 
 
