@@ -341,7 +341,7 @@ def _editors(
                 notes.append(f"{way} was left out: {error}")
                 continue
             prefix = f"{engine_set.directory.name}: " if len(sets) > 1 else ""
-            title = f"{prefix}{editor.backend} {editor.precision}"
+            title = f"{prefix}{editor.title}"
             if any(title == other for other, _ in editors):
                 raise EfganError(
                     f"{title} would be two columns; name each engine directory and backend once, "

@@ -1,5 +1,7 @@
 """A checkpoint in PyTorch and the engines made from it give the same edits to be measured."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from efgan_rt.errors import EfganError
 from export.build import build_engines
 from export.calibration import bundled_faces
 from tests.toy import REGIONS, toy_checkpoint
+from tests.toy_engines import write_toy_engines
 from train.evaluation.editors import CheckpointEditor, EngineEditor
 from train.evaluation.towards import edit_towards
 
@@ -35,11 +38,27 @@ def test_both_read_action_units_alike(editors: tuple[CheckpointEditor, EngineEdi
 
 
 def test_each_says_how_it_runs(editors: tuple[CheckpointEditor, EngineEditor]) -> None:
+    assert editors[1].title == "onnxruntime fp32"
     assert [(e.backend, e.precision) for e in editors] == [
         ("torch", "fp32"),
         ("onnxruntime", "fp32"),
     ]
     assert len(editors[1].origin["checkpoint_sha256"]) == 64
+
+
+def test_half_precision_graphs_are_named_where_the_arithmetic_is_wider(tmp_path: Path) -> None:
+    path = toy_checkpoint(tmp_path / "toy.pt", stages=1, regions={})
+    build_engines(path, tmp_path / "half", precision="fp16", faces=bundled_faces()[:2])
+    half = EngineEditor(tmp_path / "half", backend="onnxruntime", precision=None, threads=1)
+    assert half.title == "onnxruntime fp32, fp16 graphs"
+
+
+def test_engines_of_another_size_than_the_judges_are_refused(tmp_path: Path) -> None:
+    write_toy_engines(tmp_path)
+    with pytest.raises(
+        EfganError, match="takes crops of 16 x 16, and the judges look at 128 x 128; only engines"
+    ):
+        EngineEditor(tmp_path, backend="onnxruntime", precision=None, threads=1)
 
 
 def test_an_expression_that_the_model_lacks_is_named(

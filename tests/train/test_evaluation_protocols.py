@@ -186,7 +186,7 @@ def test_somebody_without_a_picture_is_noted(whole: LabelTable) -> None:
 def test_pictures_without_a_name_are_noted() -> None:
     table = table_of(("", "happy"), ("ann", "happy"), ("", "sad"))
     assert choose_people("ann", table)[1] == [
-        "2 pictures have no identity and are left out of what is judged"
+        "2 pictures have no identity and are left out of everything"
     ]
 
 

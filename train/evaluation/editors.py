@@ -6,7 +6,7 @@ that what is measured is what a user gets who has nothing but pictures.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,13 @@ import torch
 
 from efgan_rt.action_units import MAX_INTENSITY, FloatArray
 from efgan_rt.cascade import DEFAULT_BATCH, CascadeEngines
+from efgan_rt.errors import EfganError
 from train.models.cascade import to_bytes, to_unit_range
 from train.models.checkpoint import InferenceNetworks, load_checkpoint
 
 Bytes = npt.NDArray[np.uint8]
+
+JUDGED_PX: Final = 128  # the judges' networks take crops of that side
 
 
 class Editor(Protocol):
@@ -114,18 +117,27 @@ class EngineEditor:
         """Opens the engines.
 
         Raises:
+            EfganError: they take crops of another size than the judges.
             EngineError: the directory or the backend cannot be used.
         """
         self._engines = CascadeEngines.open(
             directory, backend=backend, precision=precision, threads=threads, batch=batch
         )
+        if self._engines.crop_px != JUDGED_PX:
+            side = self._engines.crop_px
+            raise EfganError(
+                f"{directory}: takes crops of {side} x {side}, and the judges look at "
+                f"{JUDGED_PX} x {JUDGED_PX}; only engines of that size can be measured"
+            )
         choice = self._engines.choice
         self.backend = choice.backend
         self.precision = choice.precision
         self.expressions: Mapping[str, FloatArray] = self._engines.expressions
         self.au_names: tuple[str, ...] = self._engines.au_names
-        self.crop_px: int = self._engines.crop_px
-        self.reason: str = choice.reason
+        graphs = self._engines.manifest.precision
+        rounded = graphs != self.precision and self.precision == "fp32"
+        self.title: str = f"{self.backend} {self.precision}{f', {graphs} graphs' * rounded}"
+        """What to call it: half-precision graphs stay such where the arithmetic is wider."""
         properties = self._engines.manifest.properties
         self.origin: Mapping[str, Any] = {
             "weights": self._engines.manifest.weights,

@@ -52,7 +52,7 @@ def choose_people(text: str | None, table: LabelTable) -> tuple[list[str], list[
     if missing := sorted(set(wanted) - set(known)):
         notes.append(f"no picture of {shown(missing)}: left out of every figure")
     if nameless := sum(not name for name in table.identities):
-        notes.append(f"{nameless} pictures have no identity and are left out of what is judged")
+        notes.append(f"{nameless} pictures have no identity and are left out of everything")
     return found, notes
 
 

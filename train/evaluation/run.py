@@ -46,7 +46,6 @@ from train.metrics.paired import plan_edits
 from train.metrics.people import expressions_of
 from train.metrics.vgg_score import softmax, wanted_probability
 
-JUDGED_PX: Final = 128  # the judges' networks take crops of that side
 START: Final = "neutral"
 
 
@@ -124,7 +123,7 @@ def evaluate(
     expressions = expressions_of(table.expressions)
     judging = open_judges(data_dir, cache_dir, people, expressions, options.judges, say)
     faces = FaceSet(data_dir / "images", table.where(kept.__contains__))
-    others = table.where(lambda who: who not in people)
+    others = table.where(lambda who: who != "" and who not in people)
     usable, more = _usable(expressions, faces.table, others, editors)
     notes += more
     protocol, more = _protocol(faces, usable, options)

@@ -124,10 +124,12 @@ def load_or_train_judges(
 def training_faces(data_dir: Path, table: LabelTable, unseen: Collection[str]) -> FaceSet:
     """The pictures that judges may learn from: everybody's but the unseen people's.
 
+    Pictures without a name are left out: whether they show an unseen person is not known.
+
     Raises:
         EfganError: nobody is left, or a picture cannot be read.
     """
-    others = table.where(lambda who: who not in unseen)
+    others = table.where(lambda who: who != "" and who not in unseen)
     if len(others) == 0:
         raise EfganError(
             f"{data_dir}: everybody in labels.csv is to be judged, so nobody is left to train the "
