@@ -200,7 +200,7 @@ def evaluate(
 
     **Examples**
 
-    - `efgan-rt evaluate rafd --test-people Rafd090_50:Rafd090_73 --out results`
+    - `efgan-rt evaluate rafd --test-people rafd66:rafd73 --out results`
     - `efgan-rt evaluate set --test-people unseen.txt --backend all --augment --out results`
     - `efgan-rt evaluate set --engines a --engines b --embedder face.onnx --out results`
     """
