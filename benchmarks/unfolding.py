@@ -47,7 +47,7 @@ def unfolded(
         result = engines.edit(crops, target.scale, target.offset, source_au=source_au, progress=way)
         return result.pixels
 
-    unfolding = Unfolding(crops, edited) if pace is Pace.SEEN else None
+    unfolding = Unfolding(crops, lambda shares: map(edited, shares)) if pace is Pace.SEEN else None
     made = [crops]
     for share in frame_shares(frames)[1:]:
         progress = share if unfolding is None else unfolding.progress_at(share)[:, np.newaxis]

@@ -8,7 +8,7 @@ face has its own way of unfolding, whatever its neighbours in the batch. `units`
 of action units, for whoever measures with the frames.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -35,20 +35,26 @@ class Unfolding:
     """The pace of every face of a batch on its way to one target."""
 
     def __init__(
-        self, crops: Picture, edited_at: Callable[[float], Picture], *, probes: int = PROBES
+        self,
+        crops: Picture,
+        edited_at: Callable[[Sequence[float]], Iterable[Picture]],
+        *,
+        probes: int = PROBES,
     ) -> None:
         """Measures it.
 
         Args:
             crops: uint8 (B, crop, crop, 3), the faces as given.
-            edited_at: gives them edited so much of the way, 0 to 1; may be overwritten by the next.
+            edited_at: gives them edited so much of the way, for each of several shares from 0 to 1;
+                each may be overwritten by the next.
             probes: how many pictures on the way are made.
         """
         changes = np.empty((probes + 1, len(crops)))
         changes[0] = 0
         before = crops
-        for number in range(1, probes + 1):
-            seen = edited_at(number / probes).copy()
+        shares = [number / probes for number in range(1, probes + 1)]
+        for number, made in enumerate(edited_at(shares), start=1):
+            seen = made.copy()
             difference = np.subtract(seen, before, dtype=np.int16)
             changes[number] = np.abs(difference).mean(axis=(1, 2, 3)) + FLOOR_LEVELS
             before = seen

@@ -207,6 +207,20 @@ def test_an_mp4_is_written_where_there_is_ffmpeg(batch: Cli, faces: Path, tmp_pa
     assert film.get(cv2.CAP_PROP_FRAME_COUNT) == 15
 
 
+def test_edits_that_go_through_the_networks_together_are_what_each_is_alone(
+    batch: Cli, faces: Path, tmp_path: Path
+) -> None:
+    source = faces / "00.png"  # one face, and room for four in a batch
+    assert batch("-e", "happy", "-e", "blink", "--stages", source=source).status == 0
+    for name in ("happy", "blink"):
+        assert batch("-e", name, "--stages", source=source, out=f"{name} alone").status == 0
+        for stage in (1, 2):
+            np.testing.assert_array_equal(
+                read_picture(tmp_path / "out" / name / f"00_stage{stage}.png"),
+                read_picture(tmp_path / f"{name} alone" / f"00_stage{stage}.png"),
+            )
+
+
 def test_stages_are_the_pictures_after_each(batch: Cli, faces: Path, tmp_path: Path) -> None:
     assert batch("-e", "happy", "--stages", source=faces / "00.png").status == 0
     assert files_in(tmp_path / "out") == ["00_stage1.png", "00_stage2.png"]

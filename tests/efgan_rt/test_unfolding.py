@@ -1,5 +1,7 @@
 """The pace of an unfolding expression."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import pytest
 
@@ -18,9 +20,13 @@ def late_and_sudden(progress: float) -> Picture:
     return faces
 
 
+def at_each(shares: Sequence[float]) -> Iterator[Picture]:
+    yield from map(late_and_sudden, shares)
+
+
 @pytest.fixture(scope="module")
 def unfolding() -> Unfolding:
-    return Unfolding(np.zeros((FACES, 8, 8, 3), np.uint8), late_and_sudden)
+    return Unfolding(np.zeros((FACES, 8, 8, 3), np.uint8), at_each)
 
 
 def test_frames_divide_what_is_seen_evenly(unfolding: Unfolding) -> None:
@@ -44,7 +50,10 @@ def test_each_face_has_its_own_pace(unfolding: Unfolding) -> None:
 
 
 def test_a_faces_pace_is_the_same_alone(unfolding: Unfolding) -> None:
-    alone = Unfolding(np.zeros((1, 8, 8, 3), np.uint8), lambda p: late_and_sudden(p)[1:2])
+    alone = Unfolding(
+        np.zeros((1, 8, 8, 3), np.uint8),
+        lambda shares: (late_and_sudden(each)[1:2] for each in shares),
+    )
     for share in frame_shares(9):
         assert alone.progress_at(share)[0] == unfolding.progress_at(share)[1]
 
@@ -52,9 +61,10 @@ def test_a_faces_pace_is_the_same_alone(unfolding: Unfolding) -> None:
 def test_pictures_that_are_overwritten_by_the_next_are_compared_as_they_were() -> None:
     kept = np.zeros((1, 8, 8, 3), np.uint8)
 
-    def edited_at(progress: float) -> Picture:
-        kept[:] = round(100 * progress)
-        return kept
+    def edited_at(shares: Sequence[float]) -> Iterator[Picture]:
+        for share in shares:
+            kept[:] = round(100 * share)
+            yield kept
 
     found = Unfolding(np.zeros_like(kept), edited_at).progress_at(0.25)
     assert found[0] == pytest.approx(0.25, abs=0.02)
