@@ -17,7 +17,6 @@ these photographs are never committed.
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +34,7 @@ from benchmarks.london_crops import (  # noqa: E402
     read_cropped_pairs,
     read_pairs,
 )
+from benchmarks.mediapipe_scores import check_landmarker, smiles_of  # noqa: E402
 from benchmarks.picture_set import find_picture_set  # noqa: E402
 from efgan_rt.errors import EfganError  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
@@ -50,7 +50,6 @@ from train.metrics.verification import measure_verification  # noqa: E402
 RESULTS = REPOSITORY / "benchmarks" / "results" / "london.json"
 SHEETS = REPOSITORY / "build" / "london"
 SHIPPED = REPOSITORY / "efgan_rt" / "shipped" / "efgan.safetensors"
-SMILE: Final = ("mouthSmileLeft", "mouthSmileRight")
 SHOWN: Final = ("neutral", "edit", "true")
 MARGIN_PX: Final = 64  # around a crop: MediaPipe's detector wants the face small in the picture
 ENLARGED: Final = 4  # and no smaller than its own input
@@ -72,11 +71,7 @@ def smile_scores(
     Raises:
         EfganError: the model or MediaPipe is missing, or it fails.
     """
-    if not landmarker.is_file():
-        raise EfganError(
-            f"{landmarker}: no such file; expected MediaPipe's face_landmarker.task, named by "
-            "--landmarker"
-        )
+    check_landmarker(landmarker)
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, list[Path]] = {}
     for kind, crops in pictures.items():
@@ -87,32 +82,8 @@ def smile_scores(
             size = (wide.shape[1] * ENLARGED, wide.shape[0] * ENLARGED)
             large = cv2.resize(wide, size, interpolation=cv2.INTER_CUBIC)
             cv2.imwrite(str(path), cv2.cvtColor(large, cv2.COLOR_RGB2BGR))
-    script = REPOSITORY / "benchmarks" / "smile_scores.py"
-    names = [str(path) for kind in files for path in files[kind]]
-    try:
-        done = subprocess.run(
-            [str(python), str(script), str(landmarker), *names],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError as error:
-        raise EfganError(f"{python}: cannot be started ({error.strerror})") from error
-    if "No module named 'mediapipe'" in done.stderr:
-        raise EfganError(
-            f"{python} has no MediaPipe; make an environment for it "
-            "(python -m venv VENV && VENV/bin/pip install mediapipe) and name its interpreter "
-            "with --mediapipe-python VENV/bin/python"
-        )
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise EfganError(f"MediaPipe failed with status {done.returncode}: {last}")
-    found = json.loads(done.stdout.strip().splitlines()[-1])
-
-    def smile(scores: dict[str, float] | None) -> float:
-        return float("nan") if scores is None else sum(scores[s] for s in SMILE) / len(SMILE)
-
-    return {kind: np.array([smile(found[str(p)]) for p in paths]) for kind, paths in files.items()}
+    found = smiles_of([path for kind in files for path in files[kind]], python, landmarker)
+    return dict(zip(files, found.reshape(len(files), -1), strict=True))
 
 
 def compare_identity(

@@ -145,7 +145,7 @@ def _lenders(
         better = cost < lowest
         lowest[better] = cost[better]
         lender[better] = (2 * round(x / 2), 2 * round(y / 2))
-    suits = np.clip(1.8 - lowest, 0, 1)
+    suits = np.clip(3 - lowest, 0, 1)
     return (
         np.asarray(cv2.resize(lender, (side, side), interpolation=cv2.INTER_NEAREST), np.float32),
         np.asarray(cv2.resize(suits, (side, side), interpolation=cv2.INTER_LINEAR), np.float32),
