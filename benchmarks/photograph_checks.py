@@ -1,6 +1,5 @@
 """What a paste must never do, tried over sizes, kinds of pixels, orientations and many faces."""
 
-import resource
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -119,7 +118,6 @@ def measure_many(kit: Kit, crops: Sequence[Picture], *, times: bool) -> dict[str
         for crop, (px, turn), (x, y) in zip(crops, FIVE, places, strict=True)
     ]
     picture = with_faces(4000, 6000, faces)
-    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = perf_counter()
     framed = kit.framer.frame(picture)
     seconds = {"find_and_frame": perf_counter() - started}
@@ -132,14 +130,12 @@ def measure_many(kit: Kit, crops: Sequence[Picture], *, times: bool) -> dict[str
         result[:] = pasted(result, face, edited)
         seconds["paste"] = seconds.get("paste", 0.0) + perf_counter() - started
         untouched[rows, columns] = False
-    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "pixels": picture.shape[0] * picture.shape[1],
         "faces": len(faces),
         "found": len(framed),
         "largest_face_px": round(framed[0].face.width) if framed and framed[0].face else None,
         "change_outside_the_boxes": _largest(result[untouched], picture[untouched]),
-        "memory_over_the_picture": round((peak_kib - before_kib) * 1024 / picture.nbytes, 2),
         **({"seconds": {k: round(v, 2) for k, v in seconds.items()}} if times else {}),
     }
 

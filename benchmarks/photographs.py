@@ -42,13 +42,13 @@ from benchmarks.photograph_detail import (  # noqa: E402
 )
 from benchmarks.photograph_kit import EXPRESSIONS, Kit, grown, pasted  # noqa: E402
 from benchmarks.picture_set import find_picture_set  # noqa: E402
-from benchmarks.quality_pictures import write_sheet  # noqa: E402
 from efgan_rt.engine_sets import find_set  # noqa: E402
 from efgan_rt.errors import EfganError  # noqa: E402
 from efgan_rt.faces.paste import paste_box  # noqa: E402
 from efgan_rt.images import Picture, read_picture  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
+from train.evaluation.sheet import write_sheet  # noqa: E402
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "photographs.json"
 SHEETS = REPOSITORY / "build" / "photographs"
@@ -133,7 +133,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     examples = [
         read_picture(file) for file in sorted((REPOSITORY / "examples" / "faces").glob("*.jpg"))
     ]
-    five_faces = measure_many(kit, examples[:5], times=options.times)  # first: the peak is its own
     shown = {"astronaut": astronaut()}
     pairs = london_pairs(options.photographs) if options.photographs else {}
     portraits = {person: read_picture(files[0]) for person, files in pairs.items()}
@@ -154,7 +153,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "detector": getattr(kit.framer.detector_facts, "file", None),
         "sizes": measure_sizes(kit, examples[0], times=options.times),
         "orientations": measure_orientations(kit, shown["astronaut"], options.sheets / "turned"),
-        "five_faces": five_faces,
+        "five_faces": measure_many(kit, examples[:5], times=options.times),
         "crop_rule": measure_crop_rule(kit, examples, list(portraits.values())),
         "truth": measure_truth(find_picture_set(options.data), PEOPLE_FOR_TRUTH),
         "sharpness": {

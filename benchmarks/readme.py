@@ -18,6 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
 from benchmarks.ablation_table import figure_rows  # noqa: E402
+from benchmarks.readme_photographs import photographs  # noqa: E402
 from train.evaluation.figure_text import interval_text  # noqa: E402
 from train.evaluation.tables import (  # noqa: E402
     accuracy_table,
@@ -275,6 +276,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "ablation": ablation,
     "evaluation": evaluation,
     "london": london,
+    "photographs": photographs,
     "backends": backends,
     "endurance": endurance,
     "endurance_100000": endurance,
@@ -285,7 +287,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "training_step": training_step,
 }
 # What not every machine can measure: shown where there are results, else left out.
-OPTIONAL = {"ablation", "evaluation", "london", "gpu"}
+OPTIONAL = {"ablation", "evaluation", "london", "photographs", "gpu"}
 
 
 def rewritten(text: str) -> str:

@@ -23,6 +23,7 @@ from benchmarks.photograph_kit import (
     with_grain,
 )
 from benchmarks.photographs import london_pairs, parse_arguments, write_face_sheet
+from benchmarks.readme_photographs import photographs
 from efgan_rt.engine_sets import shipped_set
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity
@@ -130,3 +131,46 @@ def test_a_landmarker_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(EfganError, match=r"x\.task: no such file"):
         smiles_of([], Path("python"), tmp_path / "x.task")
     assert parse_arguments(["--times"]).times
+
+
+def test_the_readme_says_what_was_measured() -> None:
+    spread = {"n": 6, "least": 0.91, "median": 0.95, "most": 1.02}
+    document = {
+        "sizes": [
+            {"face_px": 40, "found": 1, "identity_change": 0, "change_outside_the_mask": 0},
+            {"face_px": 2000, "found": 0},
+        ],
+        "five_faces": {"found": 4, "faces": 5, "pixels": 24_000_000},
+        "crop_rule": {
+            "crops": 12, "crops_taken_for_crops": 11,
+            "portraits": 3, "portraits_taken_for_crops": 0,
+        },
+        "orientations": {"tried": [1, 2], "edited_as_upright": [1]},
+        "truth": [
+            {
+                "picture_px_of_a_crop_px": 2,
+                "psnr_db_difference_alone": 31.42,
+                "psnr_db_pasted": 33.12,
+            }
+        ],
+        "sharpness": {"portraits": {"at_1024_px_with_grain": {"pasted": spread}}},
+        "smiles": {
+            "people": 23,
+            "smile": {
+                "neutral": {"value": 0.04}, "pasted": {"value": 0.71},
+                "true_smile": {"value": 0.52},
+            },
+        },
+    }  # fmt: skip
+    text = photographs(document)
+    for expected in (
+        "Faces of 40 to 2,000 pixels",
+        "4 of 5 faces in 24 megapixels",
+        "1 of 2 EXIF orientations",
+        "11 of 12 rendered crops and 0 of 3 portraits",
+        "31.4 dB to the truth by the difference alone and 33.1 dB by the paste",
+        "0.95 of what it was (0.91 to 1.02, 6 edits)",
+        "rises from 0.04 to 0.71; of their true smiles it reads 0.52",
+    ):
+        assert expected in text, text
+    assert "MediaPipe" not in photographs({**document, "smiles": None})
