@@ -40,12 +40,17 @@ def photographs(document: Document) -> str:
 
 def _sharpness(sharpness: Document) -> str:
     name = "portraits" if "portraits" in sharpness else "rendered"
-    grain = sharpness[name]["at_1024_px_with_grain"]["pasted"]
-    return (
-        f"Sharpness of {name} in the face, at 1,024 pixels and with a photograph's grain: "
-        f"{grain['median']:.2f} of what it was ({grain['least']:.2f} to {grain['most']:.2f}, "
-        f"{grain['n']} edits)."
+    forms = (
+        ("at_1024_px_with_grain", "at 1,024 pixels with a photograph's grain"),
+        ("as_it_is", "as they are"),
+        ("at_1024_px", "grown to 1,024 pixels without grain, where little is left to measure"),
     )
+    told = []
+    for form, words in forms:
+        found = sharpness[name][form]["pasted"]
+        told.append(f"{words} {found['median']:.2f} ({found['least']:.2f} to {found['most']:.2f})")
+    edits = sharpness[name]["as_it_is"]["pasted"]["n"]
+    return f"Sharpness of {edits} edited {name} in the face, before = 1: {'; '.join(told)}."
 
 
 def _smiles(smiles: Document | None) -> str:
