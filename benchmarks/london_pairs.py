@@ -133,7 +133,8 @@ def weak_units(score: Mapping[str, str]) -> FloatArray:
     """The action units (17,), 0 to 5, that a row of MediaPipe's scores speaks for."""
     units = np.zeros(len(AU_NAMES), np.float32)
     for name, (gain, both_sides) in UNITS_OF.items():
-        mean = np.mean([float(score[f"{both_sides}{side}"]) for side in ("Left", "Right")])
+        sides = [float(score[f"{both_sides}{side}"]) for side in ("Left", "Right")]
+        mean = float(np.mean(sides))
         units[AU_NAMES.index(name)] = min(gain * mean, MAX_INTENSITY)
     return units
 
