@@ -41,7 +41,7 @@ from benchmarks.torch_loop import TorchLoop  # noqa: E402
 from efgan_rt.cascade import CascadeEngines  # noqa: E402
 from efgan_rt.errors import EfganError  # noqa: E402
 from efgan_rt.expressions import Target, target_for  # noqa: E402
-from efgan_rt.images import JPEG_QUALITY  # noqa: E402
+from efgan_rt.originals import JPEG_QUALITY  # noqa: E402
 from efgan_rt.pipeline.batch import run_batch  # noqa: E402
 from efgan_rt.pipeline.files import Plan, asked_of_all  # noqa: E402
 from efgan_rt.pipeline.journal import Journal  # noqa: E402
