@@ -8,6 +8,7 @@ Source: IPTC Photo Metadata Standard, "Digital Source Type", and IPTC's NewsCode
 """
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from efgan_rt.metadata.record import Metadata
@@ -29,6 +30,8 @@ def marked(metadata: Metadata) -> Metadata:
     What else its XMP packet holds stays. A source type such as `digitalCapture`, which is no longer
     true, is replaced; that of a picture made altogether by a network is kept.
     """
+    if not metadata.xmp:  # as of most face crops, which are many
+        return replace(metadata, xmp=_new_mark())
     found = values_of(metadata.xmp, DIGITAL_SOURCE_TYPE)
     if len(found) == 1 and found[0].partition("://")[2] == f"{_CODES}{MADE_BY_AI}":
         return metadata
@@ -43,3 +46,9 @@ def is_marked(metadata: Metadata) -> bool:
         and value.rpartition("/")[2] in (EDITED_BY_AI.rpartition("/")[2], MADE_BY_AI)
         for value in found
     )
+
+
+@lru_cache(maxsize=1)
+def _new_mark() -> bytes:
+    """A packet that holds nothing but the mark."""
+    return with_property(b"", DIGITAL_SOURCE_TYPE, EDITED_BY_AI)

@@ -38,8 +38,10 @@ class Budget:
         self.on_shortage: Callable[[], None] = lambda: None
         self._free_places = most_pictures
         self._free_bytes = self._all_bytes = most_bytes
-        self._turn = threading.Lock()
-        self._changed = threading.Condition()
+        self._turn = threading.Lock()  # one thread at a time waits for bytes
+        self._lock = threading.Lock()
+        self._place_freed = threading.Condition(self._lock)
+        self._bytes_freed = threading.Condition(self._lock)
         self._aborted = False
 
     def enter(self) -> "Share":
@@ -48,9 +50,9 @@ class Budget:
         Raises:
             AbortError: the run is being abandoned.
         """
-        with self._changed:
+        with self._lock:
             while not (self._free_places or self._aborted):
-                self._changed.wait()
+                self._place_freed.wait()
             if self._aborted:
                 raise AbortError
             self._free_places -= 1
@@ -58,15 +60,16 @@ class Budget:
 
     def abort(self) -> None:
         """Wakes every thread that waits, with `AbortError`."""
-        with self._changed:
+        with self._lock:
             self._aborted = True
-            self._changed.notify_all()
+            self._place_freed.notify_all()
+            self._bytes_freed.notify_all()
 
     def _take(self, share: "Share", wanted: int) -> float:
         waited_from: float | None = None
         with self._turn:
             while True:
-                with self._changed:
+                with self._lock:
                     if self._aborted:
                         raise AbortError
                     is_alone = self._free_bytes == self._all_bytes
@@ -76,7 +79,7 @@ class Budget:
                         return 0.0 if waited_from is None else perf_counter() - waited_from
                     waited_from = waited_from or perf_counter()
                     if self.is_short:
-                        self._changed.wait()
+                        self._bytes_freed.wait()
                         continue
                     self.is_short = True
                 self.on_shortage()
@@ -84,6 +87,7 @@ class Budget:
     def _charge(self, share: "Share", nbytes: int) -> None:
         self._free_bytes += share.nbytes - nbytes
         share.nbytes = nbytes
+        self._bytes_freed.notify()
 
 
 class Share:
@@ -108,16 +112,15 @@ class Share:
 
     def correct(self, nbytes: int) -> None:
         """Says what was taken in truth, where it was only estimated; waits for nothing."""
-        with self._budget._changed:
+        with self._budget._lock:
             if not self._is_over:
                 self._budget._charge(self, nbytes)
-                self._budget._changed.notify_all()
 
     def give_back(self) -> None:
         """Gives everything back; of no effect the second time."""
-        with self._budget._changed:
+        with self._budget._lock:
             if not self._is_over:
                 self._is_over = True
                 self._budget._charge(self, 0)
                 self._budget._free_places += 1
-                self._budget._changed.notify_all()
+                self._budget._place_freed.notify()

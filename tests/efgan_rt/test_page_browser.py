@@ -341,6 +341,26 @@ def test_no_width_needs_sideways_scrolling(opened: Any, width: int) -> None:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_each_face_of_a_photograph_is_a_card_that_says_which(browser: Any, tmp_path: Path) -> None:
+    report = PageReport(tmp_path / "run.html", about_page(tmp_path), LatencyRecorder())
+    report.add(edited(tmp_path / "one.png", [tmp_path / "1.png"]))
+    report.add(edited(tmp_path / "group.png", [tmp_path / "2.png"], faces=3))
+    report.add(PictureResult(tmp_path / "sea.png", Status.SKIPPED, ()))
+    report.finish({"pictures": 3, "written": 2, "skipped_without_face": 1})
+    browser.get((tmp_path / "run.html").as_uri())
+    cards = [each.text.split("\n")[0:2] for each in find(browser, ".card .text")]
+    assert cards[:3] == [["group.png", f"face {number} of 3"] for number in (1, 2, 3)]
+    assert cards[3][0] == "one.png" and "face" not in "".join(cards[3])
+    assert cards[4] == ["sea.png", "skipped without a face"]
+    click(find(browser, ".card .name")[1])
+    assert text_of(browser, "#detail-title") == "group.png, face 2 of 3, happy"
+    alts = {each.get_attribute("alt") for each in find(browser, "#detail-picture img")}
+    assert alts == {"group.png, face 2 of 3, happy, edited", "group.png, face 2 of 3 as given"}
+    click(find(browser, "#detail-close")[0])
+    choose(browser, "by-outcome", "skipped without a face")
+    assert len(find(browser, ".card")) == 1
+
+
 def test_motion_is_left_out_where_it_is_not_wanted(opened: Any) -> None:
     behaviour = "return getComputedStyle(document.documentElement).scrollBehavior"
     emulate(opened, "prefers-reduced-motion", "reduce")

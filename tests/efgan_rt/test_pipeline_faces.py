@@ -385,8 +385,11 @@ def test_a_tight_budget_is_no_deadlock_and_changes_no_picture(
     for number in range(12):
         write_picture(source / f"{number:02}.png", picture)
     options = BatchOptions(workers=workers, memory_bytes=budget)
-    outcome = run(source, out, options=options)
+    recorder = LatencyRecorder()
+    outcome = run(source, out, options=options, recorder=recorder)
     assert (outcome.written, outcome.failed) == (12, 0)
+    waits = [each for each in recorder.summary() if each.stage == "wait for memory"]
+    assert len(waits) == 1 or budget > 1
     wanted = expected(picture, *(face_at(*corner) for corner in corners))
     for number in range(12):
         np.testing.assert_array_equal(read_picture(out / f"{number:02}.png"), wanted)
