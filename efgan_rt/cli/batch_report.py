@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -38,6 +38,17 @@ def is_page(path: Path | None) -> bool:
     return path is not None and path.suffix.lower() in EXTENSIONS
 
 
+def refuse_as_input(path: Path, source: Path, output: Path, what: str) -> None:
+    """Among the inputs a sheet would replace one; it, or a page's pictures, would be edited next.
+
+    Raises:
+        EfganError: the name lies there.
+    """
+    place, source, output = (each.resolve() for each in (path, source, output))
+    if place.is_relative_to(source) and not place.is_relative_to(output):
+        raise EfganError(f"{path}: lies among the inputs; choose another place for the {what}")
+
+
 def check(path: Path, *, overwrite: bool) -> None:
     """Refuses a report before any work.
 
@@ -61,6 +72,7 @@ def open_report(
     cascade: CascadeEngines,
     used: Mapping[str, Any],
     recorder: LatencyRecorder,
+    edit_of: Callable[[Path], str] = lambda _: "",
 ) -> Report:
     """Begins a report.
 
@@ -72,12 +84,13 @@ def open_report(
         cascade: what runs.
         used: the same as plain values.
         recorder: has the run's latency at its end.
+        edit_of: what a picture was edited to, where each has its own; else "".
 
     Raises:
         EfganError: it cannot be written.
     """
     if not is_page(path):
-        return RunReport(path, about, cascade.au_names)
+        return RunReport(path, about, cascade.au_names, edit_of)
     facts = machine_facts()
     packages = facts.pop("packages")
     run = [

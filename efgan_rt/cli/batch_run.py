@@ -5,11 +5,11 @@ early where an earlier run has left one, for it says which files are ours; where
 made last, so that a command that cannot run leaves no folder behind.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from efgan_rt.cascade import CascadeEngines
@@ -118,13 +118,15 @@ def run(request: BatchRequest) -> int:
     }
     overwrite = request.options.overwrite
     if request.contact_sheet is not None:
-        _refuse_as_input(request.contact_sheet, request, "sheet")
+        batch_report.refuse_as_input(
+            request.contact_sheet, request.in_dir, request.out_dir, "sheet"
+        )
         if request.edit.kind.is_animated:
             raise EfganError("--contact-sheet shows pictures, and animations are made here")
         check_contact_sheet(request.contact_sheet, overwrite=overwrite)
     if request.report is not None:
         if batch_report.is_page(request.report):
-            _refuse_as_input(request.report, request, "page")
+            batch_report.refuse_as_input(request.report, request.in_dir, request.out_dir, "page")
         batch_report.check(request.report, overwrite=overwrite)
     with ExitStack() as opened:
         journal = None
@@ -160,7 +162,7 @@ def run(request: BatchRequest) -> int:
         sheet = None
         if request.contact_sheet is not None:
             sheet = Sheet(request.contact_sheet, plan, outputs.labels)
-        report = _open_report(request, outputs.labels, faces, opened_cascade, used, recorder)
+        report = _open_report(request, edits, plan.root, faces, opened_cascade, used, recorder)
         try:
             outcome = _edit(
                 request,
@@ -192,20 +194,10 @@ def run(request: BatchRequest) -> int:
     return status
 
 
-def _refuse_as_input(path: Path, request: BatchRequest, what: str) -> None:
-    """Among the inputs a sheet would replace one; it, or a page's pictures, would be edited next.
-
-    Raises:
-        EfganError: the name lies there.
-    """
-    place, source, output = (p.resolve() for p in (path, request.in_dir, request.out_dir))
-    if place.is_relative_to(source) and not place.is_relative_to(output):
-        raise EfganError(f"{path}: lies among the inputs; choose another place for the {what}")
-
-
 def _open_report(
     request: BatchRequest,
-    labels: Sequence[str],
+    edits: Edits,
+    root: Path,
     faces: Faces,
     cascade: CascadeEngines,
     used: Mapping[str, Any],
@@ -225,10 +217,11 @@ def _open_report(
         request.report,
         about,
         source=request.in_dir,
-        targets=labels,
+        targets=edits.outputs.labels,
         cascade=cascade,
         used=used,
         recorder=recorder,
+        edit_of=lambda path: edits.label_of(PurePosixPath(path.relative_to(root).as_posix())),
     )
 
 

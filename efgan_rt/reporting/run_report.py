@@ -16,7 +16,7 @@ surrogate, as Python has it.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -46,13 +46,21 @@ class RunReport:
         path: of the report, replaced if it is there; its folder is made.
         about: plain values on the run as a whole.
         au_names: the action units of the faces.
+        edit_of: what a picture was edited to, where each has its own; else "".
 
     Raises:
         EfganError: it cannot be written.
     """
 
-    def __init__(self, path: Path, about: Mapping[str, Any], au_names: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        about: Mapping[str, Any],
+        au_names: Sequence[str] = (),
+        edit_of: Callable[[Path], str] = lambda _: "",
+    ) -> None:
         self._path = path
+        self._edit_of = edit_of
         self._au_names = au_names
         self._part = path.with_name(f".{path.name}.part")
         self._separator = "\n"
@@ -75,6 +83,8 @@ class RunReport:
             "outputs": [str(path) for path in result.outputs],
             "reasons": [failure.reason for failure in result.failures],
         }
+        if edit := self._edit_of(result.source):
+            row["edit"] = edit
         if result.faces:
             row["faces"] = [self._face(face) for face in result.faces]
         self._write(self._separator + json.dumps(row))

@@ -158,6 +158,10 @@ class Edits:
             self._seen.add(str(picture))
         return is_named
 
+    def label_of(self, picture: PurePosixPath) -> str:
+        """What a table asks of a picture; "" where every picture gets the same."""
+        return "" if self._table is None else self._table.labels.get(str(picture), "")
+
     def say_unused(self, left_alone: int, say: Callable[[str], None]) -> None:
         """Says, once every picture has been asked for, what of the table and the folder is unused.
 

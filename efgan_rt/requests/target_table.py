@@ -38,11 +38,13 @@ class TargetTable:
     Attributes:
         path: of the table.
         targets: by the picture's path in the input folder.
+        labels: what each row asks for, likewise, such as "happy 0.5 AU12+ -1".
         remarks: what of the table is left alone, in sentences.
     """
 
     path: Path
     targets: Mapping[str, Target]
+    labels: Mapping[str, str]
     remarks: tuple[str, ...] = ()
 
     def of(self, picture: PurePosixPath) -> Target | None:
@@ -78,6 +80,7 @@ def read_target_table(
             "such as AU12 (set) and AU12+ (raise)"
         )
     targets: dict[str, Target] = {}
+    labels: dict[str, str] = {}
     for place, row in table.places():
         name = _file(row)
         if name in targets:
@@ -87,9 +90,10 @@ def read_target_table(
         except EfganError as error:
             text = str(error)
             raise EfganError(text if text.startswith(place) else f"{place}: {text}") from error
+        labels[name] = _label(row, columns)
     if not targets:
         raise EfganError(f"{path}: the table has no rows; expected one a picture")
-    return TargetTable(path, targets, remarks)
+    return TargetTable(path, targets, labels, remarks)
 
 
 def _unit_columns(
@@ -130,6 +134,14 @@ def _file(row: CsvRow) -> str:
             f"{row.place}: file is '{text}', expected a path in the input folder, such as a/b.jpg"
         )
     return str(path)
+
+
+def _label(row: CsvRow, columns: Sequence[UnitColumn]) -> str:
+    words = [row.text("expression"), row.text("intensity")]
+    for each in columns:
+        if row.text(each.column):
+            words += [each.column, row.text(each.column)]
+    return " ".join(word for word in words if word)
 
 
 def _target(

@@ -80,6 +80,19 @@ def test_after_a_change_of_the_table_only_the_changed_rows_are_done_again(
     assert "1 of them made again" in result.out and "1 were already done" in result.out
 
 
+def test_the_report_says_what_each_picture_was_edited_to(batch: Cli, tmp_path: Path) -> None:
+    table = write_table(
+        tmp_path / "t.csv", "file,expression,intensity,AU12+\n00.png,happy,0.5,\na/x.png,,,-1\n"
+    )
+    report = tmp_path / "run.json"
+    assert batch("--from-csv", table, "--report", report).status == 0
+    rows = {Path(row["picture"]).name: row for row in json.loads(report.read_text())["pictures"]}
+    assert {name: row["edit"] for name, row in rows.items()} == {
+        "00.png": "happy 0.5",
+        "x.png": "AU12+ -1",
+    }
+
+
 def test_rows_without_a_picture_are_said(batch: Cli, tmp_path: Path) -> None:
     table = write_table(tmp_path / "t.csv", "file,AU12\n00.png,1\nnone.png,1\n")
     result = batch("--from-csv", table)
