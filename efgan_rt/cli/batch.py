@@ -6,6 +6,18 @@ from typing import Annotated
 
 import typer
 
+from efgan_rt.cli.edit_options import (
+    AuOption,
+    FpsOption,
+    FramesOption,
+    IntensityOption,
+    KnownUnitsOption,
+    Pace,
+    PaceOption,
+    ReferencesOption,
+    StagesOption,
+    TableOption,
+)
 from efgan_rt.cli.face_options import (
     CropsOption,
     DetectorOption,
@@ -45,13 +57,6 @@ class Format(StrEnum):
     MP4 = "mp4"
 
 
-class Pace(StrEnum):
-    """What is even about the steps between frames; `efgan_rt.unfolding.Pace` without its module."""
-
-    SEEN = "seen"
-    UNITS = "units"
-
-
 def batch(
     in_dir: Annotated[Path, typer.Argument(metavar="IN_DIR", help="Pictures: a folder or one.")],
     out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Where the edits go.")],
@@ -66,84 +71,15 @@ def batch(
             show_default=False,
         ),
     ] = None,
-    intensity: Annotated[
-        float,
-        typer.Option(
-            metavar="0..2",
-            rich_help_panel=EDIT_PANEL,
-            help="How far towards the expression or the other face: 1 is all the way.",
-        ),
-    ] = 1.0,
-    au: Annotated[
-        str | None,
-        typer.Option(
-            metavar="UNITS",
-            rich_help_panel=EDIT_PANEL,
-            help="Action units, 0 to 5, on top: AU12=3.5 sets, AU04-=1 lowers, AU12+=1 raises.",
-        ),
-    ] = None,
-    reference: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FACE",
-            rich_help_panel=EDIT_PANEL,
-            help="A face whose expression is taken over: a picture, or OpenFace's CSV of one face.",
-            show_default=False,
-        ),
-    ] = None,
-    from_csv: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="TABLE",
-            rich_help_panel=EDIT_PANEL,
-            help="An edit for each picture: columns file, expression, intensity, AU12, AU12+ ...",
-            show_default=False,
-        ),
-    ] = None,
-    aus: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="OPENFACE",
-            rich_help_panel=EDIT_PANEL,
-            help="What the pictures show, by OpenFace's CSV or a folder of them, not estimated.",
-            show_default=False,
-        ),
-    ] = None,
-    frames: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            rich_help_panel=EDIT_PANEL,
-            help="The expression unfolding: N pictures from the one given to its edit.",
-            show_default=False,
-        ),
-    ] = None,
-    pace: Annotated[
-        Pace | None,
-        typer.Option(
-            rich_help_panel=EDIT_PANEL,
-            help="What is even about the frames' steps: what is seen of them (the default), or "
-            "action units.",
-            show_default=False,
-        ),
-    ] = None,
-    fps: Annotated[
-        float | None,
-        typer.Option(
-            metavar="F",
-            rich_help_panel=EDIT_PANEL,
-            help="Frames a second of an animation (default: 12).",
-            show_default=False,
-        ),
-    ] = None,
-    stages: Annotated[
-        bool,
-        typer.Option(
-            "--stages",
-            rich_help_panel=EDIT_PANEL,
-            help="The picture after each stage of the cascade.",
-        ),
-    ] = False,
+    intensity: IntensityOption = 1.0,
+    au: AuOption = None,
+    reference: ReferencesOption = None,
+    from_csv: TableOption = None,
+    aus: KnownUnitsOption = None,
+    frames: FramesOption = None,
+    pace: PaceOption = None,
+    fps: FpsOption = None,
+    stages: StagesOption = False,
     format_: Annotated[
         Format | None,
         typer.Option(

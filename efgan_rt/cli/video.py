@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from efgan_rt.cli.edit_options import AuOption, IntensityOption
 from efgan_rt.cli.face_options import (
     DetectorOption,
     FacesOption,
@@ -40,22 +41,8 @@ def video(
             show_default=False,
         ),
     ] = None,
-    intensity: Annotated[
-        float,
-        typer.Option(
-            metavar="0..2",
-            rich_help_panel=EDIT_PANEL,
-            help="How far towards the expression or the other face: 1 is all the way.",
-        ),
-    ] = 1.0,
-    au: Annotated[
-        str | None,
-        typer.Option(
-            metavar="UNITS",
-            rich_help_panel=EDIT_PANEL,
-            help="Action units, 0 to 5, on top: AU12=3.5 sets, AU04-=1 lowers, AU12+=1 raises.",
-        ),
-    ] = None,
+    intensity: IntensityOption = 1.0,
+    au: AuOption = None,
     reference: Annotated[
         Path | None,
         typer.Option(
