@@ -6,12 +6,24 @@ from collections.abc import Callable, Iterator
 from efgan_rt.cli.console import print_text, remark
 from efgan_rt.metadata.mark import UNMARKABLE_FORMATS
 from efgan_rt.originals import FORMAT_OF
+from efgan_rt.pipeline.faces import FaceFinding, NoFace
 from efgan_rt.pipeline.files import PictureJob, PlanCount
+from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.resume import Inspector, Need
 
 
-def list_work(jobs: Iterator[PictureJob], inspector: Inspector, count: PlanCount) -> None:
-    """What a run would do, one line an output."""
+def list_work(
+    jobs: Iterator[PictureJob], journal: Journal | None, faces: FaceFinding, count: PlanCount
+) -> None:
+    """What a run would do, one line an output.
+
+    Args:
+        jobs: the pictures.
+        journal: of the output folder; None where there is none yet.
+        faces: how the run itself would find them, which is not done here.
+        count: of the plan.
+    """
+    inspector = Inspector(journal, takes_copies=faces.no_face is NoFace.COPY)
     needs: Counter[Need] = Counter()
     for job in jobs:
         work = inspector.inspect(job)
@@ -23,6 +35,8 @@ def list_work(jobs: Iterator[PictureJob], inspector: Inspector, count: PlanCount
         f"{count.pictures:,} pictures, {count.skipped:,} other files; outputs: {outputs}; "
         "nothing was written"
     )
+    if faces.looks:
+        remark("faces are looked for in the run itself, so some pictures may turn out to have none")
 
 
 def with_bmp_said(jobs: Iterator[PictureJob], say: Callable[[str], None]) -> Iterator[PictureJob]:

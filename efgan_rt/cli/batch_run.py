@@ -32,12 +32,10 @@ from efgan_rt.cli.console import (
 from efgan_rt.engine_sets import compiled_folder, find_set
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.batch import run_batch
-from efgan_rt.pipeline.faces import NoFace
 from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult
-from efgan_rt.pipeline.resume import Inspector
 from efgan_rt.pipeline.watchdog import HangError
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.contact_sheet import check_contact_sheet
@@ -143,8 +141,7 @@ def run(request: BatchRequest) -> int:
         for sentence in faces.remarks:
             remark(sentence)
         if request.dry_run:
-            takes_copies = faces.finding.no_face is NoFace.COPY
-            list_work(jobs, Inspector(journal, takes_copies), count)
+            list_work(jobs, journal, faces.finding, count)
             return 0
         if request.options.mark:
             jobs = with_bmp_said(jobs, remark)
