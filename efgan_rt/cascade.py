@@ -66,11 +66,18 @@ def _once(say: Callable[[str], None]) -> Callable[[str], None]:
     return say_once
 
 
-def processor_lanes(backend: str, threads: int) -> int:
-    """How many batches at the same time keep so many threads busy."""
+def busy_lanes(backend: str, threads: int | None = None) -> int:
+    """How many batches at the same time keep a device busy: for runs of many.
+
+    Args:
+        backend: one of `engines.open.BACKENDS`.
+        threads: of the processor; None is one for each core.
+    """
+    if backend in DEVICE_BACKENDS:
+        return DEVICE_LANES
     if backend != "openvino":
         return 1  # ONNX Runtime's runs would wait for each other's threads
-    return max(1, min(MOST_LANES, threads // THREADS_A_LANE))
+    return max(1, min(MOST_LANES, (threads or this_processor().cores) // THREADS_A_LANE))
 
 
 class CascadeEngines:
@@ -94,7 +101,7 @@ class CascadeEngines:
         self.expressions = properties.expressions
         self.template = properties.template
         self.lanes = lanes
-        """How many lanes keep the device busy: on a GPU one computes while another is fed."""
+        """Lanes that the engines were opened for: on a GPU one computes while another is fed."""
         self._new_lane = new_lane
 
     @classmethod
@@ -118,7 +125,8 @@ class CascadeEngines:
             precision: `fp32` or `bf16`; None is the fastest that works, on a GPU that of the set.
             batch: pictures in every run.
             threads: processor threads of all lanes together; None is one for each core.
-            lanes: batches in flight; None is as many as are expected to keep the device busy.
+            lanes: batches in flight, which share the threads; None is one, on a GPU two. Runs of
+                many batches take `busy_lanes`.
             cache_dir: where OpenVINO's and TensorRT-RTX's compiled networks are kept, if anywhere.
             say: told, once each, of what lanes on a GPU fall back from.
 
@@ -148,7 +156,7 @@ class CascadeEngines:
                 DeviceLane, cuda, on_device, properties.stages, batch, say=_once(say)
             )
             return cls(manifest, properties, choice, batch, lanes or DEVICE_LANES, new_lane)
-        lanes = lanes or processor_lanes(choice.backend, threads or this_processor().cores)
+        lanes = lanes or 1  # a single lane gets all threads
         engines = {
             name: open_engine(
                 directory,

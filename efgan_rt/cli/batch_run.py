@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.cascade import CascadeEngines, busy_lanes
 from efgan_rt.cascade_properties import read_properties
 from efgan_rt.cli import batch_report
 from efgan_rt.cli.batch_faces import FaceOptions, Faces, open_faces
@@ -97,7 +97,7 @@ def run(request: BatchRequest) -> int:
             precision=request.precision,
             batch=settings.batch,
             threads=settings.threads,
-            lanes=settings.lanes,
+            lanes=settings.lanes or busy_lanes(choice.backend, settings.threads),
             cache_dir=compiled_folder() if choice.backend == "openvino" else None,
             say=remark,
         )

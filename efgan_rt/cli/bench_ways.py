@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.cascade import CascadeEngines, busy_lanes
 from efgan_rt.cli.console import remark
 from efgan_rt.engine_sets import EngineSet, compiled_folder
 from efgan_rt.errors import EfganError
@@ -156,7 +156,7 @@ def opened(
         precision=precision,
         batch=settings.batch,
         threads=settings.threads,
-        lanes=settings.lanes,
+        lanes=settings.lanes or busy_lanes(backend, settings.threads),
         cache_dir=compiled_folder() if backend == "openvino" else None,
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from efgan_rt.cascade import CascadeEngines, processor_lanes
+from efgan_rt.cascade import CascadeEngines, busy_lanes
 from efgan_rt.images import Picture
 from tests.toy_engines import AU_NAMES, CROP_PX
 
@@ -17,11 +17,11 @@ BATCH = 2
     ("backend", "threads", "lanes"),
     [
         *(("openvino", 1, 1), ("openvino", 2, 1), ("openvino", 3, 1), ("openvino", 4, 2)),
-        *(("openvino", 16, 4), ("openvino", 64, 4), ("onnxruntime", 16, 1)),
+        *(("openvino", 16, 4), ("openvino", 64, 4), ("onnxruntime", 16, 1), ("tensorrt", 1, 2)),
     ],
 )
 def test_lanes_follow_from_threads(backend: str, threads: int, lanes: int) -> None:
-    assert processor_lanes(backend, threads) == lanes
+    assert busy_lanes(backend, threads) == lanes
 
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
@@ -49,6 +49,6 @@ def test_lanes_at_the_same_time_give_what_one_lane_gives(toy_engines: Path, back
         np.testing.assert_array_equal(found, expected)
 
 
-def test_more_threads_than_two_bring_more_lanes_by_themselves(toy_engines: Path) -> None:
-    cascade = CascadeEngines.open(toy_engines, backend="openvino", precision="fp32", threads=4)
-    assert cascade.lanes == 2
+def test_who_asks_for_no_lanes_gets_one_with_all_threads(toy_engines: Path) -> None:
+    cascade = CascadeEngines.open(toy_engines, backend="openvino", precision="fp32", threads=8)
+    assert cascade.lanes == 1
