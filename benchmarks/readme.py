@@ -1,16 +1,16 @@
-"""Writes the README's tables from the files under benchmarks/results/.
+"""Writes the tables of the README and of docs/ from the files under benchmarks/results/.
 
     python benchmarks/readme.py           rewrites the tables
     python benchmarks/readme.py --check   says which are stale, with exit status 1
 
 A table stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->`; nothing else is touched, so
-that no figure in the README was typed by hand.
+that no figure there was typed by hand.
 """
 
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -290,30 +290,42 @@ TABLES: dict[str, Callable[[Document], str]] = {
 OPTIONAL = {"ablation", "evaluation", "london", "photographs", "gpu"}
 
 
-def rewritten(text: str) -> str:
-    """The README with every table as the results give it."""
+def pages() -> list[Path]:
+    """The README, and the pages that it leads to."""
+    return [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+def rewritten(texts: Mapping[str, str]) -> dict[str, str]:
+    """Pages, by name, with every table as the results give it; each table is on one of them."""
+    result = dict(texts)
     for name, render in TABLES.items():
+        places = [page for page, text in texts.items() if f"<!-- begin: {name} -->" in text]
         if name in OPTIONAL and not (RESULTS / f"{name}.json").exists():
-            assert f"begin: {name} " not in text, f"README.md shows '{name}', which has no results"
+            assert not places, f"{places[0]} shows '{name}', which has no results"
             continue
+        assert len(places) == 1, f"the table '{name}' is on {places or 'no page'}, expected one"
         document = json.loads((RESULTS / f"{name}.json").read_text())
         block = f"<!-- begin: {name} -->\n{render(document)}\n<!-- end: {name} -->"
         pattern = rf"<!-- begin: {name} -->.*?<!-- end: {name} -->"
-        text, count = re.subn(pattern, block.replace("\\", r"\\"), text, flags=re.DOTALL)
-        assert count == 1, f"README.md has {count} places for the table '{name}', expected 1"
-    return text
+        (page,) = places
+        result[page], count = re.subn(
+            pattern, block.replace("\\", r"\\"), result[page], flags=re.DOTALL
+        )
+        assert count == 1, f"{page} has {count} places for the table '{name}', expected 1"
+    return result
 
 
 def main() -> int:
     """Rewrites or checks."""
-    path = REPOSITORY / "README.md"
-    before = path.read_text()
-    after = rewritten(before)
+    paths = {str(path.relative_to(REPOSITORY)): path for path in pages()}
+    before = {name: path.read_text() for name, path in paths.items()}
+    stale = {name: text for name, text in rewritten(before).items() if text != before[name]}
     if "--check" in sys.argv[1:]:
-        if before != after:
-            print("README.md: tables are stale; run python benchmarks/readme.py", file=sys.stderr)
-        return int(before != after)
-    path.write_text(after)
+        for name in stale:
+            print(f"{name}: tables are stale; run python benchmarks/readme.py", file=sys.stderr)
+        return int(bool(stale))
+    for name, text in stale.items():
+        paths[name].write_text(text)
     return 0
 
 

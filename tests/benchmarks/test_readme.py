@@ -1,4 +1,4 @@
-"""The README: its figures are those of the results, and its commands exist."""
+"""The README and docs/: their figures are those of the results, and their commands exist."""
 
 import re
 import shlex
@@ -7,18 +7,21 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from benchmarks.readme import rewritten
+from benchmarks.readme import REPOSITORY, pages, rewritten
 from efgan_rt.cli.app import app
 
 
-def test_every_table_is_what_the_results_say(repository: Path) -> None:
-    text = (repository / "README.md").read_text()
-    assert rewritten(text) == text, "run python benchmarks/readme.py"
+def texts() -> dict[str, str]:
+    return {str(path.relative_to(REPOSITORY)): path.read_text() for path in pages()}
 
 
-def test_every_command_and_option_that_it_shows_exists(repository: Path) -> None:
-    text = (repository / "README.md").read_text()
-    shown = re.findall(r"^ {4}(efgan-rt .*)$", text.replace("\\\n", " "), flags=re.MULTILINE)
+def test_every_table_is_what_the_results_say() -> None:
+    assert rewritten(texts()) == texts(), "run python benchmarks/readme.py"
+
+
+def test_every_command_and_option_that_they_show_exists() -> None:
+    text = "\n".join(texts().values()).replace("\\\n", " ")
+    shown = re.findall(r"^ {4}(efgan-rt .*)$", text, flags=re.MULTILINE)
     assert len(shown) >= 5
     group = get_command(app)
     for line in shown:
@@ -31,16 +34,26 @@ def test_every_command_and_option_that_it_shows_exists(repository: Path) -> None
         assert not unknown, line
 
 
-def test_every_file_that_it_links_to_is_there(repository: Path) -> None:
-    text = (repository / "README.md").read_text()
-    links = re.findall(r"\]\(([^)#:]+)\)", text)
-    assert links
-    for link in links:
-        assert (repository / link).exists(), link
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_every_file_that_a_page_links_to_is_there(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / link).exists(), link
 
 
-def test_a_stale_table_is_noticed(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (repository / "README.md").read_text()
-    stale = re.sub(r"(begin: endurance -->\n)\d", r"\g<1>7", text)
-    assert stale != text
-    assert rewritten(stale) == text
+def test_the_readme_leads_to_every_page() -> None:
+    readme = texts()["README.md"]
+    assert [name for name in texts() if name != "README.md" and f"({name})" not in readme] == []
+
+
+def test_a_stale_table_is_noticed() -> None:
+    stale = texts()
+    stale["README.md"] = re.sub(r"(begin: endurance -->\n)\d", r"\g<1>7", stale["README.md"])
+    assert stale != texts()
+    assert rewritten(stale) == texts()
+
+
+def test_a_table_that_is_on_two_pages_is_named() -> None:
+    twice = texts()
+    twice["docs/train.md"] += "<!-- begin: crash -->\n<!-- end: crash -->\n"
+    with pytest.raises(AssertionError, match="the table 'crash' is on"):
+        rewritten(twice)
