@@ -22,7 +22,8 @@ def summary_lines(outcome: Outcome, *, planned: int, skipped: int) -> list[str]:
         f"{outcome.written:,} files in {outcome.seconds:.1f} s, {rate:.1f} a second"
     ]
     if outcome.faces:
-        lines.append(f"{outcome.faces:,} faces were found in photographs and edited")
+        faces = "1 face was" if outcome.faces == 1 else f"{outcome.faces:,} faces were"
+        lines.append(f"{faces} found in photographs and edited")
     if outcome.again:
         lines.append(f"{outcome.again:,} of them made again, for something had changed")
     if outcome.already:

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.ablation import parse_models
 from benchmarks.ablation_table import figure_rows
-from benchmarks.readme import ablation
+from benchmarks.readme_tables import ablation
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from tests.toy import toy_config, toy_networks

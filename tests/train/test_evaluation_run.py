@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import readme
+from benchmarks import readme_tables
 from efgan_rt.action_units import AU_NAMES, FloatArray
 from efgan_rt.errors import EfganError
 from tests.toy_people import draw, write_people
@@ -215,7 +215,7 @@ def test_every_table_shows_published_rows_apart_from_ours(document: dict[str, An
 
 
 def test_the_readmes_block_has_published_rows_and_ours(document: dict[str, Any]) -> None:
-    block = readme.evaluation(document)
+    block = readme_tables.evaluation(document)
     assert "| EET on DISFA | published: EET, Table III, OpenFace | 0.50 | 0.49 |" in block
     assert block.count("| pencil 0 | this run") == 4
     assert "112 edits and 32 transfers of 2 unseen people" in block

@@ -1,0 +1,151 @@
+"""How fast photographs are edited, and where the time goes.
+
+    python benchmarks/photograph_speed.py PORTRAITS --detector face_detection_yunet.onnx
+
+PORTRAITS is a folder of photographs of one face each; every one is laid on a canvas of two
+megapixels, as a face is in a snapshot, and stored as a JPEG. `efgan-rt batch` makes all of them
+happy, in a process of its own, several times; the median counts. The time of each stage is summed
+over the threads, so the sum over the run's time says how much ran beside something else.
+
+Prints a table and writes benchmarks/results/photograph_speed.json. The pictures are not kept.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
+
+from efgan_rt.errors import EfganError  # noqa: E402
+from efgan_rt.images import encode_picture, read_picture  # noqa: E402
+from efgan_rt.originals import Picture  # noqa: E402
+from efgan_rt.reporting.bench import picture_files  # noqa: E402
+from efgan_rt.reporting.machine import machine_facts  # noqa: E402
+
+RESULTS = REPOSITORY / "benchmarks" / "results" / "photograph_speed.json"
+WIDTH, HEIGHT = 1632, 1224  # 2.0 megapixels, as small cameras have them
+WAITS: Final = "wait"
+
+
+def snapshot(portrait: Picture) -> Picture:
+    """A portrait, uint8 RGB (H, W, 3), in the middle of a picture of two megapixels.
+
+    It keeps its size, but for one that is larger. Around it is the portrait's own blurred
+    enlargement, so that the codec has something to do.
+    """
+    ground = cv2.resize(portrait, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)
+    canvas = np.asarray(cv2.GaussianBlur(ground, (0, 0), 6), np.uint8)
+    side = min(HEIGHT, max(portrait.shape[:2]))
+    scale = side / max(portrait.shape[:2])
+    size = (round(portrait.shape[1] * scale), round(portrait.shape[0] * scale))
+    face = cv2.resize(portrait, size, interpolation=cv2.INTER_AREA)
+    top, left = (HEIGHT - size[1]) // 2, (WIDTH - size[0]) // 2
+    canvas[top : top + size[1], left : left + size[0]] = face
+    return canvas
+
+
+def edit_once(folder: Path, out: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """One run of `efgan-rt batch`: its summary, as `--json` prints it.
+
+    Raises:
+        EfganError: the run fails.
+    """
+    command = [sys.executable, "-m", "efgan_rt.cli.app", "batch", str(folder), str(out)]
+    command += ["--expression", "happy", "--json", "--no-crops"]
+    if options.detector is not None:
+        command += ["--detector", str(options.detector)]
+    if options.engines is not None:
+        command += ["--engines", str(options.engines)]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+    )
+    if done.returncode:
+        raise EfganError(f"efgan-rt batch ended with {done.returncode}: {done.stderr[-500:]}")
+    summary: dict[str, Any] = json.loads(done.stdout)
+    return summary
+
+
+def measure(portraits: list[Path], options: argparse.Namespace) -> dict[str, Any]:
+    """The figures of the median run."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "in"
+        folder.mkdir()
+        for number in range(options.pictures):
+            picture = snapshot(read_picture(portraits[number % len(portraits)]))
+            (folder / f"{number:03d}.jpg").write_bytes(encode_picture(".jpg", picture))
+        runs = [
+            edit_once(folder, Path(place) / f"out-{number}", options)
+            for number in range(options.rounds + 1)
+        ][1:]  # the first one compiles and warms the disk
+    runs.sort(key=lambda run: run["seconds"])
+    middle = runs[len(runs) // 2]
+    stages = {
+        found["stage"]: {"seconds": found["mean_ms"] * found["n"] / 1e3}
+        for found in middle["latency"]
+        if not found["stage"].startswith(WAITS)
+    }
+    busy = sum(stage["seconds"] for stage in stages.values())
+    for stage in stages.values():
+        stage["share"] = stage["seconds"] / busy
+    rates = [options.pictures / run["seconds"] for run in runs]
+    return {
+        "what": "photographs of two megapixels with one face each, JPEG to JPEG, made happy",
+        "machine": machine_facts(),
+        "pictures": options.pictures,
+        "rounds": len(runs),
+        "megapixels": WIDTH * HEIGHT / 1e6,
+        "a_second": statistics.median(rates),
+        "a_second_range": [min(rates), max(rates)],
+        "seconds": middle["seconds"],
+        "busy_seconds": busy,
+        "faces": middle["faces"],
+        "engines": {key: value for key, value in middle["engines"].items() if key != "directory"},
+        "stages": stages,
+    }
+
+
+def main() -> int:
+    """Runs the script; what the user can mend is one sentence and status 1."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("portraits", type=Path, metavar="PORTRAITS")
+    add("--detector", type=Path, metavar="FILE", help="YuNet; else OpenCV's Haar cascade")
+    add("--engines", type=Path, metavar="DIR", help="an engine directory, not the shipped one")
+    add("--pictures", type=int, default=48, metavar="N")
+    add("--rounds", type=int, default=5, metavar="N")
+    add("--json", type=Path, default=RESULTS, metavar="FILE")
+    options = parser.parse_args()
+    try:
+        document = measure(picture_files(options.portraits), options)
+    except EfganError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    for name, stage in document["stages"].items():
+        print(f"{name:24} {stage['seconds']:7.2f} s {stage['share']:6.1%}")
+    print(
+        f"{document['a_second']:.2f} photographs a second; threads busy for "
+        f"{document['busy_seconds']:.1f} s of a run of {document['seconds']:.1f} s"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
