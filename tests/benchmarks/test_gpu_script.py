@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu, readme
+from benchmarks import gpu, readme_tables
 from benchmarks.gpu_sets import SHIPPED
 from tests.toy import REGIONS, toy_checkpoint
 
@@ -62,7 +62,7 @@ def test_every_part_runs_and_the_table_is_made_of_them(
 
     memory = document["plateau"]["plateau"]
     assert memory["written"] == 24 and memory["failed"] == 0
-    assert readme.gpu(document).count("\n| torch fp32") == 2
+    assert readme_tables.gpu(document).count("\n| torch fp32") == 2
     capsys.readouterr()
 
 
