@@ -38,13 +38,13 @@ RUN_LIMIT_S = 600.0
 # a file opened for appending is whole even when the process is killed.
 NOTING = """
 import os, sys
-from efgan_rt.pipeline import workers
+from efgan_rt.pipeline import decoders
 notes = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-read_bytes = workers.read_bytes
+read_bytes = decoders.read_bytes
 def note_and_read(path):
     os.write(notes, os.fsencode(path.name) + b"\\n")
     return read_bytes(path)
-workers.read_bytes = note_and_read
+decoders.read_bytes = note_and_read
 from efgan_rt.cli.app import main
 main()
 """

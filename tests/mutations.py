@@ -277,7 +277,7 @@ def pickle_reader(scratch: Path) -> Reader:
 
 def template_reader() -> Reader:
     """Alignment templates."""
-    from efgan_rt.faces.detect import DetectorFacts
+    from efgan_rt.faces.detector_facts import DetectorFacts
     from efgan_rt.faces.template import Template, read_template
 
     points = np.array([[43, 49], [85, 49], [63, 72], [47, 91], [82, 91]], np.float32)

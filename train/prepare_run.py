@@ -14,7 +14,8 @@ from efgan_rt import __version__
 from efgan_rt.action_units import AU_NAMES, FloatArray
 from efgan_rt.cli.console import picture_progress, print_table, print_text, printable, remark
 from efgan_rt.errors import EfganError
-from efgan_rt.faces.detect import Detector, DetectorFacts
+from efgan_rt.faces.detect import Detector
+from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.detector_file import fetch_detector, open_detector
 from efgan_rt.faces.template import STANDARD_POINTS, Template, read_template
 from efgan_rt.images import CROP_PX

@@ -22,9 +22,9 @@ import numpy as np
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
+from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.originals import Picture, rgb8
 
-POINT_NAMES: Final = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")  # the person's
 MIRRORED: Final = [1, 0, 2, 4, 3]  # which of them each one is in a mirror
 SEARCH_SIDES: Final = (320, 960)  # YuNet finds faces of about 10 to 300 pixels
 MIN_SCORE: Final = 0.6
@@ -38,21 +38,6 @@ WINDOW_POINTS: Final = np.array(
 )
 WINDOW_SIDES: Final = (128, 160, 192)
 HAAR_FILE: Final = "haarcascade_frontalface_alt2.xml"
-
-
-@dataclass(frozen=True)
-class DetectorFacts:
-    """Which detector it is; part of an alignment template, for points of two do not mix.
-
-    Attributes:
-        name: `yunet` or `haar`.
-        file: the file's name.
-        sha256: of the file, in hexadecimal.
-    """
-
-    name: str
-    file: str
-    sha256: str
 
 
 @dataclass(frozen=True)

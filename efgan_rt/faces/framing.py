@@ -23,7 +23,8 @@ import numpy as np
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
-from efgan_rt.faces.detect import Detector, DetectorFacts, Face
+from efgan_rt.faces.detect import Detector, Face
+from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.template import HAAR_CENTRE, HAAR_SIDE, STANDARD_POINTS, STANDARD_PX, Template
 from efgan_rt.images import CROP_PX, Picture, to_crop
 from efgan_rt.originals import Pixels, rgb8

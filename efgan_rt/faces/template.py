@@ -17,7 +17,7 @@ import numpy as np
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
-from efgan_rt.faces.detect import POINT_NAMES, DetectorFacts
+from efgan_rt.faces.detector_facts import POINT_NAMES, DetectorFacts
 
 FORMAT: Final = "efgan-rt template 1"
 NAME: Final = "template.json"

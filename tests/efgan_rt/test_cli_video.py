@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from efgan_rt.errors import EfganError
-from efgan_rt.faces.detect import DetectorFacts, Face
+from efgan_rt.faces.detect import Face
+from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.images import Picture
 from efgan_rt.metadata import mp4
 from efgan_rt.metadata.mark import EDITED_BY_AI

@@ -8,7 +8,8 @@ import pytest
 
 from efgan_rt.action_units import AU_NAMES, FloatArray
 from efgan_rt.errors import EfganError
-from efgan_rt.faces.detect import DetectorFacts, Face
+from efgan_rt.faces.detect import Face
+from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.framing import FaceChoice, FaceFramer
 from efgan_rt.images import Picture, write_picture
 from efgan_rt.requests.known_units import read_known_units

@@ -17,7 +17,8 @@ import pytest
 
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity
-from efgan_rt.faces.detect import DetectorFacts, Face
+from efgan_rt.faces.detect import Face
+from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.framing import FaceChoice, FaceFramer, Framed
 from efgan_rt.faces.paste import paste, paste_box
 from efgan_rt.faces.template import STANDARD_POINTS, Template

@@ -17,7 +17,7 @@ import numpy as np
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
-from efgan_rt.faces.detect import DetectorFacts
+from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.template import NAME as TEMPLATE_NAME
 from efgan_rt.faces.template import Template
 from efgan_rt.images import CROP_PX
