@@ -15,7 +15,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed-cpu
-	$(BIN)/efgan-rt batch examples/faces build/demo \
+	$(BIN)/efgan-rt batch examples/faces build/demo --crops \
 	    --expression happy --expression angry --expression surprised \
 	    --overwrite --contact-sheet build/demo/contact-sheet.png
 
