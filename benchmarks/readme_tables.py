@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.ablation_table import figure_rows
 from benchmarks.readme_photographs import photographs
+from benchmarks.readme_text import machine_text, markdown_table
+from benchmarks.readme_training import intensity, models_by_measure, switches, training_step
 from train.evaluation.figure_text import interval_text
 from train.evaluation.tables import (
     accuracy_table,
@@ -47,27 +48,13 @@ def quality(document: Document) -> str:
     head = ["", *(column["name"] for column in shown)]
     body = [[label, *(show(column) for column in shown)] for label, show in rows]
     n = f"{shown[0]['edits']} edits of {shown[0]['people']} people"
-    return f"{_table(head, body)}\n\n{n}; {_machine(document)}."
-
-
-def ablation(document: Document) -> str:
-    """Several models by every measure, a column a model; intervals behind the figures."""
-    models = document["models"]
-    head = ["", *(model["name"] for model in models)]
-    body = [[label.strip(), *texts] for label, texts in figure_rows(document)]
-    judges = document["judges"]
-    n = (
-        f"{models[0]['edits']} edits of {document['people']['n']} unseen people, and "
-        f"{models[0]['large_gap_edits']} over large gaps (angry to happy, sad to surprised); in "
-        f"brackets 95 % intervals over people; R is {judges['on_real_crops']['accuracy']:.1%}"
-    )
-    return f"{_table(head, body)}\n\n{n}; {_machine(document, ('torch',))}."
+    return f"{markdown_table(head, body)}\n\n{n}; {machine_text(document)}."
 
 
 def evaluation(document: Document) -> str:
     """The papers' tables of the shipped engines: published rows above ours."""
     parts = [
-        _table(list(table.head), [list(row) for row in table.rows])
+        markdown_table(list(table.head), [list(row) for row in table.rows])
         for table in (
             accuracy_table(document),
             pictures_table(document),
@@ -85,7 +72,7 @@ def evaluation(document: Document) -> str:
         f"{document['judges']['features']['name']}"
     )
     body = "\n\n".join(parts)
-    return f"{body}\n\n{n}; {_machine(document)}."
+    return f"{body}\n\n{n}; {machine_text(document)}."
 
 
 def london(document: Document) -> str:
@@ -110,7 +97,7 @@ def london(document: Document) -> str:
         f"{document['people']} people, in brackets 95 % intervals; the identity judge learnt from "
         f"rendered faces and tells {worth} of these pairs apart; {document['source']}"
     )
-    return f"{_table(['', 'neutral made happy'], [list(row) for row in rows])}\n\n{n}."
+    return f"{markdown_table(['', 'neutral made happy'], [list(row) for row in rows])}\n\n{n}."
 
 
 def photograph_speed(document: Document) -> str:
@@ -124,7 +111,7 @@ def photograph_speed(document: Document) -> str:
         f"{high:.1f} in {document['rounds']} runs of {document['pictures']}), {engines['backend']} "
         f"in {engines['precision']}. Of the threads' time: {shares}. Threads were busy for "
         f"{document['busy_seconds']:.1f} s of a run of {document['seconds']:.1f} s; "
-        f"{_machine(document)}."
+        f"{machine_text(document)}."
     )
 
 
@@ -147,7 +134,7 @@ def backends(document: Document) -> str:
             ]
         )
     rounds = document["ways"][0]["rounds"]
-    return f"{_table(head, body)}\n\nMedians of {rounds} rounds; {_machine(document)}."
+    return f"{markdown_table(head, body)}\n\nMedians of {rounds} rounds; {machine_text(document)}."
 
 
 def endurance(document: Document) -> str:
@@ -158,7 +145,7 @@ def endurance(document: Document) -> str:
         f"status {document['exit_status']}; {document['resident_mb_settled']:.0f} MB resident "
         f"after {document['settled_at']:,} pictures, {document['growth_mb']:+.1f} MB at the peak "
         f"after that; {document['rate_first']:.0f} pictures a second at first, "
-        f"{document['rate_last']:.0f} at last; {_machine(document)}."
+        f"{document['rate_last']:.0f} at last; {machine_text(document)}."
     )
 
 
@@ -219,7 +206,7 @@ def gpu(document: Document) -> str:
     names = ("torch", "onnxruntime-gpu", "tensorrt")
     versions = ", ".join(f"{name} {packages[name]}" for name in names if name in packages)
     rounds = next(way["rounds"] for way in document["bench"].values() if "rounds" in way)
-    return f"{_table(head, body)}\n\nMedians of {rounds} rounds; {machine}, {versions}."
+    return f"{markdown_table(head, body)}\n\nMedians of {rounds} rounds; {machine}, {versions}."
 
 
 def tensorrt_build(document: Document) -> str:
@@ -249,31 +236,16 @@ def tensorrt_build(document: Document) -> str:
         f"{tensorrt['bindings']}, {tensorrt['compiler']}, no GPU; {machine['processor']}, "
         f"{machine['cores']} cores, shared with other work (load {machine['load_average'][0]:.0f})."
     )
-    return f"{_table(head, body)}\n\n{measured}"
-
-
-def training_step(document: Document) -> str:
-    """What a training step costs, a row a switch."""
-    head = ["", "step", "processor s", "of the first", "GFLOP/s"]
-    body = []
-    for title, setting in document["settings"].items():
-        for name, case in setting["cases"].items():
-            figures = f"{case['step_s']:.2f}", f"{case['of_the_first']:.2f}"
-            body.append([title.split(",")[0], name, *figures, f"{case['gflop_per_s']:.0f}"])
-    setting = next(iter(document["settings"].values()))
-    fastest = document["fastest_gflop_per_s"]["bf16"]["convolution"]
-    arithmetic = "bf16" if setting["bf16"] else "fp32"
-    return (
-        f"{_table(head, body)}\n\nWidth {setting['width']}, batch {setting['batch']}, "
-        f"{arithmetic}, n {setting['n']}, one thread; a large convolution alone reaches "
-        f"{fastest:.0f} GFLOP/s there; torch {document['versions']['torch']}."
-    )
+    return f"{markdown_table(head, body)}\n\n{measured}"
 
 
 TABLES: dict[str, Callable[[Document], str]] = {
     "unfolding": unfolding,
     "quality": quality,
-    "ablation": ablation,
+    "cascade": models_by_measure,
+    "intensity": intensity,
+    "ablation": models_by_measure,
+    "switches": switches,
     "evaluation": evaluation,
     "london": london,
     "photographs": photographs,
@@ -288,7 +260,16 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "training_step": training_step,
 }
 # What not every machine can measure: shown where there are results, else left out.
-OPTIONAL = {"ablation", "evaluation", "london", "photographs", "photograph_speed", "gpu"}
+OPTIONAL = {
+    "ablation",
+    "cascade",
+    "evaluation",
+    "gpu",
+    "london",
+    "photograph_speed",
+    "photographs",
+    "switches",
+}
 
 
 def _examples(column: Document) -> str:
@@ -298,16 +279,3 @@ def _examples(column: Document) -> str:
 
 def _rise(rise: Document) -> str:
     return f"{rise['before']:.2f} → {rise['after']:.2f}"
-
-
-def _machine(document: Document, names: tuple[str, ...] = ("openvino", "onnxruntime")) -> str:
-    machine = document["machine"]
-    packages = machine["packages"]
-    versions = ", ".join(f"{name} {packages[name]}" for name in names)
-    bf16 = f" with {machine['bf16']}" if machine["bf16"] else ""
-    return f"{machine['processor']}{bf16}, {machine['cores']} cores, {versions}"
-
-
-def _table(head: list[str], body: list[list[str]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.ablation import parse_models
 from benchmarks.ablation_table import figure_rows
-from benchmarks.readme_tables import ablation
+from benchmarks.readme_training import models_by_measure, switches
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from tests.toy import toy_config, toy_networks
@@ -125,7 +125,7 @@ def test_a_sheet_has_a_column_a_model_between_input_and_truth(
 
 
 def test_the_readme_shows_it(measured: tuple[Path, str, dict[str, Any]]) -> None:
-    text = ablation(measured[2])
+    text = models_by_measure(measured[2])
     assert text.startswith("|  | one stage | two |")
     assert "| named as wanted (G) |" in text
     assert "14 edits of 1 unseen people, and 2 over large gaps" in text
@@ -155,3 +155,16 @@ def test_a_mistake_on_the_command_line_is_one_sentence(repository: Path, tmp_pat
     done = run_script(repository, "a", f"--data={tmp_path}")
     assert done.returncode == 1
     assert done.stderr == "error: 'a': expected NAME=PATH, as in full=runs/full/latest.pt\n"
+
+
+def test_switches_have_a_row_a_training(measured: tuple[Path, str, dict[str, Any]]) -> None:
+    document = measured[2]
+    for model in document["models"]:
+        model |= {"pictures_seen": 1600, "training_seconds": 190.4}
+    text = switches(document)
+    assert text.startswith("| training | PSNR, dB |")
+    for name in ("one stage", "two"):
+        assert any(
+            line.startswith(f"| {name} | ") and line.endswith(" | 1,600 | 190 |")
+            for line in text.splitlines()
+        )
