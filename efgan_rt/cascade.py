@@ -9,6 +9,7 @@ to the time of a narrow set's batch. On a GPU each network is as it was made.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from efgan_rt.device_lane import DeviceLane
 from efgan_rt.edited import ByteArray, Edited
 from efgan_rt.errors import EfganError
 from efgan_rt.lane import Lane
-from engines.base import Array
+from engines.base import Array, Engine
 from engines.cuda_memory import open_cuda
 from engines.manifest import Manifest, read_manifest
 from engines.open import (
@@ -48,6 +49,9 @@ DEVICE_LANES: Final = 2
 # a narrow network are too small to keep many threads busy. `efgan-rt bench --tune` measures it.
 THREADS_A_LANE: Final = 2
 MOST_LANES: Final = 4
+# A narrow set's networks keep one core busy each while they are opened; of wide ones, two at a time
+# are as much memory as there should be.
+MOST_OPENED_AT_ONCE: Final = 2
 
 
 def _say_nothing(_: str) -> None:
@@ -157,8 +161,9 @@ class CascadeEngines:
             )
             return cls(manifest, properties, choice, batch, lanes or DEVICE_LANES, new_lane)
         lanes = lanes or 1  # a single lane gets all threads
-        engines = {
-            name: open_engine(
+
+        def opened(name: str) -> Engine:
+            return open_engine(
                 directory,
                 manifest,
                 name,
@@ -169,8 +174,9 @@ class CascadeEngines:
                 streams=lanes,
                 cache_dir=cache_dir,
             )
-            for name in networks
-        }
+
+        with ThreadPoolExecutor(MOST_OPENED_AT_ONCE) as pool:
+            engines = dict(zip(networks, pool.map(opened, networks), strict=True))
         new_processor_lane = partial(Lane, engines, properties.stages, batch)
         return cls(manifest, properties, choice, batch, lanes, new_processor_lane)
 

@@ -100,6 +100,8 @@ def settings_for(
 
 def find_tuning(directory: Path, choice: BackendChoice) -> RunSettings | None:
     """What was tuned for an engine set on this machine; None where nothing usable is found."""
+    if not _tunings().is_dir():  # finding out what a tuning would be called takes longer
+        return None
     try:
         found = json.loads(tuning_file(directory, choice).read_text())["settings"]
         settings = RunSettings(**{field.name: found[field.name] for field in fields(RunSettings)})
@@ -138,11 +140,15 @@ def write_tuning(
 
 def tuning_file(directory: Path, choice: BackendChoice) -> Path:
     """Where the tuning for an engine set on this machine lies, or would."""
-    from platformdirs import user_data_path
-
     subject = json.dumps(_subject(directory, choice), sort_keys=True)
     name = hashlib.sha256(subject.encode()).hexdigest()[:16]
-    return user_data_path("efgan-rt", appauthor=False) / "tuning" / f"{name}.json"
+    return _tunings() / f"{name}.json"
+
+
+def _tunings() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("efgan-rt", appauthor=False) / "tuning"
 
 
 def _subject(directory: Path, choice: BackendChoice) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from engines import runtimes
 from engines.base import EngineError
 from engines.cuda_memory import Cuda, open_cuda
 from engines.manifest import Manifest, plan_fault
+from engines.nvidia_driver import has_driver
 from engines.open import BackendChoice
 from engines.plan_check import LIBRARIES, check_plans
 
@@ -62,6 +63,8 @@ def find_device_backend(
             return _choice("tensorrt", manifest, cuda, "the plans suit this GPU"), ""
         except EngineError as error:
             missed = f"the TensorRT plans are not used: {error}"
+    if not has_driver():  # asked first: the packages that would say the same take 0.1 s to import
+        return None, missed
     try:
         cuda = open_cuda()
     except EngineError:

@@ -30,6 +30,15 @@ class Gpu:
     """Such as `580.65.06`; where the management library is missing, the CUDA version it serves."""
 
 
+def has_driver() -> bool:
+    """True if a CUDA driver is installed; whether there is a device is another matter."""
+    try:
+        ctypes.CDLL(DRIVER)
+    except OSError:
+        return False
+    return True
+
+
 def present_gpu(device: int = 0) -> Gpu | None:
     """The CUDA device of this number, or None where there is no driver or no such device."""
     try:

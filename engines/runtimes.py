@@ -48,8 +48,10 @@ def import_openvino() -> Any:
     Raises:
         EngineError: it is not installed, or its library does not load.
     """
-    # OpenVINO uses a stub of its own where the telemetry package cannot be imported.
-    with _not_importable("openvino_telemetry"):
+    # OpenVINO uses a stub of its own where the telemetry package cannot be imported, and does
+    # without its model converter, which nothing here uses and which takes as long to import as all
+    # the rest of it (60 ms).
+    with _not_importable("openvino_telemetry"), _not_importable("openvino.tools"):
         return _imported("openvino", "OpenVINO")
 
 

@@ -4,7 +4,10 @@ This module and the fronts that it registers import only what declares options: 
 standard library. So `efgan-rt --help` answers at once, and without any inference runtime.
 """
 
+import atexit
+import os
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -73,5 +76,30 @@ def main() -> None:
         sys.exit(1)
 
 
+def command() -> None:
+    """`main` as a whole process, which ends as soon as it is done.
+
+    Taking down the interpreter and the runtimes' libraries takes a seventh of a run on one picture
+    and gives back what the system takes back anyway. Where threads are still at work, or something
+    went wrong, Python ends the process as it always does.
+    """
+    try:
+        main()
+        status = 0
+    except SystemExit as end:
+        if not isinstance(end.code, int | None):
+            raise
+        status = end.code or 0
+    if threading.active_count() > 1:
+        sys.exit(status)
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:  # nobody reads: Python has a status of its own for that
+        sys.exit(status)
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    main()
+    command()

@@ -11,9 +11,8 @@ from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.outcome import PictureResult
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.reporting.machine import machine_facts
-from efgan_rt.reporting.page_report import EXTENSIONS, PageAbout, PageReport, check_page
-from efgan_rt.reporting.run_report import RunReport, check_report
 
+PAGE_EXTENSIONS: Final = (".html", ".htm")
 LABELS: Final = {
     "efgan_rt": "efgan-rt",
     "memory_gib": "memory, GiB",
@@ -35,7 +34,7 @@ class Report(Protocol):
 
 def is_page(path: Path | None) -> bool:
     """Whether a report of that name is a page, for which every picture needs its view."""
-    return path is not None and path.suffix.lower() in EXTENSIONS
+    return path is not None and path.suffix.lower() in PAGE_EXTENSIONS
 
 
 def refuse_as_input(path: Path, source: Path, output: Path, what: str) -> None:
@@ -56,8 +55,12 @@ def check(path: Path, *, overwrite: bool) -> None:
         EfganError: its name says no kind, or it would replace what is no report of that kind.
     """
     if is_page(path):
+        from efgan_rt.reporting.page_report import check_page
+
         check_page(path, overwrite=overwrite)
     elif path.suffix.lower() == ".json":
+        from efgan_rt.reporting.run_report import check_report
+
         check_report(path, overwrite=overwrite)
     else:
         raise EfganError(f"{path}: the report's name must end in .html or .json")
@@ -90,7 +93,11 @@ def open_report(
         EfganError: it cannot be written.
     """
     if not is_page(path):
+        from efgan_rt.reporting.run_report import RunReport
+
         return RunReport(path, about, cascade.au_names, edit_of)
+    from efgan_rt.reporting.page_report import PageAbout, PageReport
+
     facts = machine_facts()
     packages = facts.pop("packages")
     run = [

@@ -34,7 +34,6 @@ from efgan_rt.reporting.page_template import (
     shown,
 )
 
-EXTENSIONS: Final = (".html", ".htm")
 INSIDE_BYTES: Final = 25_000_000  # of pictures, as base64
 STATUS_OF: Final = {
     Need.MAKE: Status.DONE,

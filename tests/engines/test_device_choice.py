@@ -44,6 +44,7 @@ def gpu_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU with TensorRT and ONNX Runtime's build for it; the tests take away."""
     cuda: Cuda = FakeCuda()
     monkeypatch.setattr(device_choice, "open_cuda", lambda: cuda)
+    monkeypatch.setattr(device_choice, "has_driver", lambda: True)
     modules = {"tensorrt": SimpleNamespace(__version__="11.4.0.106")}
     monkeypatch.setattr(runtimes, "import_tensorrt", modules.__getitem__)
     monkeypatch.setattr(runtimes, "tensorrt_library", lambda: "tensorrt")
