@@ -55,20 +55,36 @@ def edit_files(
     return len(files) / (perf_counter() - started)
 
 
+def open_sessions(
+    directory: Path, manifest: Manifest, stages: int, threads: int
+) -> Mapping[str, Any]:
+    """A session of ONNX Runtime for each network, for every batch.
+
+    Args:
+        directory: an engine directory.
+        manifest: of it.
+        stages: of its cascade.
+        threads: of a run; the runtime's own default is one for each physical core.
+    """
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    names = (AU_ESTIMATOR, INTERPOLATOR, *map(stage_name, range(1, stages + 1)))
+    return {
+        name: ort.InferenceSession(
+            read_model(directory, manifest, name), options, providers=["CPUExecutionProvider"]
+        )
+        for name in names
+    }
+
+
 class SessionLoop:
     """The ONNX files in ONNX Runtime with its defaults, one after the other; a `LoopEditor`."""
 
-    def __init__(self, directory: Path, manifest: Manifest, stages: int, batch: int) -> None:
-        ort = import_onnxruntime()
+    def __init__(self, sessions: Mapping[str, Any], stages: int, batch: int) -> None:
         self._stages = stages
         self._progress = even_progress(stages, batch)
-        names = (AU_ESTIMATOR, INTERPOLATOR, *map(stage_name, range(1, stages + 1)))
-        self._sessions: Mapping[str, Any] = {
-            name: ort.InferenceSession(
-                read_model(directory, manifest, name), providers=["CPUExecutionProvider"]
-            )
-            for name in names
-        }
+        self._sessions = sessions
 
     def run(self, pixels: ByteArray, scale: FloatArray, offset: FloatArray) -> Edited:
         """See `LoopEditor.run`; the arrays are the caller's own."""
@@ -89,11 +105,13 @@ class SessionLoop:
         return Edited(edited, source, stage_au, attention, {})
 
 
-def largest_difference(first: Path, second: Path) -> int:
-    """In levels, over all pictures of the same name in two folders."""
-    largest = 0
+def largest_difference(first: Path, second: Path) -> int | None:
+    """In levels, over all pictures that have the same name in both folders; None without any."""
+    found = []
     for path in sorted(first.iterdir()):
+        if not (second / path.name).exists():
+            continue
         one, other = (cv2.imread(str(folder / path.name)) for folder in (first, second))
-        assert one is not None and other is not None, f"{path.name}: in one folder only"
-        largest = max(largest, int(np.abs(one.astype(int) - other).max()))
-    return largest
+        assert one is not None and other is not None, f"{path.name}: no picture"
+        found.append(int(np.abs(one.astype(int) - other).max()))
+    return max(found, default=None)

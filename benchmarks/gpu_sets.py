@@ -47,9 +47,10 @@ BATCHES: Final = (1, 8, 32)
 BLOCK: Final = 4093  # numbers, a prime: no layer's rows are alike
 
 
-def paper_config() -> ModelConfig:
+def paper_config(width: int = 64, stages: int = 3) -> ModelConfig:
     """Three stages of the paper's width, with the regions of the weights that come along."""
-    return ModelConfig(width=64, stages=3, regions=load_checkpoint(CHECKPOINT).config.regions)
+    regions = load_checkpoint(CHECKPOINT).config.regions
+    return ModelConfig(width=width, stages=stages, regions=regions)
 
 
 def patterned_networks(config: ModelConfig) -> InferenceNetworks:

@@ -1,19 +1,24 @@
 """efgan-rt against what people would use otherwise, in one run on the same pictures.
 
     python benchmarks/opponents.py
-    python benchmarks/opponents.py --pictures faces --count 512 --rounds 5 --json FILE
+    python benchmarks/opponents.py --width 64 --minutes 9     # the paper's width, random weights
 
 | way | what |
 |---|---|
-| `torch loop` | the checkpoint in PyTorch, a loop over files, one by one or in batches |
-| `onnxruntime loop` | the ONNX files in ONNX Runtime with its defaults, the same loop |
-| `efgan-rt` | `run_batch` from directory to directory, for each backend and precision |
+| `torch fp32 loop, batch 1` | PyTorch, a loop over files one by one, as GANimation is run |
+| `torch fp32 loop`, `torch bf16 loop` | the same in batches, in bf16, in either memory layout |
+| `torch compiled loop` | the quickest of those through torch.compile, within a time limit |
+| `onnxruntime fp32 loop` | the ONNX files in ONNX Runtime, the same loop |
+| `efgan-rt` | `run_batch` from directory to directory, in each precision |
+| `engines alone` | its lanes with the pictures in memory |
 | `benchmark_app` | no files: the networks alone in OpenVINO's own tool, the limit of the runtime |
 
-All ways edit the same files towards the same target, in turns, so that a machine whose speed drifts
-treats them alike; what counts of a way is the median of its turns. The loops' pictures are compared
-with efgan-rt's of the same precision, so that nobody wins by doing something else. A table for
-people, one JSON object last.
+First every way is tried at every batch. Then the best of each family go on in turns, so that a
+machine whose speed drifts treats them alike; what counts of a way is the median of its turns, and
+of two ways the median of the turns' ratios. Everybody has all cores. A run of a way lasts about
+`--seconds`, at least one batch; no further turn is begun that would not end within `--minutes`. The
+pictures are compared with efgan-rt's in fp32, so that nobody wins by doing something else. A table
+for people, one JSON object last.
 """
 
 import argparse
@@ -22,144 +27,197 @@ import shutil
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import cycle, islice
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from rich.console import Console
-from rich.table import Table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
-from benchmarks.file_loops import SessionLoop, edit_files, largest_difference  # noqa: E402
-from benchmarks.runtime_limit import cascade_limit, network_limits  # noqa: E402
-from benchmarks.torch_engine import TorchForm, torch_networks  # noqa: E402
-from benchmarks.torch_loop import TorchLoop  # noqa: E402
-from efgan_rt.cascade import CascadeEngines  # noqa: E402
+from benchmarks.compiled_torch import CompiledLoop  # noqa: E402
+from benchmarks.file_loops import largest_difference  # noqa: E402
+from benchmarks.gpu_sets import paper_config, patterned_networks, write_set  # noqa: E402
+from benchmarks.opponent_ratios import find_ratios, ratio_table, ways_table  # noqa: E402
+from benchmarks.opponent_ways import (  # noqa: E402
+    ONE_BY_ONE,
+    Pictures,
+    Way,
+    common_target,
+    leave_out,
+    limit_way,
+    open_ours,
+    our_ways,
+    session_ways,
+    torch_ways,
+)
 from efgan_rt.errors import EfganError  # noqa: E402
-from efgan_rt.expressions import Target, target_for  # noqa: E402
-from efgan_rt.originals import JPEG_QUALITY  # noqa: E402
-from efgan_rt.pipeline.batch import run_batch  # noqa: E402
-from efgan_rt.pipeline.files import Plan, asked_of_all  # noqa: E402
-from efgan_rt.pipeline.journal import Journal  # noqa: E402
-from efgan_rt.pipeline.workers import BatchOptions  # noqa: E402
+from efgan_rt.expressions import Target  # noqa: E402
 from efgan_rt.reporting.bench import picture_files  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
-from efgan_rt.shots import stills  # noqa: E402
-from efgan_rt.tuning import default_settings  # noqa: E402
 from engines.base import EngineError  # noqa: E402
 from engines.manifest import read_manifest  # noqa: E402
-from train.models.checkpoint import load_checkpoint  # noqa: E402
+from engines.openvino_engine import PRECISIONS  # noqa: E402
+from engines.processor import this_processor  # noqa: E402
+from train.models.checkpoint import InferenceNetworks, load_checkpoint  # noqa: E402
 
 SHIPPED: Final = REPOSITORY / "efgan_rt" / "shipped"
 FACES: Final = REPOSITORY / "examples" / "faces"
-OURS: Final = (("openvino", "bf16"), ("openvino", "fp32"), ("onnxruntime", "fp32"))
-FIRST: Final = "efgan-rt onnxruntime fp32"  # that the loops' pictures are held against
-
-Run = Callable[[Path], float]
-"""Edits all files into an empty folder; gives pictures a second."""
-
-
-def links_to(files: Sequence[Path], count: int, folder: Path) -> list[Path]:
-    """`count` links to the files, under names of their own."""
-    folder.mkdir()
-    links = []
-    for number, file in enumerate(islice(cycle(files), count)):
-        link = folder / f"{number:06}{file.suffix}"
-        link.symlink_to(file.absolute())
-        links.append(link)
-    return links
+FIRST: Final = "efgan-rt onnxruntime fp32"  # that all pictures are held against
+COMPILED: Final = "torch compiled loop"
+LEAST_TURNS: Final = 2
+TRIAL_SHARE: Final = 0.4  # of the time, for trying every batch
 
 
-def pipeline_run(cascade: CascadeEngines, target: Target, source: Path, out: Path) -> float:
-    """`efgan-rt batch` without its command line."""
-    jobs = asked_of_all(Plan(source, out, stills("")).jobs(), [target], [b""])
-    with Journal(out) as journal:
-        outcome = run_batch(
-            jobs,
-            [cascade.lane() for _ in range(cascade.lanes)],
-            batch=cascade.batch,
-            journal=journal,
-            crop_px=cascade.crop_px,
-            # As the loops write, so that the pictures can be compared.
-            options=BatchOptions(default_settings().workers, quality=JPEG_QUALITY),
-        )
-    shutil.rmtree(out / ".efgan-rt")
-    if outcome.failed:
-        raise EfganError(f"a picture to measure with failed: {outcome.failures[0].reason}")
-    return outcome.written / outcome.seconds
+class Contest:
+    """The ways, how fast each was in the trial and in every turn, and what was left out."""
 
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self.folder = folder
+        self.seconds = seconds
+        self.ways: dict[str, Way] = {}
+        self.trials: dict[str, float] = {}
+        self.turns: dict[str, list[float]] = {}
+        self.apart: dict[str, int | None] = {}
+        self.left_out: dict[str, str] = {}
 
-def find_ways(options: argparse.Namespace, source: Path, files: list[Path]) -> dict[str, Run]:
-    """Every way that this machine can go, by name."""
-    ways: dict[str, Run] = {}
-    manifest = read_manifest(options.engines)
-    expression = next(iter(manifest.properties["expressions"]), None)
-    for backend, precision in OURS:
+    def attempt(self, way: Way) -> None:
+        """Tries a way: one batch, and where that is short, about `seconds` of them."""
+        out = self.folder / f"trial {way.name}"
+        out.mkdir()
         try:
-            cascade = CascadeEngines.open(
-                options.engines, backend=backend, precision=precision, batch=options.batch
-            )
-        except EngineError as error:
-            print(f"{backend} {precision}: left out: {error}", file=sys.stderr)
-            continue
-        target = target_for(cascade.expressions, cascade.au_names, expression=expression, au=None)
-        ways[f"efgan-rt {backend} {precision}"] = partial(pipeline_run, cascade, target, source)
-    stages = int(manifest.properties["stages"])
-    networks = load_checkpoint(options.checkpoint).build()
-    for batch in dict.fromkeys((1, options.batch)):
-        exported = torch_networks(networks, TorchForm(), "cpu")
-        loop = TorchLoop(exported, stages, batch, "cpu")
-        session_loop = SessionLoop(options.engines, manifest, stages, batch)
-        for name, editor in (("torch", loop), ("onnxruntime", session_loop)):
-            ways[f"{name} loop, batch {batch}"] = partial(
-                edit_files, editor, target, files, batch=batch
-            )
-    return ways
+            speed = way.run(way.least_batches * way.batch, out)
+            brief = way.least_batches * way.batch / speed < self.seconds / 2
+            if brief and not way.times_itself:
+                _empty(out)
+                speed = way.run(way.count(speed, self.seconds), out)
+        except (EfganError, EngineError) as error:
+            leave_out(self.left_out, way.name, error)
+            shutil.rmtree(out)
+            return
+        print(f"{way.name}: {speed:.2f} a second in the trial", file=sys.stderr, flush=True)
+        self.ways[way.name], self.trials[way.name] = way, speed
+        if not way.writes:
+            shutil.rmtree(out)
 
+    def compare(self) -> None:
+        """How far the trials' pictures are apart from the first's; lets them go."""
+        for name, way in self.ways.items():
+            if way.writes:
+                folders = (self.folder / f"trial {each}" for each in (FIRST, name))
+                self.apart[name] = largest_difference(*folders) if FIRST in self.ways else None
+        for name, way in self.ways.items():
+            if way.writes:
+                shutil.rmtree(self.folder / f"trial {name}")
 
-def measure(ways: dict[str, Run], rounds: int, folder: Path) -> tuple[dict[str, list[float]], Any]:
-    """Pictures a second of each way's turns, and how far its pictures are from the first's."""
-    speeds: dict[str, list[float]] = {name: [] for name in ways}
-    differences: dict[str, int] = {}
-    for turn in range(rounds + 1):  # the first turn warms up, and its pictures are compared
-        for name, run in ways.items():
-            out = folder / f"{turn} {name}"
+    def best(self, family: str) -> Way | None:
+        """The quickest of a family in the trial."""
+        members = [way for way in self.ways.values() if way.family == family]
+        return max(members, key=lambda way: self.trials[way.name], default=None)
+
+    def finalists(self) -> list[Way]:
+        """The best of each family, and the loop that goes one by one."""
+        families = dict.fromkeys(way.family for way in self.ways.values())
+        best = [way for family in families if (way := self.best(family)) is not None]
+        names = {ONE_BY_ONE, *(way.name for way in best)}
+        return [way for name, way in self.ways.items() if name in names]
+
+    def turn(self, finalists: Sequence[Way]) -> None:
+        """Lets each run once."""
+        for way in finalists:
+            out = self.folder / "turn"
             out.mkdir()
-            speed = run(out)
-            if turn:
-                speeds[name].append(speed)
-                shutil.rmtree(out)
-    for name in ways:
-        if FIRST in ways:
-            differences[name] = largest_difference(folder / f"0 {FIRST}", folder / f"0 {name}")
-    return speeds, differences
+            speed = way.run(way.count(self.trials[way.name], self.seconds), out)
+            self.turns.setdefault(way.name, []).append(speed)
+            shutil.rmtree(out)
+
+    def ways_document(self) -> dict[str, Any]:
+        """Every way's figures, also of those that were only tried."""
+        return {
+            name: {
+                "family": way.family,
+                "batch": way.batch,
+                "trial_images_per_s": self.trials[name],
+                "images_per_s": statistics.median(self.turns[name]) if name in self.turns else None,
+                "turns": self.turns.get(name, []),
+                "largest_difference_levels": self.apart.get(name),
+            }
+            for name, way in self.ways.items()
+        }
 
 
-def limits(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """What `benchmark_app` makes of the networks, in each of OpenVINO's precisions."""
-    found: dict[str, Any] = {}
-    manifest = read_manifest(options.engines)
-    for precision in ("bf16", "fp32"):
-        place = folder / precision
-        place.mkdir()
-        try:
-            networks = network_limits(
-                options.engines,
-                manifest,
-                place,
-                precision=precision,
-                batch=options.batch,
-                seconds=options.seconds,
-            )
-        except EfganError as error:
-            print(f"benchmark_app {precision}: left out: {error}", file=sys.stderr)
-            continue
-        found[precision] = {"networks": networks, "images_per_s": cascade_limit(networks)}
-    return found
+def try_all(
+    contest: Contest,
+    options: argparse.Namespace,
+    directory: Path,
+    networks: InferenceNetworks,
+    pictures: Pictures,
+    is_late: Callable[[], bool],
+    closing: ExitStack,
+) -> None:
+    """Tries every way at every batch, efgan-rt first; larger batches stop where time is short."""
+    manifest = read_manifest(directory)
+    target = common_target(manifest)
+    engines = open_ours(directory, options.batch, contest.left_out)
+    for way in our_ways(engines, target, pictures):
+        contest.attempt(way)
+    fastest = next((name.split()[1] for name in engines if name.split()[1] in PRECISIONS), "fp32")
+    app = options.app_seconds
+    contest.attempt(limit_way(directory, manifest, fastest, options.batch, app))
+    loops = [
+        *session_ways(directory, manifest, target, pictures, options.batches),
+        *torch_ways(networks, target, pictures, options.batches),
+    ]
+    for way in sorted(loops, key=lambda way: way.batch):  # what runs out of time is a large batch
+        if is_late() and contest.best(way.family) is not None:
+            leave_out(contest.left_out, way.name, "no time left to try it (--minutes)")
+        else:
+            contest.attempt(way)
+    _try_compiled(contest, options, target, pictures, closing)
+
+
+def _try_compiled(
+    contest: Contest,
+    options: argparse.Namespace,
+    target: Target,
+    pictures: Pictures,
+    closing: ExitStack,
+) -> None:
+    """torch.compile of the form that was quickest without it, its best batch first."""
+    eager = [each for each in map(contest.best, ("torch fp32 loop", "torch bf16 loop")) if each]
+    if not eager or options.compile_seconds <= 0:
+        return
+    best = max(eager, key=lambda way: contest.trials[way.name])
+    form = ["bf16" if "bf16" in best.name else "fp32"]
+    form += ["channels_last"] if "channels_last" in best.name else []
+    which = ["--width", str(options.width), "--stages", str(options.stages)]
+    if not options.width:
+        which = ["--checkpoint", str(options.checkpoint)]
+    ends = time.monotonic() + options.compile_seconds
+    for batch in dict.fromkeys((best.batch, *options.batches)):
+        # A process each: the one that runs out of time is ended.
+        loop = CompiledLoop(which, form, target)
+        closing.callback(loop.close)
+        name = f"{COMPILED}, batch {batch}"
+
+        def run(count: int, out: Path, loop: CompiledLoop = loop, batch: int = batch) -> float:
+            left = None if loop.is_compiled else ends - time.monotonic()
+            return loop.edit(batch, pictures.directory(count), out, limit_s=left)
+
+        contest.attempt(Way(name, COMPILED, batch, run))
+        if name in contest.left_out:
+            break
+
+
+def networks_of(options: argparse.Namespace) -> InferenceNetworks:
+    """The checkpoint's networks, or random ones of a width."""
+    if not options.width:
+        return load_checkpoint(options.checkpoint).build()
+    return patterned_networks(paper_config(options.width, options.stages))
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -170,56 +228,72 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add = parser.add_argument
     add("--engines", type=Path, default=SHIPPED, metavar="DIR")
     add("--checkpoint", type=Path, default=SHIPPED / "efgan.safetensors", metavar="FILE")
+    add("--width", type=int, default=0, metavar="W", help="instead: random weights of that width")
+    add("--stages", type=int, default=3, metavar="S", help="of those")
     add("--pictures", type=Path, default=FACES, metavar="DIR", help="crops of the networks' size")
-    add("--count", type=int, default=256, metavar="N", help="files, links to the pictures")
-    add("--batch", type=int, default=8, metavar="B")
-    add("--rounds", type=int, default=5, metavar="N")
-    add("--seconds", type=float, default=10.0, metavar="S", help="of benchmark_app a network")
+    add("--batch", type=int, default=8, metavar="B", help="of efgan-rt; 8 is its default")
+    add("--batches", type=int, nargs="+", default=[1, 4, 8, 16], metavar="B", help="of the loops")
+    add("--rounds", type=int, default=5, metavar="N", help="turns, at most")
+    add("--seconds", type=float, default=2.0, metavar="S", help="of a way's turn, about")
+    add("--app-seconds", type=float, default=2.0, metavar="S", help="of benchmark_app a network")
+    add("--compile-seconds", type=float, default=60.0, metavar="S", help="for torch.compile; 0: no")
+    add("--minutes", type=float, default=5.0, metavar="M", help="for everything")
     add("--json", type=Path, metavar="FILE", help="also write the figures there")
     return parser.parse_args(arguments)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measures everything."""
-    with tempfile.TemporaryDirectory(prefix="efgan-opponents-") as name:
-        folder = Path(name)
-        source = folder / "in"
-        files = links_to(picture_files(options.pictures), options.count, source)
-        speeds, differences = measure(find_ways(options, source, files), options.rounds, folder)
-        (folder / "limit").mkdir()
-        return {
-            "machine": machine_facts(),
-            "pictures": options.count,
-            "batch": options.batch,
-            "rounds": options.rounds,
-            "ways": {
-                way: {
-                    "images_per_s": statistics.median(turns),
-                    "turns": turns,
-                    "largest_difference_levels": differences.get(way),
-                }
-                for way, turns in speeds.items()
-            },
-            "benchmark_app": limits(options, folder / "limit"),
-        }
+    started, budget = time.monotonic(), options.minutes * 60
+
+    def elapsed() -> float:
+        return time.monotonic() - started
+
+    torch.set_num_threads(this_processor().cores)
+    networks = networks_of(options)
+    with ExitStack() as closing:
+        folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="efgan-opponents-")))
+        directory = options.engines
+        if options.width:
+            directory = folder / "engines"
+            write_set(networks, directory, "fp32")
+        pictures = Pictures(picture_files(options.pictures), folder)
+        contest = Contest(folder, options.seconds)
+        try_all(
+            contest,
+            options,
+            directory,
+            networks,
+            pictures,
+            lambda: elapsed() > TRIAL_SHARE * budget,
+            closing,
+        )
+        contest.compare()
+        finalists, longest, rounds = contest.finalists(), 0.0, 0
+        while rounds < options.rounds and (rounds < LEAST_TURNS or elapsed() + longest < budget):
+            before = elapsed()
+            contest.turn(finalists)
+            longest, rounds = max(longest, elapsed() - before), rounds + 1
+            print(f"turn {rounds}: {elapsed():.0f} s since the start", file=sys.stderr, flush=True)
+    config = networks.cascade.config
+    ways = contest.ways_document()
+    return {
+        "machine": machine_facts(),
+        "width": config.width,
+        "stages": config.stages,
+        "weights": "random" if options.width else "shipped",
+        "threads": this_processor().cores,
+        "rounds": rounds,
+        "minutes": round(elapsed() / 60, 1),
+        "ways": ways,
+        "left_out": contest.left_out,
+        "ratios": find_ratios(ways, config.width),
+    }
 
 
-def _table(document: dict[str, Any]) -> Table:
-    table = Table(title="Pictures a second, medians", title_justify="left")
-    table.add_column("way")
-    for heading in ("/s", "slowest turn", "levels apart"):
-        table.add_column(heading, justify="right")
-    for name, way in document["ways"].items():
-        figures = (way["images_per_s"], min(way["turns"]))
-        apart = way["largest_difference_levels"]
-        table.add_row(
-            name, *(f"{each:.1f}" for each in figures), "" if apart is None else f"{apart}"
-        )
-    for precision, found in document["benchmark_app"].items():
-        table.add_row(
-            f"benchmark_app {precision}, no files", f"{found['images_per_s']:.1f}", "", ""
-        )
-    return table
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
 
 
 def main() -> int:
@@ -232,7 +306,11 @@ def main() -> int:
         return 1
     if options.json:
         options.json.write_text(json.dumps(document, indent=1) + "\n")
-    Console().print(_table(document))
+    console = Console()
+    console.print(ways_table(document))
+    console.print(ratio_table(document))
+    for name, reason in document["left_out"].items():
+        console.print(f"left out: {name}: {reason}", highlight=False)
     print(json.dumps(document))
     return 0
 

@@ -16,7 +16,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
-from benchmarks.readme_tables import OPTIONAL, TABLES  # noqa: E402
+from benchmarks.readme_tables import OPTIONAL, SOURCES, TABLES  # noqa: E402
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
 
@@ -31,12 +31,15 @@ def rewritten(texts: Mapping[str, str]) -> dict[str, str]:
     result = dict(texts)
     for name, render in TABLES.items():
         places = [page for page, text in texts.items() if f"<!-- begin: {name} -->" in text]
-        if name in OPTIONAL and not (RESULTS / f"{name}.json").exists():
-            assert not places, f"{places[0]} shows '{name}', which has no results"
-            continue
+        results = RESULTS / f"{SOURCES.get(name, name)}.json"
+        if name in OPTIONAL and not results.exists():
+            if not places:
+                continue
+            shown = ""
+        else:
+            shown = f"{render(json.loads(results.read_text()))}\n"
         assert len(places) == 1, f"the table '{name}' is on {places or 'no page'}, expected one"
-        document = json.loads((RESULTS / f"{name}.json").read_text())
-        block = f"<!-- begin: {name} -->\n{render(document)}\n<!-- end: {name} -->"
+        block = f"<!-- begin: {name} -->\n{shown}<!-- end: {name} -->"
         pattern = rf"<!-- begin: {name} -->.*?<!-- end: {name} -->"
         (page,) = places
         result[page], count = re.subn(

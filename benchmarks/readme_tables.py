@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.readme_photographs import photographs
+from benchmarks.readme_speed import folding, opponent_ratios, opponents, scaling, startup
 from benchmarks.readme_text import machine_text, markdown_table
 from benchmarks.readme_training import intensity, models_by_measure, switches, training_step
 from train.evaluation.figure_text import interval_text
@@ -258,17 +259,22 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "gpu": gpu,
     "tensorrt_build": tensorrt_build,
     "training_step": training_step,
+    "opponents": opponents,
+    "opponents_w64": opponents,
+    "opponents_ratios": opponent_ratios,
+    "opponents_w64_ratios": opponent_ratios,
+    "scaling": scaling,
+    "startup": startup,
+    "folding": folding,
 }
-# What not every machine can measure: shown where there are results, else left out.
+# Tables that share their results with another.
+SOURCES = {"opponents_ratios": "opponents", "opponents_w64_ratios": "opponents_w64"}
+# What not every machine can measure: shown where there are results, else its place is left empty.
 OPTIONAL = {
-    "ablation",
-    "cascade",
-    "evaluation",
-    "gpu",
-    "london",
-    "photograph_speed",
-    "photographs",
-    "switches",
+    *("ablation", "cascade", "switches"),
+    *("evaluation", "london", "photographs", "photograph_speed", "gpu"),
+    *("opponents", "opponents_w64", "opponents_ratios", "opponents_w64_ratios"),
+    *("scaling", "startup", "folding"),
 }
 
 

@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import ceil
 from pathlib import Path
 from typing import Final
@@ -31,6 +31,7 @@ def network_limits(
     precision: str,
     batch: int,
     seconds: float,
+    passed_over: Collection[str] = (),
 ) -> dict[str, float]:
     """Pictures a second of each network alone.
 
@@ -41,6 +42,7 @@ def network_limits(
         precision: `fp32` or `bf16`.
         batch: pictures in an inference.
         seconds: for each network; whole ones, as the tool wants them.
+        passed_over: networks that are not measured.
 
     Raises:
         EfganError: the tool is missing or fails.
@@ -49,6 +51,8 @@ def network_limits(
         raise EfganError(f"{TOOL} is missing; it comes with openvino: pip install openvino")
     found = {}
     for name, entry in manifest.networks.items():
+        if name in passed_over:
+            continue
         model = folder / f"{name}.onnx"
         model.write_bytes(read_model(directory, manifest, name))
         shapes = ",".join(

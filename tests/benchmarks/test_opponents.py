@@ -7,11 +7,27 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import opponents, scaling
-from benchmarks.file_loops import SessionLoop, edit_files, largest_difference
-from benchmarks.opponents import links_to, measure, parse_arguments, pipeline_run
+from benchmarks import opponents
+from benchmarks.file_loops import SessionLoop, edit_files, largest_difference, open_sessions
+from benchmarks.opponent_ratios import (
+    BASE,
+    best_ways,
+    find_ratios,
+    ratio_table,
+    verdict,
+    ways_table,
+)
+from benchmarks.opponent_ways import (
+    ONE_BY_ONE,
+    Pictures,
+    RuntimeLimit,
+    Way,
+    common_target,
+    engines_alone,
+    pipeline_run,
+)
+from benchmarks.opponents import Contest, parse_arguments
 from benchmarks.runtime_limit import cascade_limit, inferences_per_s, network_limits
-from benchmarks.scaling import Point, points, run_point, write_pictures
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
@@ -38,37 +54,172 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_loop_over_files_gives_what_the_pipeline_gives(toy: Path, tmp_path: Path) -> None:
     files = sorted((toy / "faces").iterdir())
     cascade = CascadeEngines.open(toy, backend="onnxruntime", batch=2, threads=1)
-    loop = SessionLoop(toy, read_manifest(toy), cascade.stages, batch=2)
+    sessions = open_sessions(toy, read_manifest(toy), cascade.stages, threads=1)
+    loop = SessionLoop(sessions, cascade.stages, batch=2)
     for name in ("pipeline", "loop"):
         (tmp_path / name).mkdir()
     assert edit_files(loop, TARGET, files, tmp_path / "loop", batch=2) > 0
     assert pipeline_run(cascade, TARGET, toy / "faces", tmp_path / "pipeline") > 0
     assert len(list((tmp_path / "loop").iterdir())) == 5
-    assert largest_difference(tmp_path / "pipeline", tmp_path / "loop") <= 1
+    apart = largest_difference(tmp_path / "pipeline", tmp_path / "loop")
+    assert apart is not None and apart <= 1
 
 
 def test_links_repeat_the_files_under_names_of_their_own(toy: Path, tmp_path: Path) -> None:
-    links = links_to(sorted((toy / "faces").iterdir()), 7, tmp_path / "in")
+    pictures = Pictures(sorted((toy / "faces").iterdir()), tmp_path)
+    links = pictures.links(7)
     assert [link.name for link in links] == [f"{n:06}.png" for n in range(7)]
     assert links[5].read_bytes() == links[0].read_bytes()
+    assert pictures.directory(7) == links[0].parent
 
 
-def test_ways_take_turns_and_the_first_turn_only_warms_up(tmp_path: Path) -> None:
-    order: list[str] = []
+def test_only_pictures_of_the_same_name_are_compared(tmp_path: Path) -> None:
+    for folder, names in (("a", "xy"), ("b", "yz"), ("c", "z")):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            level = np.full((2, 2, 3), {"a": 7, "b": 9, "c": 0}[folder], np.uint8)
+            cv2.imwrite(str(tmp_path / folder / f"{name}.png"), level)
+    assert largest_difference(tmp_path / "a", tmp_path / "b") == 2
+    assert largest_difference(tmp_path / "a", tmp_path / "c") is None
 
-    def way(name: str, level: int) -> Any:
-        def run(out: Path) -> float:
-            order.append(name)
-            cv2.imwrite(str(out / "x.png"), np.full((2, 2, 3), level, np.uint8))
-            return float(len(order))
 
-        return run
+def way(name: str, family: str, speeds: list[float], batch: int = 1, level: int = 7) -> Way:
+    """A way that runs at these speeds, one after the other, and paints a picture."""
+    given = iter(speeds)
 
-    ways = {opponents.FIRST: way("ours", 7), "loop": way("loop", 9)}
-    speeds, differences = measure(ways, 2, tmp_path)
-    assert order == ["ours", "loop"] * 3
-    assert speeds == {opponents.FIRST: [3.0, 5.0], "loop": [4.0, 6.0]}
-    assert differences == {opponents.FIRST: 0, "loop": 2}
+    def run(count: int, out: Path) -> float:
+        assert count % batch == 0
+        cv2.imwrite(str(out / "x.png"), np.full((2, 2, 3), level, np.uint8))
+        return next(given)
+
+    return Way(name, family, batch, run)
+
+
+def test_the_best_of_each_family_takes_turns_and_all_are_kept(tmp_path: Path) -> None:
+    contest = Contest(tmp_path, seconds=0.1)  # too short for a second run in the trial
+    contest.attempt(way(opponents.FIRST, "ours", [5, 6, 7], level=7))
+    contest.attempt(way(ONE_BY_ONE, "loop", [1, 2, 3]))
+    contest.attempt(way("loop, batch 4", "loop", [4, 8, 9], batch=4, level=9))
+    contest.attempt(way("loop, batch 8", "loop", [2], batch=8))
+    contest.compare()
+    finalists = contest.finalists()
+    assert [each.name for each in finalists] == [opponents.FIRST, ONE_BY_ONE, "loop, batch 4"]
+    for _ in range(2):
+        contest.turn(finalists)
+    ways = contest.ways_document()
+    assert ways["loop, batch 4"]["turns"] == [8, 9]
+    assert ways["loop, batch 4"]["largest_difference_levels"] == 2
+    assert ways["loop, batch 8"] == {
+        "family": "loop",
+        "batch": 8,
+        "trial_images_per_s": 2,
+        "images_per_s": None,
+        "turns": [],
+        "largest_difference_levels": 0,
+    }
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_short_trial_is_run_again_for_longer(tmp_path: Path) -> None:
+    contest = Contest(tmp_path, seconds=1.0)
+    contest.attempt(way("a", "a", [100, 50]))
+    assert contest.trials == {"a": 50}
+
+
+def test_a_way_that_fails_is_left_out_aloud(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: int, out: Path) -> float:
+        raise EfganError("batch 8 was not compiled within 60 s")
+
+    contest = Contest(tmp_path, seconds=0.1)
+    contest.attempt(Way("compiled", "compiled", 8, fail))
+    assert contest.finalists() == []
+    assert contest.left_out == {"compiled": "batch 8 was not compiled within 60 s"}
+    said = "compiled: left out: batch 8 was not compiled within 60 s\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_run_is_whole_batches_of_about_the_time(tmp_path: Path) -> None:
+    runs = way("a", "a", [], batch=8)
+    assert (runs.count(30, 2), runs.count(0.5, 2)) == (64, 8)
+
+
+def figures(family: str, turns: list[float]) -> dict[str, Any]:
+    middle = sorted(turns)[len(turns) // 2] if turns else None
+    return {
+        "family": family,
+        "batch": 1,
+        "turns": turns,
+        "images_per_s": middle,
+        "trial_images_per_s": 1.0,
+        "largest_difference_levels": None,
+    }
+
+
+WAYS = {
+    "efgan-rt openvino bf16": figures("efgan-rt openvino bf16", [80.0, 40.0, 90.0]),
+    "engines alone openvino bf16": figures("engines alone openvino bf16", [100.0, 50.0, 100.0]),
+    BASE: figures("torch fp32 loop", [8.0, 4.0, 10.0]),
+    "torch fp32 loop, batch 4": figures("torch fp32 loop", [16.0, 8.0, 20.0]),
+    "torch bf16 loop, batch 4": figures("torch bf16 loop", []),
+}
+
+
+def test_ratios_are_taken_turn_by_turn_with_the_bars_of_the_width() -> None:
+    assert best_ways(WAYS)["torch fp32 loop"] == "torch fp32 loop, batch 4"
+    assert "torch bf16 loop" not in best_ways(WAYS)
+    narrow, wide = (
+        {(r["over"], r["under"]): r for r in find_ratios(WAYS, width)} for width in (16, 64)
+    )
+    whole = ("efgan-rt openvino bf16", "engines alone openvino bf16")
+    assert narrow[whole]["ratio"] == pytest.approx(0.8)
+    assert (narrow[whole]["bar"], wide[whole]["bar"]) == (0.85, 0.95)
+    assert narrow["efgan-rt openvino bf16", BASE]["ratio"] == 10.0
+    assert narrow["efgan-rt openvino bf16", BASE]["bar"] == 5.0
+
+
+def test_a_bar_for_other_processors_says_so() -> None:
+    ratio = {"ratio": 6.0, "bar": 7.0, "needs": "AMX"}
+    assert verdict(ratio, "AVX512-BF16") == "not reached; meant for AMX, this is AVX512-BF16"
+    assert verdict(ratio | {"ratio": 8.0}, "AMX-BF16") == "reached"
+    assert verdict(ratio, None) == "not reached; meant for AMX, this is without bf16"
+    assert verdict(ratio | {"bar": None}, None) == ""
+
+
+def test_the_tables_show_every_way_and_ratio() -> None:
+    document = {
+        "rounds": 3,
+        "width": 16,
+        "ways": WAYS,
+        "ratios": find_ratios(WAYS, 16),
+        "machine": {"bf16": "AVX512-BF16"},
+    }
+    assert ways_table(document).row_count == len(WAYS)
+    assert ratio_table(document).row_count == len(document["ratios"]) == 3
+
+
+def test_the_engines_alone_are_measured_without_files(toy: Path, tmp_path: Path) -> None:
+    cascade = CascadeEngines.open(toy, backend="onnxruntime", batch=2, threads=1)
+    files = sorted((toy / "faces").iterdir())
+    target = common_target(read_manifest(toy))
+    assert engines_alone(cascade, target, files, 4, tmp_path) > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_networks_that_hardly_count_are_measured_once(toy: Path, tmp_path: Path) -> None:
+    asked: list[set[str]] = []
+
+    def limits(*_: Any, passed_over: set[str], **__: Any) -> dict[str, float]:
+        asked.append(passed_over)
+        found = {"small": 1e4, "large": 10.0}
+        return {name: each for name, each in found.items() if name not in passed_over}
+
+    limit = RuntimeLimit(toy, read_manifest(toy), "fp32", 2, 1)
+    limit._measure = limits  # type: ignore[assignment]
+    first, second = limit.run(0, tmp_path), limit.run(0, tmp_path)
+    assert asked == [set(), {"small"}]
+    assert first == second == pytest.approx(1 / (1 / 10 + 1e-4))
 
 
 def test_the_limit_of_several_networks_is_their_times_sum() -> None:
@@ -97,30 +248,8 @@ def test_a_missing_benchmark_app_is_told(
         network_limits(toy, read_manifest(toy), tmp_path, precision="fp32", batch=2, seconds=1)
 
 
-def test_each_axis_changes_one_thing() -> None:
-    for axis in scaling.AXES:
-        for point in points(axis, 80, cores=4):
-            assert {
-                name
-                for name, value in vars(point).items()
-                if value != getattr(Point(80), name) and name != axis
-            } == set()
-    assert [point.cores for point in points("cores", 8, cores=6)] == [1, 2, 4, 6]
-
-
-def test_a_point_is_a_run_with_its_time_and_memory(toy: Path, tmp_path: Path) -> None:
-    point = Point(pictures=3, size_px=20, batch=2, lanes=1, cores=1)
-    write_pictures(point, sorted((toy / "faces").iterdir()), tmp_path / "in")
-    options = ("--engines", str(toy), "--backend", "onnxruntime")
-    figures = run_point(point, tmp_path / "in", tmp_path / "out", options)
-    assert len(list((tmp_path / "out").glob("*.jpg"))) == 3
-    assert figures["images_per_s"] > 0
-    assert figures["peak_mb"] > 20
-    with pytest.raises(EfganError, match="furious"):
-        run_point(point, tmp_path / "in", tmp_path / "o", (*options, "-e", "furious"))
-
-
 def test_the_defaults_are_what_ships() -> None:
     options = parse_arguments([])
     assert (options.engines / "manifest.json").is_file()
     assert options.checkpoint.is_file()
+    assert not options.width
