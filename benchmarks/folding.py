@@ -1,12 +1,13 @@
 """What folding a stage saves: the networks as trained against the networks as exported, in one run.
 
-    python benchmarks/folding.py
+    python benchmarks/folding.py --json benchmarks/results/folding.json
     python benchmarks/folding.py --checkpoint runs/full/weights.safetensors --batch 1 --rounds 15
 
 Both sets are made of one checkpoint and opened side by side; the rounds alternate between them, so
 that a machine whose speed drifts treats both alike. Of each network the median over the rounds is
 kept: seconds on the clock, and seconds of the processor, which a busy neighbour disturbs less. Only
-the ratios mean anything. A table for people, one JSON object last.
+the ratios mean anything. In fp32 the pictures between the stages, from -1 to 1, must be the same to
+1e-4, as every build demands. A table for people, one JSON object last.
 """
 
 import argparse
@@ -25,10 +26,14 @@ from rich.table import Table
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
+from benchmarks.file_loops import open_sessions  # noqa: E402
 from benchmarks.gpu_sets import write_set  # noqa: E402
 from efgan_rt.cascade import CascadeEngines  # noqa: E402
+from efgan_rt.cascade_properties import stage_name  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
+from engines.manifest import read_manifest  # noqa: E402
+from engines.processor import this_processor  # noqa: E402
 from export.calibration import bundled_faces  # noqa: E402
 from train.models.checkpoint import load_checkpoint  # noqa: E402
 
@@ -36,6 +41,7 @@ SHIPPED = REPOSITORY / "efgan_rt" / "shipped" / "efgan.safetensors"
 WAYS: Final = (("openvino", "bf16"), ("openvino", "fp32"), ("onnxruntime", "fp32"))
 FORMS: Final = ("as trained", "folded")
 WARM_UP: Final = 3
+BAR: Final = 1e-4  # of `image_out`, as in a build
 
 
 class Runner:
@@ -87,6 +93,28 @@ def compare(
     return found | {"ms": figures, "ratio": ratios, "pixels_max_abs": largest, "n": rounds}
 
 
+def image_difference(folders: dict[str, Path]) -> float:
+    """The largest difference of `image_out`, -1 to 1, of any stage on the package's faces in fp32.
+
+    Each stage of both forms is given what the stage before it gave as it was trained.
+    """
+    manifests = {form: read_manifest(folder) for form, folder in folders.items()}
+    stages = int(manifests[FORMS[0]].properties["stages"])
+    sessions = {
+        form: open_sessions(folder, manifests[form], stages, this_processor().cores)
+        for form, folder in folders.items()
+    }
+    faces = bundled_faces()
+    au = np.full((len(faces), len(manifests[FORMS[0]].properties["au_names"])), 2.0, np.float32)
+    picture, largest = {"pixels": faces}, 0.0
+    for number in range(1, stages + 1):
+        given = picture | {"au": au}
+        images = [sessions[form][stage_name(number)].run(["image_out"], given)[0] for form in FORMS]
+        largest = max(largest, float(np.abs(images[0] - images[1]).max()))
+        picture = {"image_in": images[0]}
+    return largest
+
+
 def _medians(runner: Runner) -> dict[str, float]:
     networks = {name: 1e3 * statistics.median(each) for name, each in runner.wall.items()}
     return networks | {"whole batch, processor": 1e3 * statistics.median(runner.processor)}
@@ -113,10 +141,17 @@ def main() -> None:
                 ways.append(compare(folders, backend, precision, options.batch, options.rounds))
             except EngineError as error:
                 print(f"{backend} {precision}: left out: {error}", file=sys.stderr)
-    document = {"machine": machine_facts(), "width": networks.cascade.config.width, "ways": ways}
+        apart = image_difference(folders)
+    document = {
+        "machine": machine_facts(),
+        "width": networks.cascade.config.width,
+        "image_out": {"largest_difference": apart, "bar": BAR, "is_within": apart <= BAR},
+        "ways": ways,
+    }
     if options.json:
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     Console().print(_table(ways))
+    print(f"image_out: at most {apart:.1e} apart, {BAR:.0e} allowed")
     print(json.dumps(document))
 
 
