@@ -33,6 +33,7 @@ bench: .venv/.installed-cpu
 SET ?= ../shared/data/synth
 evaluate: .venv/.installed-dev
 	$(BIN)/efgan-rt evaluate $(SET) --engines efgan_rt/shipped --backend all --augment \
+	    --half efgan_rt/shipped/efgan.safetensors \
 	    --features local --judges build/judges --out build/evaluation \
 	    --json benchmarks/results/evaluation.json
 	$(BIN)/python benchmarks/readme.py

@@ -9,16 +9,6 @@ from efgan_rt.cli.options import ENGINES_PANEL, FILES_PANEL, RUN_PANEL, ThreadsO
 
 PEOPLE_PANEL = "Who and what"
 JUDGES_PANEL = "The judges"
-ALL = "all"
-# In the order of the columns: the others' costs are against the first that runs.
-EVERY_WAY = (
-    "openvino:fp32",
-    "openvino:bf16",
-    "onnxruntime",
-    "tensorrt",
-    "tensorrt-rtx",
-    "onnxruntime-cuda",
-)
 TABLE_WIDTH = 170  # of figures with their intervals, a column each for several backends
 WRITTEN = ("evaluation.json", "evaluation.md", "pairs.csv", "pictures")
 
@@ -72,6 +62,15 @@ def evaluate(
             rich_help_panel=ENGINES_PANEL,
             help="A column for each, such as openvino:bf16; `all`: every one that runs here "
             "(default: auto).",
+            show_default=False,
+        ),
+    ] = None,
+    half: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CKPT",
+            rich_help_panel=ENGINES_PANEL,
+            help="One more column: a checkpoint in half arithmetic, as an fp16 set computes.",
             show_default=False,
         ),
     ] = None,
@@ -205,6 +204,7 @@ def evaluate(
     - `efgan-rt evaluate set --engines a --engines b --embedder face.onnx --out results`
     """
     from efgan_rt.cli.console import print_table, print_text, remark
+    from efgan_rt.cli.evaluation_editors import open_editors
     from efgan_rt.cli.evaluation_progress import evaluation_progress
     from efgan_rt.extras import needs_extra
 
@@ -222,7 +222,7 @@ def evaluate(
         from train.evaluation.tables import every_table
 
     chosen = _features(features, fetch=fetch_features)
-    editors, left_out = _editors(engines, backend or ["auto"], batch_size, threads)
+    editors, notes = open_editors(engines, backend or ["auto"], batch_size, threads, half)
     options = EvaluationOptions(
         test_people=test_people,
         people=people,
@@ -246,7 +246,7 @@ def evaluate(
             stage,
         )
     document = to_document(evaluation)
-    document["notes"] += left_out
+    document["notes"] += notes
     pictures = write_pictures(out / "pictures", evaluation, document)
     write_page(out / "evaluation.md", document, pictures)
     for target in (out / "evaluation.json", *([json_] if json_ is not None else [])):
@@ -305,52 +305,6 @@ def _features(wanted: str, *, fetch: bool) -> str:
         "--fetch-features fetches Inception's weights once"
     )
     return "local"
-
-
-def _editors(
-    engines: list[Path] | None, backends: list[str], batch: int, threads: int | None
-) -> tuple[list[tuple[str, Any]], list[str]]:
-    """Every column's name and editor (`train.evaluation.editors`), and what `all` left out."""
-    from efgan_rt.cli.console import remark
-    from efgan_rt.engine_sets import find_set
-    from efgan_rt.errors import EfganError
-    from engines.base import EngineError
-    from train.evaluation.editors import EngineEditor
-
-    editors: list[tuple[str, Any]] = []
-    notes = []
-    ways = [(way, False) for way in backends if way != ALL]
-    if ALL in backends:
-        ways += [(way, True) for way in EVERY_WAY if way not in backends]
-    sets = [find_set(directory) for directory in engines] if engines else [find_set(None)]
-    for engine_set in sets:
-        remark(f"engines: {engine_set.directory} ({engine_set.reason})")
-        for way, may_fail in ways:
-            name, _, precision = way.partition(":")
-            try:
-                editor = EngineEditor(
-                    engine_set.directory,
-                    backend=name,
-                    precision=precision or None,
-                    threads=threads,
-                    batch=batch,
-                )
-            except EngineError as error:
-                if not may_fail:
-                    raise
-                notes.append(f"{way} was left out: {error}")
-                continue
-            prefix = f"{engine_set.directory.name}: " if len(sets) > 1 else ""
-            title = f"{prefix}{editor.title}"
-            if any(title == other for other, _ in editors):
-                raise EfganError(
-                    f"{title} would be two columns; name each engine directory and backend once, "
-                    "and engine directories so that their last folders differ"
-                )
-            editors.append((title, editor))
-    if not editors:
-        raise EfganError(f"no backend runs here: {'; '.join(notes)}")
-    return editors, notes
 
 
 def _own_judges(data: Path) -> Path:

@@ -46,7 +46,7 @@ def test_a_run_prints_the_tables_and_writes_page_figures_pairs_and_pictures(
         "evaluate", people, "--out", out, "--engines", engines, "--test-people", "bob:cat",
         "--backend", "onnxruntime", "--backend", "openvino:fp32", "--judges", judges,
         "--features", "local", "--verification-pairs", "20", "--references", "1", "--threads", "1",
-        "--json", tmp_path / "copy.json",
+        "--json", tmp_path / "copy.json", "--half", engines.parent / "toy.pt",
     ]  # fmt: skip
     result = cli(*asked)
     assert result.status == 0, result.err
@@ -57,12 +57,17 @@ def test_a_run_prints_the_tables_and_writes_page_figures_pairs_and_pictures(
     document = json.loads((out / "evaluation.json").read_text())
     assert document == json.loads((tmp_path / "copy.json").read_text())
     names = [column["name"] for column in document["columns"]]
-    assert names == ["input", "onnxruntime fp32", "openvino fp32", "truth"]
+    assert names == [
+        *("input", "onnxruntime fp32", "openvino fp32"),
+        *("FP16 (PyTorch, half arithmetic)", "truth"),
+    ]
+    assert document["columns"][3]["precision"] == "fp16"
+    assert "note: FP16 (PyTorch, half arithmetic): no backend on processors" in result.out
     assert document["data"]["expressions"] == ["neutral", "happy", "angry"]
     assert document["judges"]["features"]["name"] == "local"
     assert (out / "pairs.csv").read_text().startswith("kind,picture,wanted,other\ntransfer,")
     page = (out / "evaluation.md").read_text()
-    assert page.count("![") == len(list((out / "pictures").glob("*.png"))) == 10
+    assert page.count("![") == len(list((out / "pictures").glob("*.png"))) == 11
 
     # The same command again replaces its own files, and finds its judges trained.
     again = cli(*asked)
