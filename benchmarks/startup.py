@@ -109,10 +109,9 @@ def timed_command(arguments: Sequence[str]) -> None:
         from efgan_rt.cli import app, batch_run
 
         opened = clocks.around(OPENING, CascadeEngines.open)
-        CascadeEngines.open = staticmethod(opened)  # type: ignore[method-assign,assignment]
-        batch_run.run_batch = clocks.around(PIPELINE, batch_run.run_batch)
-        choose = clocks.around(OPENING, batch_run.choose_backend)
-        batch_run.choose_backend = choose
+        CascadeEngines.open = staticmethod(opened)  # type: ignore[method-assign]
+        for name, part in (("choose_backend", OPENING), ("run_batch", PIPELINE)):
+            setattr(batch_run, name, clocks.around(part, getattr(batch_run, name)))
         sys.argv = ["efgan-rt", *words]
         try:
             app.main()

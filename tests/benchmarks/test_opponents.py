@@ -188,7 +188,7 @@ def test_a_bar_for_other_processors_says_so() -> None:
 
 
 def test_the_tables_show_every_way_and_ratio() -> None:
-    document = {
+    document: dict[str, Any] = {
         "rounds": 3,
         "width": 16,
         "ways": WAYS,

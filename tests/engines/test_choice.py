@@ -244,3 +244,10 @@ def test_openvino_is_imported_without_its_telemetry() -> None:
         "print(*(name for name in sys.modules if name.startswith('openvino_telemetry')))"
     )
     assert python(code) == ""
+
+
+def test_openvino_comes_without_its_model_converter() -> None:
+    load = "from engines.runtimes import import_openvino as load; load(); import sys;"
+    modules = python(f"{load} print('MODULES', *sys.modules)").split("MODULES")[1].split()
+    assert "openvino" in modules
+    assert [name for name in modules if name.startswith("openvino.tools")] == []

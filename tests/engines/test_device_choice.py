@@ -187,3 +187,12 @@ def test_a_precision_is_refused_with_a_gpu_backend(precision: str) -> None:
         "fp16; leave the option out, or make others with: efgan-rt build-engines CKPT.pt "
         "--precision"
     )
+
+
+def test_without_a_driver_no_gpu_package_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_choice, "has_driver", lambda: False)
+    monkeypatch.setattr(device_choice, "open_cuda", raises(AssertionError("imported")))  # type: ignore[arg-type]
+    assert choose_backend("auto", WITHOUT_PLANS, None, DIRECTORY).backend in (
+        "openvino",
+        "onnxruntime",
+    )
