@@ -10,7 +10,6 @@ from efgan_rt.cascade import CascadeEngines
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.outcome import PictureResult
 from efgan_rt.reporting.latency import LatencyRecorder
-from efgan_rt.reporting.machine import machine_facts
 
 PAGE_EXTENSIONS: Final = (".html", ".htm")
 LABELS: Final = {
@@ -96,6 +95,7 @@ def open_report(
         from efgan_rt.reporting.run_report import RunReport
 
         return RunReport(path, about, cascade.au_names, edit_of)
+    from efgan_rt.reporting.machine import machine_facts
     from efgan_rt.reporting.page_report import PageAbout, PageReport
 
     facts = machine_facts()
