@@ -82,7 +82,10 @@ def scaling(document: Document) -> str:
         f"{document['pictures']} pictures of 128 x 128 where nothing else is said; the processor's "
         "seconds hold the start"
     )
-    return f"{markdown_table(head, body)}\n\n{n}; {machine_text(document)}."
+    shown = markdown_table(head, body)
+    if document.get("plot"):
+        shown = f"![Pictures a second and peak memory, axis by axis]({document['plot']})\n\n{shown}"
+    return f"{shown}\n\n{n}; {machine_text(document)}."
 
 
 def startup(document: Document) -> str:

@@ -86,6 +86,7 @@ LABELS: Final = {
 }
 AXES: Final = tuple(LABELS)
 SPEED_COLOUR: Final = "#1f5f99"
+HEADROOM: Final = 1.15  # of a panel, above its highest point
 MEMORY_COLOUR: Final = "#b4531a"
 
 
@@ -200,7 +201,7 @@ def draw(path: Path, document: dict[str, Any]) -> None:
         panel = figure.add_subplot(1, len(axes), number)
         values = [row[axis] for row in rows]
         panel.plot(values, [row["images_per_s"] for row in rows], "o-", color=SPEED_COLOUR)
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(0, HEADROOM * max(row["images_per_s"] for row in rows))
         panel.set_xscale("log")
         panel.set_xticks(values, [f"{value:,}" for value in values])
         panel.minorticks_off()
@@ -208,7 +209,7 @@ def draw(path: Path, document: dict[str, Any]) -> None:
         panel.tick_params(axis="y", labelcolor=SPEED_COLOUR)
         beside = panel.twinx()
         beside.plot(values, [row["peak_mb"] for row in rows], "s--", color=MEMORY_COLOUR)
-        beside.set_ylim(bottom=0)
+        beside.set_ylim(0, HEADROOM * max(row["peak_mb"] for row in rows))
         beside.tick_params(axis="y", labelcolor=MEMORY_COLOUR)
         if number == 1:
             panel.set_ylabel("pictures a second", color=SPEED_COLOUR)
@@ -241,6 +242,7 @@ def main() -> int:
         "pictures": arguments.pictures,
         "rounds": arguments.rounds,
         "options": rest,
+        "plot": arguments.plot.name if arguments.plot else None,
         "axes": found,
     }
     if arguments.json:

@@ -71,3 +71,4 @@ def test_long_runs_are_not_repeated_and_everything_is_drawn(
     drawn = cv2.imread(str(tmp_path / "scaling.png"))
     assert drawn is not None and drawn.std() > 5
     assert "| pictures: 3 |" in scaling_text(document)
+    assert "](scaling.png)\n" in scaling_text(document | {"plot": "scaling.png"})
