@@ -8,7 +8,7 @@ files and stand for limits: the engines of efgan-rt alone, and OpenVINO's benchm
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -142,17 +142,22 @@ def session_ways(
         yield loop_way("onnxruntime fp32 loop", loop, target, pictures, batch)
 
 
-def open_ours(directory: Path, batch: int, left_out: dict[str, str]) -> dict[str, CascadeEngines]:
+def open_ours(
+    directory: Path, batch: int, wanted: Collection[str], left_out: dict[str, str]
+) -> dict[str, CascadeEngines]:
     """efgan-rt's engines in every precision, as `efgan-rt batch` opens them.
 
     Args:
         directory: the engine set.
         batch: pictures in a run.
+        wanted: backend and precision of each, as `OURS` has them.
         left_out: gets the reason of what does not work here.
     """
     found = {}
     for backend, precision in OURS:
         name = f"{backend} {precision}"
+        if name not in wanted:
+            continue
         try:
             found[name] = CascadeEngines.open(
                 directory,

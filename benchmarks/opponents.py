@@ -1,7 +1,9 @@
 """efgan-rt against what people would use otherwise, in one run on the same pictures.
 
     python benchmarks/opponents.py
-    python benchmarks/opponents.py --width 64 --minutes 9     # the paper's width, random weights
+    python benchmarks/opponents.py --width 64 --minutes 9 --ours "openvino bf16"
+
+The second line is for three stages of the paper's width, with random weights.
 
 | way | what |
 |---|---|
@@ -23,8 +25,6 @@ for people, one JSON object last.
 
 import argparse
 import json
-import shutil
-import statistics
 import sys
 import tempfile
 import time
@@ -40,11 +40,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
 from benchmarks.compiled_torch import CompiledLoop  # noqa: E402
-from benchmarks.file_loops import largest_difference  # noqa: E402
+from benchmarks.contest import COMPARED, FIRST, Contest  # noqa: E402
 from benchmarks.gpu_sets import paper_config, patterned_networks, write_set  # noqa: E402
 from benchmarks.opponent_ratios import find_ratios, ratio_table, ways_table  # noqa: E402
 from benchmarks.opponent_ways import (  # noqa: E402
-    ONE_BY_ONE,
+    OURS,
     Pictures,
     Way,
     common_target,
@@ -67,87 +67,9 @@ from train.models.checkpoint import InferenceNetworks, load_checkpoint  # noqa: 
 
 SHIPPED: Final = REPOSITORY / "efgan_rt" / "shipped"
 FACES: Final = REPOSITORY / "examples" / "faces"
-FIRST: Final = "efgan-rt onnxruntime fp32"  # that all pictures are held against
 COMPILED: Final = "torch compiled loop"
 LEAST_TURNS: Final = 2
-TRIAL_SHARE: Final = 0.4  # of the time, for trying every batch
-
-
-class Contest:
-    """The ways, how fast each was in the trial and in every turn, and what was left out."""
-
-    def __init__(self, folder: Path, seconds: float) -> None:
-        self.folder = folder
-        self.seconds = seconds
-        self.ways: dict[str, Way] = {}
-        self.trials: dict[str, float] = {}
-        self.turns: dict[str, list[float]] = {}
-        self.apart: dict[str, int | None] = {}
-        self.left_out: dict[str, str] = {}
-
-    def attempt(self, way: Way) -> None:
-        """Tries a way: one batch, and where that is short, about `seconds` of them."""
-        out = self.folder / f"trial {way.name}"
-        out.mkdir()
-        try:
-            speed = way.run(way.least_batches * way.batch, out)
-            brief = way.least_batches * way.batch / speed < self.seconds / 2
-            if brief and not way.times_itself:
-                _empty(out)
-                speed = way.run(way.count(speed, self.seconds), out)
-        except (EfganError, EngineError) as error:
-            leave_out(self.left_out, way.name, error)
-            shutil.rmtree(out)
-            return
-        print(f"{way.name}: {speed:.2f} a second in the trial", file=sys.stderr, flush=True)
-        self.ways[way.name], self.trials[way.name] = way, speed
-        if not way.writes:
-            shutil.rmtree(out)
-
-    def compare(self) -> None:
-        """How far the trials' pictures are apart from the first's; lets them go."""
-        for name, way in self.ways.items():
-            if way.writes:
-                folders = (self.folder / f"trial {each}" for each in (FIRST, name))
-                self.apart[name] = largest_difference(*folders) if FIRST in self.ways else None
-        for name, way in self.ways.items():
-            if way.writes:
-                shutil.rmtree(self.folder / f"trial {name}")
-
-    def best(self, family: str) -> Way | None:
-        """The quickest of a family in the trial."""
-        members = [way for way in self.ways.values() if way.family == family]
-        return max(members, key=lambda way: self.trials[way.name], default=None)
-
-    def finalists(self) -> list[Way]:
-        """The best of each family, and the loop that goes one by one."""
-        families = dict.fromkeys(way.family for way in self.ways.values())
-        best = [way for family in families if (way := self.best(family)) is not None]
-        names = {ONE_BY_ONE, *(way.name for way in best)}
-        return [way for name, way in self.ways.items() if name in names]
-
-    def turn(self, finalists: Sequence[Way]) -> None:
-        """Lets each run once."""
-        for way in finalists:
-            out = self.folder / "turn"
-            out.mkdir()
-            speed = way.run(way.count(self.trials[way.name], self.seconds), out)
-            self.turns.setdefault(way.name, []).append(speed)
-            shutil.rmtree(out)
-
-    def ways_document(self) -> dict[str, Any]:
-        """Every way's figures, also of those that were only tried."""
-        return {
-            name: {
-                "family": way.family,
-                "batch": way.batch,
-                "trial_images_per_s": self.trials[name],
-                "images_per_s": statistics.median(self.turns[name]) if name in self.turns else None,
-                "turns": self.turns.get(name, []),
-                "largest_difference_levels": self.apart.get(name),
-            }
-            for name, way in self.ways.items()
-        }
+TRIAL_SHARE: Final = 0.5  # of the time, for trying every batch
 
 
 def try_all(
@@ -162,9 +84,11 @@ def try_all(
     """Tries every way at every batch, efgan-rt first; larger batches stop where time is short."""
     manifest = read_manifest(directory)
     target = common_target(manifest)
-    engines = open_ours(directory, options.batch, contest.left_out)
+    wanted = {*options.ours, COMPARED}
+    engines = open_ours(directory, options.batch, wanted, contest.left_out)
     for way in our_ways(engines, target, pictures):
-        contest.attempt(way)
+        if way.name == FIRST or way.family.endswith(tuple(options.ours)):
+            contest.attempt(way)
     fastest = next((name.split()[1] for name in engines if name.split()[1] in PRECISIONS), "fp32")
     app = options.app_seconds
     contest.attempt(limit_way(directory, manifest, fastest, options.batch, app))
@@ -232,11 +156,15 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--stages", type=int, default=3, metavar="S", help="of those")
     add("--pictures", type=Path, default=FACES, metavar="DIR", help="crops of the networks' size")
     add("--batch", type=int, default=8, metavar="B", help="of efgan-rt; 8 is its default")
+    every = [" ".join(each) for each in OURS]
+    add("--ours", nargs="+", default=every, choices=every, help="of efgan-rt, what takes turns")
     add("--batches", type=int, nargs="+", default=[1, 4, 8, 16], metavar="B", help="of the loops")
     add("--rounds", type=int, default=5, metavar="N", help="turns, at most")
     add("--seconds", type=float, default=2.0, metavar="S", help="of a way's turn, about")
     add("--app-seconds", type=float, default=2.0, metavar="S", help="of benchmark_app a network")
-    add("--compile-seconds", type=float, default=60.0, metavar="S", help="for torch.compile; 0: no")
+    add(
+        "--compile-seconds", type=float, default=100.0, metavar="S", help="for torch.compile; 0: no"
+    )
     add("--minutes", type=float, default=5.0, metavar="M", help="for everything")
     add("--json", type=Path, metavar="FILE", help="also write the figures there")
     return parser.parse_args(arguments)
@@ -270,6 +198,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         )
         contest.compare()
         finalists, longest, rounds = contest.finalists(), 0.0, 0
+        if COMPARED not in options.ours:
+            finalists = [way for way in finalists if way.name != FIRST]
         while rounds < options.rounds and (rounds < LEAST_TURNS or elapsed() + longest < budget):
             before = elapsed()
             contest.turn(finalists)
@@ -289,11 +219,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "left_out": contest.left_out,
         "ratios": find_ratios(ways, config.width),
     }
-
-
-def _empty(folder: Path) -> None:
-    shutil.rmtree(folder)
-    folder.mkdir()
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import opponents
+from benchmarks.contest import FIRST, Contest
 from benchmarks.file_loops import SessionLoop, edit_files, largest_difference, open_sessions
 from benchmarks.opponent_ratios import (
     BASE,
@@ -26,7 +26,7 @@ from benchmarks.opponent_ways import (
     engines_alone,
     pipeline_run,
 )
-from benchmarks.opponents import Contest, parse_arguments
+from benchmarks.opponents import parse_arguments
 from benchmarks.runtime_limit import cascade_limit, inferences_per_s, network_limits
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.errors import EfganError
@@ -97,13 +97,13 @@ def way(name: str, family: str, speeds: list[float], batch: int = 1, level: int 
 
 def test_the_best_of_each_family_takes_turns_and_all_are_kept(tmp_path: Path) -> None:
     contest = Contest(tmp_path, seconds=0.1)  # too short for a second run in the trial
-    contest.attempt(way(opponents.FIRST, "ours", [5, 6, 7], level=7))
+    contest.attempt(way(FIRST, "ours", [5, 6, 7], level=7))
     contest.attempt(way(ONE_BY_ONE, "loop", [1, 2, 3]))
     contest.attempt(way("loop, batch 4", "loop", [4, 8, 9], batch=4, level=9))
     contest.attempt(way("loop, batch 8", "loop", [2], batch=8))
     contest.compare()
     finalists = contest.finalists()
-    assert [each.name for each in finalists] == [opponents.FIRST, ONE_BY_ONE, "loop, batch 4"]
+    assert [each.name for each in finalists] == [FIRST, ONE_BY_ONE, "loop, batch 4"]
     for _ in range(2):
         contest.turn(finalists)
     ways = contest.ways_document()
