@@ -30,13 +30,17 @@ from efgan_rt.cli.face_options import (
 )
 from efgan_rt.cli.options import (
     EDIT_PANEL,
-    ENGINES_PANEL,
     FILES_PANEL,
     RUN_PANEL,
     Backend,
+    BackendOption,
     BatchSizeOption,
     EnginesOption,
+    FailFastOption,
+    JsonOption,
     LanesOption,
+    MaxPixelsOption,
+    NoMarkOption,
     PrecisionOption,
     ThreadsOption,
     WorkersOption,
@@ -101,14 +105,7 @@ def batch(
             show_default=False,
         ),
     ] = None,
-    no_mark: Annotated[
-        bool,
-        typer.Option(
-            "--no-mark",
-            rich_help_panel=FILES_PANEL,
-            help="Leave out the metadata that say that a network edited the picture.",
-        ),
-    ] = False,
+    no_mark: NoMarkOption = False,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -117,12 +114,7 @@ def batch(
             help="Replace outputs that no earlier run has made, or that were changed since.",
         ),
     ] = False,
-    max_pixels: Annotated[
-        int,
-        typer.Option(
-            metavar="N", min=1, rich_help_panel=FILES_PANEL, help="Largest picture accepted."
-        ),
-    ] = 200_000_000,
+    max_pixels: MaxPixelsOption = 200_000_000,
     contact_sheet: Annotated[
         Path | None,
         typer.Option(
@@ -139,9 +131,7 @@ def batch(
     detector: DetectorOption = None,
     fetch_detector: FetchDetectorOption = False,
     engines: EnginesOption = None,
-    backend: Annotated[
-        Backend, typer.Option(rich_help_panel=ENGINES_PANEL, help="What runs the networks.")
-    ] = Backend.AUTO,
+    backend: BackendOption = Backend.AUTO,
     precision: PrecisionOption = None,
     batch_size: BatchSizeOption = None,
     threads: ThreadsOption = None,
@@ -156,10 +146,7 @@ def batch(
             help="Give up what hangs: a picture, or a batch in the networks, for so many seconds.",
         ),
     ] = 300.0,
-    fail_fast: Annotated[
-        bool,
-        typer.Option("--fail-fast", rich_help_panel=RUN_PANEL, help="Stop at the first failure."),
-    ] = False,
+    fail_fast: FailFastOption = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -176,10 +163,7 @@ def batch(
             help="Also write what became of each picture: page.html to look at, run.json to read.",
         ),
     ] = None,
-    json_: Annotated[
-        bool,
-        typer.Option("--json", rich_help_panel=RUN_PANEL, help="The result as JSON on stdout."),
-    ] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Edits the expression of everyone in a whole directory of pictures.
 

@@ -40,6 +40,10 @@ EnginesOption = Annotated[
         show_default=False,
     ),
 ]
+BackendOption = Annotated[
+    Backend,
+    typer.Option("--backend", rich_help_panel=ENGINES_PANEL, help="What runs the networks."),
+]
 PrecisionOption = Annotated[
     Arithmetic | None,
     typer.Option(
@@ -91,6 +95,32 @@ WorkersOption = Annotated[
         rich_help_panel=RUN_PANEL,
         help="Threads that decode, and as many that encode (default: one a core).",
         show_default=False,
+    ),
+]
+FailFastOption = Annotated[
+    bool,
+    typer.Option("--fail-fast", rich_help_panel=RUN_PANEL, help="Stop at the first failure."),
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", rich_help_panel=RUN_PANEL, help="The result as JSON on stdout."),
+]
+MaxPixelsOption = Annotated[
+    int,
+    typer.Option(
+        "--max-pixels",
+        metavar="N",
+        min=1,
+        rich_help_panel=FILES_PANEL,
+        help="Largest picture accepted.",
+    ),
+]
+NoMarkOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-mark",
+        rich_help_panel=FILES_PANEL,
+        help="Leave out the metadata that say that a network edited it.",
     ),
 ]
 

@@ -7,7 +7,13 @@ from typing import Annotated
 import typer
 
 from efgan_rt.cli.face_options import FACES_PANEL, DetectorOption, FetchDetectorOption
-from efgan_rt.cli.options import FILES_PANEL, RUN_PANEL, WorkersOption, default_workers
+from efgan_rt.cli.options import (
+    FILES_PANEL,
+    FailFastOption,
+    MaxPixelsOption,
+    WorkersOption,
+    default_workers,
+)
 
 LABELS_PANEL = "The labels"
 
@@ -83,12 +89,7 @@ def prepare(
             "--overwrite", rich_help_panel=FILES_PANEL, help="Replace what is in the way."
         ),
     ] = False,
-    max_pixels: Annotated[
-        int,
-        typer.Option(
-            metavar="N", min=1, rich_help_panel=FILES_PANEL, help="Largest picture accepted."
-        ),
-    ] = 200_000_000,
+    max_pixels: MaxPixelsOption = 200_000_000,
     contact_sheet: Annotated[
         Path | None,
         typer.Option(
@@ -240,10 +241,7 @@ def prepare(
         ),
     ] = 0.6,
     workers: WorkersOption = None,
-    fail_fast: Annotated[
-        bool,
-        typer.Option("--fail-fast", rich_help_panel=RUN_PANEL, help="Stop at the first failure."),
-    ] = False,
+    fail_fast: FailFastOption = False,
 ) -> None:
     """Makes a training set: face crops of 128 pixels, one label table, one alignment template.
 

@@ -15,12 +15,13 @@ from efgan_rt.cli.face_options import (
 )
 from efgan_rt.cli.options import (
     EDIT_PANEL,
-    ENGINES_PANEL,
     FILES_PANEL,
-    RUN_PANEL,
     Backend,
+    BackendOption,
     BatchSizeOption,
     EnginesOption,
+    JsonOption,
+    NoMarkOption,
     PrecisionOption,
     ThreadsOption,
     WorkersOption,
@@ -71,26 +72,14 @@ def video(
         bool,
         typer.Option("--overwrite", rich_help_panel=FILES_PANEL, help="Replace OUT."),
     ] = False,
-    no_mark: Annotated[
-        bool,
-        typer.Option(
-            "--no-mark",
-            rich_help_panel=FILES_PANEL,
-            help="Leave out the metadata that say that a network edited the video.",
-        ),
-    ] = False,
+    no_mark: NoMarkOption = False,
     engines: EnginesOption = None,
-    backend: Annotated[
-        Backend, typer.Option(rich_help_panel=ENGINES_PANEL, help="What runs the networks.")
-    ] = Backend.AUTO,
+    backend: BackendOption = Backend.AUTO,
     precision: PrecisionOption = None,
     batch_size: BatchSizeOption = None,
     threads: ThreadsOption = None,
     workers: WorkersOption = None,
-    json_: Annotated[
-        bool,
-        typer.Option("--json", rich_help_panel=RUN_PANEL, help="The result as JSON on stdout."),
-    ] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Edits the expression of the faces in a video; the sound stays.
 

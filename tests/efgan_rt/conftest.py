@@ -47,6 +47,20 @@ def faces(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """An empty folder for pictures."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where a run's outputs go."""
+    return tmp_path / "out"
+
+
 @contextmanager
 def without_root() -> Iterator[None]:
     """Reads and writes as an ordinary user, for root may do both everywhere."""
@@ -70,6 +84,14 @@ def toy_engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("toy") / "engines"
     directory.mkdir()
     write_toy_engines(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def three_stages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An engine directory of toy networks with a cascade of three stages."""
+    directory = tmp_path_factory.mktemp("three-stages")
+    write_toy_engines(directory, stages=3)
     return directory
 
 

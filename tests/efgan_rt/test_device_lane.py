@@ -4,10 +4,9 @@ It has to give, bit for bit, what the lane on the processor gives: the networks 
 in the same runtime, so only what the lane does with its memory can make a difference.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import pytest
 
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.device_lane import DeviceLane
-from efgan_rt.edited import Edited
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
 from efgan_rt.lane import Lane
@@ -27,65 +25,30 @@ from efgan_rt.pipeline.journal import Journal
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.shots import one_shot_each, stills
 from engines.base import Array, EngineError
-from engines.device import DeviceContext
-from engines.manifest import Manifest, read_manifest
-from tests.engines.fake_cuda import FakeCuda, HazardError
-from tests.engines.host_engine import HostEngine
-from tests.toy_engines import AU_NAMES, CROP_PX, write_toy_engines
-
-BATCH = 4
-STAGES = 3
-UNITS = len(AU_NAMES)
-NETWORKS = ("au_estimator", "interpolator", "stage_1", "stage_2", "stage_3")
+from tests.efgan_rt.device_lanes import (
+    BATCH,
+    NETWORKS,
+    STAGES,
+    UNITS,
+    Job,
+    arrays_of,
+    assert_same,
+    failing_lane,
+    job,
+    open_engines,
+    open_lane,
+    run_job,
+)
+from tests.engines.fake_cuda import FakeCuda
+from tests.toy_engines import CROP_PX, write_toy_engines
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("engines")
-    write_toy_engines(folder, stages=STAGES)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def on_processor(directory: Path) -> Lane:
-    engines = CascadeEngines.open(directory, backend="onnxruntime", batch=BATCH, threads=1)
+def on_processor(three_stages: Path) -> Lane:
+    engines = CascadeEngines.open(three_stages, backend="onnxruntime", batch=BATCH, threads=1)
     lane = engines.lane()
     assert isinstance(lane, Lane)
     return lane
-
-
-@dataclass(frozen=True)
-class Job:
-    """A full batch."""
-
-    pixels: Array
-    scale: Array
-    offset: Array
-    source_au: Array
-
-
-def job(seed: int = 0) -> Job:
-    random = np.random.default_rng(seed)
-    return Job(
-        random.integers(0, 256, (BATCH, CROP_PX, CROP_PX, 3), dtype=np.uint8),
-        random.uniform(0, 1, (BATCH, UNITS)).astype(np.float32),
-        random.uniform(0, 4, (BATCH, UNITS)).astype(np.float32),
-        random.uniform(0, 5, (BATCH, UNITS)).astype(np.float32),
-    )
-
-
-def open_engines(directory: Path, cuda: FakeCuda, **options: Any) -> dict[str, HostEngine]:
-    manifest: Manifest = read_manifest(directory)
-    return {
-        name: HostEngine(
-            (directory / entry.file).read_bytes(), entry, batch=BATCH, cuda=cuda, **options
-        )
-        for name, entry in manifest.networks.items()
-    }
-
-
-def open_lane(directory: Path, cuda: FakeCuda, **options: Any) -> DeviceLane:
-    return DeviceLane(cuda, open_engines(directory, cuda), STAGES, BATCH, **options)
 
 
 @pytest.fixture
@@ -94,32 +57,17 @@ def cuda() -> FakeCuda:
 
 
 @pytest.fixture
-def lane(directory: Path, cuda: FakeCuda) -> Iterator[DeviceLane]:
-    with closing(open_lane(directory, cuda)) as opened:
+def lane(three_stages: Path, cuda: FakeCuda) -> Iterator[DeviceLane]:
+    with closing(open_lane(three_stages, cuda)) as opened:
         yield opened
-
-
-def arrays_of(edited: Edited) -> dict[str, Array]:
-    """Copies, so that the next run changes nothing."""
-    names = ("pixels", "source_au", "stage_au", "attention")
-    return {name: np.array(getattr(edited, name).copy()) for name in names}
-
-
-def assert_same(left: Mapping[str, Array], right: Mapping[str, Array]) -> None:
-    for name in left:
-        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
-
-
-def run_job(lane: Lane | DeviceLane, work: Job) -> dict[str, Array]:
-    return arrays_of(lane.run(work.pixels, work.scale, work.offset))
 
 
 @pytest.mark.parametrize("graphs", [True, False])
 @pytest.mark.parametrize("seed", range(5))
 def test_a_device_lane_gives_what_the_processors_lane_gives(
-    directory: Path, on_processor: Lane, seed: int, graphs: bool
+    three_stages: Path, on_processor: Lane, seed: int, graphs: bool
 ) -> None:
-    with closing(open_lane(directory, FakeCuda(seed), graphs=graphs)) as lane:
+    with closing(open_lane(three_stages, FakeCuda(seed), graphs=graphs)) as lane:
         for number in range(4):
             work = job(number)
             assert_same(run_job(lane, work), run_job(on_processor, work))
@@ -160,9 +108,9 @@ def test_progress_reaches_the_interpolator(lane: DeviceLane, on_processor: Lane)
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_pictures_of_every_stage_are_the_processors(
-    directory: Path, on_processor: Lane, seed: int
+    three_stages: Path, on_processor: Lane, seed: int
 ) -> None:
-    with closing(open_lane(directory, FakeCuda(seed))) as lane:
+    with closing(open_lane(three_stages, FakeCuda(seed))) as lane:
         for number in range(3):
             work = job(number)
             given = (work.pixels, work.scale, work.offset)
@@ -223,10 +171,10 @@ def test_every_network_is_captured_once_after_its_first_run(
 
 
 def test_without_graphs_the_lane_says_so_once_and_runs_on(
-    directory: Path, on_processor: Lane
+    three_stages: Path, on_processor: Lane
 ) -> None:
     said: list[str] = []
-    with closing(open_lane(directory, FakeCuda(graphs=False), say=said.append)) as lane:
+    with closing(open_lane(three_stages, FakeCuda(graphs=False), say=said.append)) as lane:
         for number in range(3):
             assert_same(run_job(lane, job(number)), run_job(on_processor, job(number)))
     assert said == [
@@ -236,18 +184,18 @@ def test_without_graphs_the_lane_says_so_once_and_runs_on(
     ]
 
 
-def test_an_engine_that_cannot_be_captured_is_not_tried(directory: Path, cuda: FakeCuda) -> None:
+def test_an_engine_that_cannot_be_captured_is_not_tried(three_stages: Path, cuda: FakeCuda) -> None:
     said: list[str] = []
-    engines = open_engines(directory, cuda, capturable=False)
+    engines = open_engines(three_stages, cuda, capturable=False)
     with closing(DeviceLane(cuda, engines, STAGES, BATCH, say=said.append)) as lane:
         run_job(lane, job())
         run_job(lane, job())
     assert (cuda.captured, said) == (0, [])
 
 
-def test_networks_without_scratch_memory_get_none(directory: Path, on_processor: Lane) -> None:
+def test_networks_without_scratch_memory_get_none(three_stages: Path, on_processor: Lane) -> None:
     cuda = FakeCuda()
-    engines = open_engines(directory, cuda, scratch_bytes=0)
+    engines = open_engines(three_stages, cuda, scratch_bytes=0)
     with closing(DeviceLane(cuda, engines, STAGES, BATCH)) as lane:
         assert_same(run_job(lane, job()), run_job(on_processor, job()))
 
@@ -271,10 +219,10 @@ def test_any_number_of_stages_ends_with_the_last_image(tmp_path: Path, stages: i
 
 @pytest.mark.parametrize("seed", range(5))
 def test_lanes_in_several_threads_do_not_disturb_each_other(
-    directory: Path, on_processor: Lane, seed: int
+    three_stages: Path, on_processor: Lane, seed: int
 ) -> None:
     cuda = FakeCuda(seed)
-    engines = open_engines(directory, cuda)
+    engines = open_engines(three_stages, cuda)
     jobs = [[job(10 * thread + number) for number in range(4)] for thread in range(3)]
     expected = [[run_job(on_processor, work) for work in works] for works in jobs]
     lanes = [DeviceLane(cuda, engines, STAGES, BATCH) for _ in jobs]
@@ -314,10 +262,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_batch_run_over_two_device_lanes_writes_the_same_files(
-    directory: Path, on_processor: Lane, faces: Path, tmp_path: Path
+    three_stages: Path, on_processor: Lane, faces: Path, tmp_path: Path
 ) -> None:
     cuda = FakeCuda(3)
-    engines = open_engines(directory, cuda)
+    engines = open_engines(three_stages, cuda)
     lanes: list[BatchEditor] = [DeviceLane(cuda, engines, STAGES, BATCH) for _ in range(2)]
     recorder = edit_folder(faces, tmp_path / "device", lanes)
     edit_folder(faces, tmp_path / "processor", [on_processor])
@@ -332,8 +280,10 @@ def test_a_batch_run_over_two_device_lanes_writes_the_same_files(
     ]
 
 
-def test_closing_a_lane_gives_all_its_device_memory_back(directory: Path, cuda: FakeCuda) -> None:
-    engines = open_engines(directory, cuda)
+def test_closing_a_lane_gives_all_its_device_memory_back(
+    three_stages: Path, cuda: FakeCuda
+) -> None:
+    engines = open_engines(three_stages, cuda)
     before = cuda.free_bytes()
     lane = DeviceLane(cuda, engines, STAGES, BATCH)
     assert cuda.free_bytes() < before
@@ -343,12 +293,12 @@ def test_closing_a_lane_gives_all_its_device_memory_back(directory: Path, cuda: 
     lane.close()
 
 
-def test_a_lane_that_does_not_fit_says_so_and_gives_back_what_it_took(directory: Path) -> None:
+def test_a_lane_that_does_not_fit_says_so_and_gives_back_what_it_took(three_stages: Path) -> None:
     cuda = FakeCuda(total_bytes=30_000)
     with pytest.raises(
         EngineError, match=r"^no free device memory: 0\.0 MB asked for, 0\.0 MB free"
     ):
-        open_lane(directory, cuda)
+        open_lane(three_stages, cuda)
     assert cuda.free_bytes() == 30_000
 
 
@@ -392,122 +342,11 @@ def test_pictures_of_another_size_are_refused(lane: DeviceLane) -> None:
         lane.estimate(small)
 
 
-def failing_lane(directory: Path, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> DeviceLane:
-    """Stage 2 refuses its second run."""
-    lane = DeviceLane(cuda, open_engines(directory, cuda), STAGES, BATCH, graphs=False)
-    launch = lane._launches["stage_2"]
-    enqueue, runs = launch.enqueue, iter(range(100))
-
-    def fail_once() -> None:
-        if next(runs) == 1:
-            raise EngineError("stage_2: TensorRT gives no run: the reason")
-        enqueue()
-
-    monkeypatch.setattr(launch, "enqueue", fail_once)
-    return lane
-
-
 def test_after_a_failure_midway_the_next_batch_is_right(
-    directory: Path, on_processor: Lane, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+    three_stages: Path, on_processor: Lane, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with closing(failing_lane(directory, cuda, monkeypatch)) as lane:
+    with closing(failing_lane(three_stages, cuda, monkeypatch)) as lane:
         assert_same(run_job(lane, job(1)), run_job(on_processor, job(1)))
         with pytest.raises(EngineError, match="TensorRT gives no run: the reason"):
             run_job(lane, job(2))
         assert_same(run_job(lane, job(3)), run_job(on_processor, job(3)))
-
-
-# Deliberately broken lanes: the checker has to catch each.
-
-
-@pytest.fixture
-def broken_lane(directory: Path, cuda: FakeCuda) -> DeviceLane:
-    """To be broken by the test, and so never closed."""
-    return open_lane(directory, cuda)
-
-
-def no_wait(lane: DeviceLane, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run returns without having waited for the last download."""
-    monkeypatch.setattr(lane._marks["download"], "synchronize", lambda: None)
-    monkeypatch.setattr(lane, "_seconds", lambda _: {})
-    monkeypatch.setattr(lane, "_capture", lambda _: None)
-
-
-def test_a_lane_that_does_not_wait_is_caught_when_its_result_is_read(
-    broken_lane: DeviceLane, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    no_wait(broken_lane, monkeypatch)
-    with pytest.raises(HazardError, match="read by the host while a pending 'download' uses it"):
-        run_job(broken_lane, job())
-
-
-def test_a_lane_that_does_not_wait_before_reuse_is_caught(
-    broken_lane: DeviceLane, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    no_wait(broken_lane, monkeypatch)
-    work = job()
-    broken_lane.run(work.pixels, work.scale, work.offset)
-    with pytest.raises(HazardError, match="written by the host while a pending 'upload' uses it"):
-        broken_lane.run(work.pixels, work.scale, work.offset)
-
-
-def test_a_lane_that_waits_for_the_wrong_mark_is_caught(
-    broken_lane: DeviceLane, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mark = broken_lane._marks["stage_3"]
-    monkeypatch.setattr(broken_lane._marks["download"], "synchronize", mark.synchronize)
-    with pytest.raises(HazardError, match="read before the host waited for it"):
-        run_job(broken_lane, job())
-
-
-def test_a_lane_that_does_not_settle_after_a_failure_is_caught(
-    directory: Path, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lane = failing_lane(directory, cuda, monkeypatch)
-    monkeypatch.setattr(lane, "_settle", lambda: None)
-    run_job(lane, job(1))
-    with pytest.raises(EngineError):
-        run_job(lane, job(2))
-    with pytest.raises(HazardError, match="written by the host while a pending 'upload' uses it"):
-        run_job(lane, job(3))
-
-
-def test_a_lane_closed_while_it_runs_is_caught(
-    broken_lane: DeviceLane, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        no_wait(broken_lane, patch)
-        broken_lane.run(job().pixels, job().scale, job().offset)
-        with pytest.raises(HazardError, match="memory was freed while"):
-            broken_lane.close()
-    broken_lane._unfinished = True
-
-
-def test_lanes_that_share_their_scratch_memory_are_caught(
-    directory: Path, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engines = open_engines(directory, cuda)
-    with cuda.current():
-        shared = cuda.device(1000)
-    bind: Callable[..., DeviceContext] = HostEngine.bind
-    monkeypatch.setattr(
-        HostEngine, "bind", lambda self, buffers, _, stream: bind(self, buffers, shared, stream)
-    )
-    one, two = (DeviceLane(cuda, engines, STAGES, BATCH) for _ in range(2))
-    no_wait(one, monkeypatch)
-    one.run(job().pixels, job().scale, job().offset)
-    with pytest.raises(HazardError, match="'au_estimator' and 'au_estimator' touch the same"):
-        two.run(job().pixels, job().scale, job().offset)
-
-
-def test_a_lane_that_forgets_a_stages_aim_is_caught(
-    broken_lane: DeviceLane, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(broken_lane, "_aim", lambda _: None)
-    with pytest.raises(HazardError, match="'stage_1' reads what nothing has written"):
-        run_job(broken_lane, job())
-
-
-def test_a_lane_used_without_its_context_is_caught(broken_lane: DeviceLane) -> None:
-    with pytest.raises(HazardError, match="without the context being current in this thread"):
-        broken_lane._run({"pixels": job().pixels}, ("au_estimator",), ("source_au",))

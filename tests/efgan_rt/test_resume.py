@@ -1,6 +1,6 @@
 """The same run again: only what is missing or has changed is done, and nothing foreign is touched.
 
-With the editor of numpy from `test_pipeline`, which inverts pictures.
+With an editor of numpy, which inverts pictures.
 """
 
 import os
@@ -23,7 +23,7 @@ from efgan_rt.pipeline.resume import Inspector, Need
 from efgan_rt.pipeline.watchdog import MAX_GIVEN_UP, HangError
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.shots import stills
-from tests.efgan_rt.test_pipeline import Inverter, files_in, run_jobs
+from tests.efgan_rt.inverter import Inverter, files_in, run_jobs
 
 Counts = tuple[int, int, int, int]
 

@@ -65,8 +65,7 @@ def test_features_are_trained_once_and_kept(people: Path, tmp_path: Path) -> Non
     for _ in range(2):
         extractor = load_or_train_features(people, tmp_path, recipe=QUICK, say=said.append)
     assert [line for line in said if "training" in line] == [
-        f"{tmp_path / 'features.pt'}: no local features made from these labels by this recipe, "
-        "training them"
+        f"{tmp_path / 'features.pt'}: no judge made from these labels by this recipe, training one"
     ]
     assert extractor.name == "local"
     assert extractor.extract(read_people(people).pixels.numpy()[:2]).shape == (2, 224)
@@ -76,7 +75,7 @@ def test_another_split_trains_other_features(people: Path, tmp_path: Path) -> No
     said: list[str] = []
     load_or_train_features(people, tmp_path, recipe=QUICK, say=said.append)
     load_or_train_features(people, tmp_path, recipe=QUICK, unseen=["id001"], say=said.append)
-    assert sum("training them" in line for line in said) == 2
+    assert sum("training one" in line for line in said) == 2
 
 
 def test_the_local_extractor_has_to_be_trained_first() -> None:

@@ -41,7 +41,8 @@ from train.evaluation.protocols import (
 from train.evaluation.towards import edit_planned
 from train.metrics.augmentation import classifier_with_edits, real_crops
 from train.metrics.bootstrap import Interval, bootstrap
-from train.metrics.judges import run_judge, training_faces
+from train.metrics.judge_shelf import training_faces
+from train.metrics.judges import run_judge
 from train.metrics.paired import plan_edits
 from train.metrics.people import expressions_of
 from train.metrics.vgg_score import softmax, wanted_probability

@@ -10,9 +10,7 @@ three residual blocks' maps, 224 in all: the early ones see texture, the late on
 It is trained on training people's real crops, like the judges, and kept beside them.
 """
 
-import hashlib
 from collections.abc import Callable, Collection
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,11 +23,11 @@ from torch import Tensor, nn
 
 from efgan_rt.action_units import MAX_INTENSITY, FloatArray
 from train.data.faces import FaceSet
-from train.data.labels import read_labels
 from train.metrics.judge_networks import FeatureNetwork
+from train.metrics.judge_shelf import JudgeShelf
 from train.metrics.judge_training import JudgeRecipe, Progress
-from train.metrics.judges import keep, load_kept, run_judge, training_faces
-from train.metrics.people import UNSEEN_PEOPLE, split_origin
+from train.metrics.judges import run_judge
+from train.metrics.people import UNSEEN_PEOPLE
 from train.models.cascade import to_unit_range
 
 Bytes = npt.NDArray[np.uint8]
@@ -169,22 +167,11 @@ def load_or_train_features(
     Raises:
         EfganError: the picture set cannot be read, or everybody in it is unseen.
     """
-    labels = data_dir / "labels.csv"
-    table = read_labels(labels, None)
-    path = cache_dir / "features.pt"
-    network = FeatureNetwork()
-    origin = {
-        "labels": hashlib.sha256(labels.read_bytes()).hexdigest(),
-        "recipe": asdict(recipe),
-        "outputs": ["features", *FAULTS],
-        **split_origin(unseen),
-    }
-    if not load_kept(network, path, origin):
-        say(f"{path}: no local features made from these labels by this recipe, training them")
-        faces = training_faces(data_dir, table, unseen)
-        network.load_state_dict(train_features(faces, recipe, say).state_dict())
-        keep(network, path, origin)
-    return LocalFeatures(network.eval())
+    shelf = JudgeShelf(data_dir, cache_dir, unseen, say)
+    outputs = ["features", *FAULTS]
+    return LocalFeatures(
+        shelf.fill(FeatureNetwork(), "features.pt", recipe, outputs, train_features)
+    )
 
 
 def _compressed(crop: Bytes, quality: int) -> npt.NDArray[Any]:

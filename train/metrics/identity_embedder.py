@@ -13,9 +13,8 @@ An embedder from elsewhere (a recognition network of real faces, as ONNX) can ta
 whatever fulfils `Embedder` can be measured with.
 """
 
-import hashlib
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -28,11 +27,11 @@ from torch import Tensor, nn
 
 from efgan_rt.action_units import FloatArray
 from train.data.faces import FaceSet
-from train.data.labels import read_labels
 from train.metrics.judge_networks import IdentityEmbedder
+from train.metrics.judge_shelf import JudgeShelf
 from train.metrics.judge_training import JudgeRecipe, Progress, fit
-from train.metrics.judges import keep, load_kept, run_judge, training_faces
-from train.metrics.people import UNSEEN_PEOPLE, split_origin
+from train.metrics.judges import run_judge
+from train.metrics.people import UNSEEN_PEOPLE
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -131,19 +130,8 @@ def load_or_train_embedder(
     Raises:
         EfganError: the picture set cannot be read, or everybody in it is unseen.
     """
-    labels = data_dir / "labels.csv"
-    table = read_labels(labels, None)
-    path = cache_dir / "identity.pt"
-    embedder = IdentityEmbedder()
-    origin = {
-        "labels": hashlib.sha256(labels.read_bytes()).hexdigest(),
-        "recipe": asdict(recipe),
-        "outputs": ["identity", SCALE, MARGIN],
-        **split_origin(unseen),
-    }
-    if not load_kept(embedder, path, origin):
-        say(f"{path}: no judge made from these labels by this recipe, training one")
-        faces = training_faces(data_dir, table, unseen)
-        embedder.load_state_dict(train_embedder(faces, recipe, say).state_dict())
-        keep(embedder, path, origin)
-    return TrainedEmbedder(embedder.eval())
+    shelf = JudgeShelf(data_dir, cache_dir, unseen, say)
+    outputs = ["identity", SCALE, MARGIN]
+    return TrainedEmbedder(
+        shelf.fill(IdentityEmbedder(), "identity.pt", recipe, outputs, train_embedder)
+    )

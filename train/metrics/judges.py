@@ -1,15 +1,14 @@
 """The judges in use: named expressions and action-unit intensities, read off finished pictures.
 
 They judge bytes, as a person who looks at the written file would. They are trained once for a
-picture set and kept beside other build products; a kept file is used only while it was made from
-the same labels by the same recipe, so that a number never comes from a stale judge.
+picture set and kept beside other build products (`train.metrics.judge_shelf`).
 """
 
-import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +16,9 @@ import torch
 from torch import nn
 
 from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
-from efgan_rt.errors import EfganError
 from train.data.faces import FaceSet
-from train.data.labels import LabelTable, read_labels
 from train.metrics.judge_networks import ExpressionClassifier, IntensityReader
+from train.metrics.judge_shelf import JudgeShelf
 from train.metrics.judge_training import (
     CLASSIFIER_RECIPE,
     READER_RECIPE,
@@ -30,11 +28,10 @@ from train.metrics.judge_training import (
     train_classifier,
     train_reader,
 )
-from train.metrics.people import EXPRESSIONS, UNSEEN_PEOPLE, split_origin
+from train.metrics.people import EXPRESSIONS, UNSEEN_PEOPLE
 from train.metrics.vgg_score import softmax
 from train.models.cascade import to_unit_range
 
-FORMAT: Final = "efgan-rt judge 1"  # the number rises when the way of training changes
 BATCH: Final = 64  # pictures judged at once; bounds memory, changes no result
 
 
@@ -92,50 +89,17 @@ def load_or_train_judges(
     Raises:
         EfganError: the picture set cannot be read, or everybody in it is unseen.
     """
-    labels = data_dir / "labels.csv"
-    table = read_labels(labels, au_names)
-    label_hash = hashlib.sha256(labels.read_bytes()).hexdigest()
-    classifier = ExpressionClassifier(len(expressions))
-    reader = IntensityReader(len(table.au_names))
-    faces: FaceSet | None = None
-    for network, recipe, path, outputs in (
-        (classifier, classifier_recipe, cache_dir / "expression.pt", expressions),
-        (reader, reader_recipe, cache_dir / "au.pt", table.au_names),
-    ):
-        origin = {
-            "labels": label_hash,
-            "recipe": asdict(recipe),
-            "outputs": list(outputs),
-            **split_origin(unseen),
-        }
-        if load_kept(network, path, origin):
-            continue
-        say(f"{path}: no judge made from these labels by this recipe, training one")
-        faces = faces or training_faces(data_dir, table, unseen)
-        if isinstance(network, ExpressionClassifier):
-            trained: nn.Module = train_classifier(faces, recipe, say, expressions)
-        else:
-            trained = train_reader(faces, recipe, say)
-        network.load_state_dict(trained.state_dict())
-        keep(network, path, origin)
-    return Judges(classifier.eval(), reader.eval(), tuple(expressions), table.au_names)
-
-
-def training_faces(data_dir: Path, table: LabelTable, unseen: Collection[str]) -> FaceSet:
-    """The pictures that judges may learn from: everybody's but the unseen people's.
-
-    Pictures without a name are left out: whether they show an unseen person is not known.
-
-    Raises:
-        EfganError: nobody is left, or a picture cannot be read.
-    """
-    others = table.where(lambda who: who != "" and who not in unseen)
-    if len(others) == 0:
-        raise EfganError(
-            f"{data_dir}: everybody in labels.csv is to be judged, so nobody is left to train the "
-            "judges on; name fewer people"
-        )
-    return FaceSet(data_dir / "images", others)
+    shelf = JudgeShelf(data_dir, cache_dir, unseen, say, au_names)
+    names = shelf.table.au_names
+    classifier = shelf.fill(
+        ExpressionClassifier(len(expressions)),
+        "expression.pt",
+        classifier_recipe,
+        expressions,
+        partial(train_classifier, expressions=expressions),
+    )
+    reader = shelf.fill(IntensityReader(len(names)), "au.pt", reader_recipe, names, train_reader)
+    return Judges(classifier, reader, tuple(expressions), names)
 
 
 @dataclass(frozen=True)
@@ -186,31 +150,3 @@ def run_judge(network: nn.Module, pixels: Bytes) -> FloatArray:
     ]
     result: FloatArray = torch.cat(parts).numpy()
     return result
-
-
-def load_kept(network: nn.Module, path: Path, origin: dict[str, Any]) -> bool:
-    """Fills `network` from a kept file; False where there is none of this origin.
-
-    Args:
-        network: of the shape that was kept.
-        path: the file.
-        origin: what the judge depends on: hash of the labels, recipe, outputs.
-    """
-    if not path.is_file():
-        return False
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        if content["format"] != FORMAT or content["origin"] != origin:
-            return False
-        network.load_state_dict(content["weights"])
-    except Exception:  # whatever is wrong with a kept file, training anew mends it
-        return False
-    return True
-
-
-def keep(network: nn.Module, path: Path, origin: dict[str, Any]) -> None:
-    """Writes a trained judge with its origin, for `load_kept`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    torch.save({"format": FORMAT, "origin": origin, "weights": network.state_dict()}, temporary)
-    temporary.replace(path)
