@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from efgan_rt.errors import EfganError
+from tests.train.same_training import assert_same_training
 from train.data.faces import FaceSet
 from train.loop import Intervals, Progress, train
 from train.models.checkpoint import load_checkpoint
@@ -41,18 +42,16 @@ def test_resuming_anywhere_equals_never_having_stopped(
     train(toy_recipe, toy_faces, out, intervals=QUIET, stop_after=3, resume=True)  # the second
     train(toy_recipe, toy_faces, out, intervals=QUIET, stop_after=2, resume=True)  # the third
     pieces = load_checkpoint(train(toy_recipe, toy_faces, out, intervals=QUIET, resume=True))
-    assert whole.training_state is not None and pieces.training_state is not None
-    for part in ("cascade", "critics", "average"):
-        for name, value in whole.training_state[part].items():
-            assert torch.equal(value, pieces.training_state[part][name]), f"{part}.{name}"
-    assert pieces.training_state["pictures_seen"] == 18
+    assert_same_training(whole, pieces)
+    assert pieces.training["pictures_seen"] == 18
 
 
 def test_a_warm_up_brings_edits_nearer_to_the_truth(
     toy_recipe: Recipe, toy_faces: FaceSet, tmp_path: Path
 ) -> None:
-    warm_up = dataclasses.replace(toy_recipe.phases[1], steps=60, batch=4, learning_rate=2e-3)
-    recipe = dataclasses.replace(toy_recipe, phases=(warm_up,))
+    warm_up = dataclasses.replace(toy_recipe.phases[1], steps=40, batch=4, learning_rate=4e-3)
+    model = dataclasses.replace(toy_recipe.model, regions=())
+    recipe = dataclasses.replace(toy_recipe, phases=(warm_up,), model=model)
     seen: list[float] = []
     train(
         recipe,
@@ -61,7 +60,7 @@ def test_a_warm_up_brings_edits_nearer_to_the_truth(
         intervals=QUIET,
         on_progress=lambda p: seen.append(p.losses["final"]),
     )
-    assert sum(seen[-10:]) < 0.5 * sum(seen[:10])
+    assert sum(seen[-5:]) < 0.5 * sum(seen[:5])
 
 
 def test_a_run_leaves_a_log_a_grid_and_weights(

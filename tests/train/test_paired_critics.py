@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from efgan_rt.errors import EfganError
+from tests.train.same_training import assert_same_training
 from train.data.faces import FaceSet
 from train.loop import Intervals, train
 from train.models.checkpoint import load_checkpoint
@@ -162,9 +163,6 @@ def test_a_paired_adversarial_phase_resumed_equals_one_that_never_stopped(
     out = tmp_path / "pieces"
     train(recipe, toy_faces, out, intervals=QUIET, stop_after=1)
     pieces = load_checkpoint(train(recipe, toy_faces, out, intervals=QUIET, resume=True))
-    assert whole.training_state is not None and pieces.training_state is not None
-    for part in ("cascade", "paired_critics", "average"):
-        for name, value in whole.training_state[part].items():
-            assert torch.equal(value, pieces.training_state[part][name]), f"{part}.{name}"
+    assert_same_training(whole, pieces)
     lines = [json.loads(line) for line in (out / "losses.jsonl").read_text().splitlines()]
     assert {"critic_right", "edit_against_truth", "features", "au_fake"} <= set(lines[-1])

@@ -30,9 +30,24 @@ def toy_recipe(batch: int = 4) -> Recipe:
     }
     model = {"width": 8, "residual_blocks": 1, "critic_width": 8, "interpolator_width": 8}
     return recipe_from_dict(
-        {"name": "toy", "ema_decay": 0.5, "model": model, "phases": [published, cascade]},
+        {
+            "name": "toy",
+            "ema_decay": 0.5,
+            "model": model,
+            "data": {"expressions": ["happy"]},
+            "phases": [published, cascade],
+        },
         where="test",
     )
+
+
+def early_recipe(batch: int = 4) -> Recipe:
+    """What comes before any critic: the action-unit head, then the warm-up."""
+    phases = [
+        {"kind": "au_head", "steps": 2, "batch": batch},
+        {"kind": "warm_up", "steps": 2, "batch": batch, "loss": {"paired": 1.0, "condition": 1.0}},
+    ]
+    return recipe_from_dict(toy_recipe().to_dict() | {"phases": phases}, where="test")
 
 
 def paired_recipe(batch: int = 4) -> Recipe:
@@ -58,7 +73,7 @@ def paired_recipe(batch: int = 4) -> Recipe:
 
 
 def main(data: Path, out: Path) -> None:
-    """Trains into `out/whole`, into `out/pieces`, stopped once on the way, and `out/paired`."""
+    """Trains into `out/whole`, the same in pieces into `out/pieces`, `out/early`, `out/paired`."""
     torch.set_num_threads(1)
     device = distributed.join("cpu")
     faces = FaceSet(data / "images", read_labels(data / "labels.csv"))
@@ -66,6 +81,7 @@ def main(data: Path, out: Path) -> None:
     train(recipe, faces, out / "whole", device=device, intervals=EVERY_STEP)
     train(recipe, faces, out / "pieces", device=device, intervals=EVERY_STEP, stop_after=1)
     train(recipe, faces, out / "pieces", device=device, intervals=EVERY_STEP, resume=True)
+    train(early_recipe(), faces, out / "early", device=device, intervals=EVERY_STEP)
     train(paired_recipe(), faces, out / "paired", device=device, intervals=EVERY_STEP)
     distributed.leave()
 

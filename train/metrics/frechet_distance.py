@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from train.metrics.bootstrap import NO_INTERVAL, SEED, Interval, around, draw_multiplicities
-from train.metrics.feature_sets import feature_sets, people_of
+from train.metrics.bootstrap import SEED, Interval
+from train.metrics.feature_sets import OfPeople, feature_sets, interval_over_people
 
 Values = npt.NDArray[np.float64]
 
@@ -52,39 +52,29 @@ def measure_frechet_distance(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Interval:
-    """The distance with its interval over people, who are drawn with their real pictures and edits.
+    """The distance with its interval over people; see `interval_over_people`."""
+    return interval_over_people(
+        frechet_distance, _resampled, real, real_people, made, made_people, resamples, seed
+    )
 
-    Args:
-        real: features of real pictures, (n, D).
-        real_people: who they show, (n,).
-        made: of edits, (m, D).
-        made_people: who they show, (m,).
-        resamples: how many sets of people are drawn.
-        seed: of the draws.
 
-    Raises:
-        ValueError: the two have not the same number of features, or not one person for each.
-    """
-    one, two = feature_sets(real, made)
-    known, whose_real, whose_made = people_of(one, real_people, two, made_people)
-    value = frechet_distance(one, two)
-    if np.isnan(value):
-        return NO_INTERVAL
-    counts = np.bincount(whose_made, minlength=len(known)).astype(np.float64)
-    sums = np.stack([two[whose_made == i].sum(axis=0) for i in range(len(known))])
-    squares = np.stack([two[whose_made == i].T @ two[whose_made == i] for i in range(len(known))])
-    drawn = np.full(resamples, np.nan)
-    for r, times in enumerate(draw_multiplicities(len(known), resamples, seed)):
-        weights = times[whose_real]
+def _resampled(features: OfPeople, draws: Values) -> Values:
+    """The distance of each drawn set of people (resamples, people), from sums by person."""
+    each = [features.made[features.whose_made == i] for i in range(features.people)]
+    counts = np.array([len(rows) for rows in each], np.float64)
+    sums = np.stack([rows.sum(axis=0) for rows in each])
+    squares = np.stack([rows.T @ rows for rows in each])
+    drawn = np.full(len(draws), np.nan)
+    for r, times in enumerate(draws):
+        weights = times[features.whose_real]
         n_made = times @ counts
         if weights.sum() < FEWEST or n_made < FEWEST:
             continue
         mean = times @ sums / n_made
         second = np.tensordot(times, squares, axes=1)
         covariance = (second - n_made * np.outer(mean, mean)) / (n_made - 1)
-        drawn[r] = _distance(one, weights, mean, covariance)
-    low, high = around(value, drawn)
-    return Interval(value, low, high, len(known), len(two))
+        drawn[r] = _distance(features.real, weights, mean, covariance)
+    return drawn
 
 
 def _distance(real: Values, weights: Values, mean_made: Values, made: Values) -> float:

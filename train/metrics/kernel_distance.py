@@ -12,15 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from train.metrics.bootstrap import (
-    NO_INTERVAL,
-    RESAMPLES,
-    SEED,
-    Interval,
-    around,
-    draw_multiplicities,
-)
-from train.metrics.feature_sets import feature_sets, people_of
+from train.metrics.bootstrap import RESAMPLES, SEED, Interval
+from train.metrics.feature_sets import OfPeople, feature_sets, interval_over_people
 
 Values = npt.NDArray[np.float64]
 
@@ -59,27 +52,20 @@ def measure_kernel_distance(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Interval:
-    """The distance with its interval over people, who are drawn with their real pictures and edits.
+    """The distance with its interval over people; see `interval_over_people`."""
+    return interval_over_people(
+        kernel_distance, _resampled, real, real_people, made, made_people, resamples, seed
+    )
+
+
+def _resampled(features: OfPeople, draws: Values) -> Values:
+    """The distance of each drawn set of people (resamples, people), from sums by pair of people.
 
     A picture that a drawn set holds twice is never compared with its own copy.
-
-    Args:
-        real: features of real pictures, (n, D).
-        real_people: who they show, (n,).
-        made: of edits, (m, D).
-        made_people: who they show, (m,).
-        resamples: how many sets of people are drawn.
-        seed: of the draws.
-
-    Raises:
-        ValueError: the two have not the same number of features, or not one person for each.
     """
-    one, two = feature_sets(real, made)
-    known, whose_real, whose_made = people_of(one, real_people, two, made_people)
-    value = kernel_distance(one, two)
-    if np.isnan(value):
-        return NO_INTERVAL
-    first, second = _membership(whose_real, known), _membership(whose_made, known)
+    one, two = features.real, features.made
+    first = _membership(features.whose_real, features.people)
+    second = _membership(features.whose_made, features.people)
     sums = (
         first @ _off_diagonal(_kernel(one, one)) @ first.T,
         second @ _off_diagonal(_kernel(two, two)) @ second.T,
@@ -90,15 +76,14 @@ def measure_kernel_distance(
         second @ _off_diagonal(np.ones((len(two),) * 2)) @ second.T,
         np.outer(first.sum(axis=1), second.sum(axis=1)),
     )
-    times = draw_multiplicities(len(known), resamples, seed)
     with np.errstate(invalid="ignore", divide="ignore"):
         parts = [
-            np.einsum("rp,pq,rq->r", times, s, times, optimize=True)
-            / np.einsum("rp,pq,rq->r", times, c, times, optimize=True)
+            np.einsum("rp,pq,rq->r", draws, s, draws, optimize=True)
+            / np.einsum("rp,pq,rq->r", draws, c, draws, optimize=True)
             for s, c in zip(sums, counts, strict=True)
         ]
-    low, high = around(value, parts[0] + parts[1] - 2 * parts[2])
-    return Interval(value, low, high, len(known), len(two))
+    found: Values = parts[0] + parts[1] - 2 * parts[2]
+    return found
 
 
 def _kernel(one: Values, two: Values) -> Values:
@@ -112,7 +97,7 @@ def _off_diagonal(square: Values) -> Values:
     return result
 
 
-def _membership(place: npt.NDArray[np.intp], known: Sequence[str]) -> Values:
+def _membership(place: npt.NDArray[np.intp], people: int) -> Values:
     """1 where a picture shows a person, (people, pictures)."""
-    found: Values = (np.arange(len(known))[:, None] == place[None]).astype(np.float64)
+    found: Values = (np.arange(people)[:, None] == place[None]).astype(np.float64)
     return found
