@@ -1,6 +1,9 @@
 """Fixtures that more than one floor's tests use."""
 
 import os
+import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,7 @@ import pytest
 
 from engines.runtimes import import_tensorrt
 from tests import tensorrt_on_cpu
+from tests.mounting import mount
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -45,6 +49,43 @@ def astronaut() -> Any:
     """A public-domain photograph of a person, uint8 RGB (512, 512, 3), from scikit-image."""
     reason = "no photograph: scikit-image is missing; pip install 'scikit-image>=0.26'"
     return pytest.importorskip("skimage.data", reason=reason).astronaut()
+
+
+@pytest.fixture(scope="session")
+def fp32_engines(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """`tests.built_engines.build_fp32`, once for all floors."""
+    from tests.built_engines import build_fp32
+
+    return build_fp32(tmp_path_factory.mktemp("fp32"))
+
+
+@pytest.fixture(scope="session")
+def fp16_engines(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """`tests.built_engines.build_fp16`, once for all floors."""
+    from tests.built_engines import build_fp16
+
+    return build_fp16(tmp_path_factory.mktemp("fp16"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 400 KB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    try:
+        mount("-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder))
+    except FileNotFoundError:
+        pytest.skip("there is no command 'mount' here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hears_ctrl_c() -> Iterator[None]:
+    """A shell starts its background jobs deaf to Ctrl-C, and what they start inherits that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def _shared() -> Path:

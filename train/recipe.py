@@ -176,6 +176,7 @@ class Recipe:
 
 
 T = TypeVar("T")
+NAMED: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
 
 def recipe_names() -> list[str]:
@@ -233,7 +234,7 @@ def _change(values: dict[str, Any], change: str) -> None:
     except (ValueError, IndexError, AttributeError) as error:
         raise EfganError(
             f"change '{change}', expected KEY=VALUE such as model.width=8 or phases.2.steps=100; "
-            f"the recipe has {len(values.get('phases', ()))} phases"
+            f"the recipe has {len(values.get('phases', ()))} phases, counted from 1"
         ) from error
     place[last] = value
 
@@ -278,7 +279,7 @@ def _build(kind: type[T], values: dict[str, Any], where: str) -> T:
         if expected is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if expected in (bool, int, float, str) and type(value) is not expected:
-            raise EfganError(f"{where}: {name} is {value!r}, expected a {expected.__name__}")
+            raise EfganError(f"{where}: {name} is {value!r}, expected {NAMED[expected]}")
         plain[name] = value
     try:
         return kind(**plain)

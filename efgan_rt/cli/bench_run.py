@@ -24,7 +24,7 @@ from efgan_rt.engine_sets import EngineSet, find_set
 from efgan_rt.expressions import Target, target_for
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting import bench_plot
-from efgan_rt.reporting.bench import WHOLE_BATCH, measure
+from efgan_rt.reporting.bench import WHOLE_BATCH, measure, picture_files
 from efgan_rt.reporting.bench_comparison import caveats, comparison_table, ratios, read_bench
 from efgan_rt.reporting.bench_result import (
     Result,
@@ -55,6 +55,8 @@ def run(request: BenchRequest) -> None:
     """
     if request.plot is not None:
         bench_plot.check_plot(request.plot)
+    if request.pictures is not None:
+        picture_files(request.pictures)  # once, before a process for each way says the same
     engine_set = find_set(request.engines)
     remark(f"engines: {engine_set.directory} ({engine_set.reason})")
     ways = find_ways(request, engine_set)

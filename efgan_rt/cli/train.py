@@ -91,6 +91,7 @@ def train(
     """
     from efgan_rt.cli.console import print_json, print_text, remark
     from efgan_rt.cli.training_progress import training_progress
+    from efgan_rt.errors import EfganError
     from efgan_rt.extras import needs_extra
 
     with needs_extra("train"):
@@ -129,5 +130,15 @@ def train(
             weights = latest.with_name("weights.safetensors")
             remark(f"compile them with: efgan-rt build-engines {weights}")
             print_text(str(weights))
+    except OSError as error:  # what it reads has sentences of its own, so this is the run's folder
+        raise EfganError(
+            f"{error.filename or out}: cannot be written: {error.strerror}; mend that and run the "
+            "same command again, with --resume where a checkpoint was saved"
+        ) from error
+    except KeyboardInterrupt:
+        latest = out / "latest.pt"
+        saved = f"--resume goes on from {latest}" if latest.exists() else "nothing was saved yet"
+        remark(f"interrupted: {saved}")
+        raise typer.Exit(130) from None
     finally:
         distributed.leave()

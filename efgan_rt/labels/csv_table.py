@@ -106,7 +106,11 @@ def read_csv(path: Path) -> CsvTable:
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
             lines = [line for line in csv.reader(handle, skipinitialspace=True) if line]
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+    except UnicodeDecodeError as error:
+        raise EfganError(
+            f"{path}: the label table cannot be read: it is no text, expected a CSV file"
+        ) from error
+    except (OSError, csv.Error, ValueError) as error:
         raise EfganError(f"{path}: the label table cannot be read: {error}") from error
     if not lines:
         raise EfganError(f"{path}: the label table is empty")

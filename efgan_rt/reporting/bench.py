@@ -140,7 +140,7 @@ def picture_files(folder: Path) -> list[Path]:
     jobs = Plan(folder, folder / "edited", stills("")).jobs()
     files = [job.source for job in jobs]
     if not files:
-        raise EfganError(f"{folder}: no picture found to measure with")
+        raise EfganError(f"{folder}: no picture found to measure with; name a folder of face crops")
     return files
 
 

@@ -1,7 +1,6 @@
 """What the second floor's tests share: pictures, toy engines, and the command line itself."""
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -93,14 +92,6 @@ def three_stages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("three-stages")
     write_toy_engines(directory, stages=3)
     return directory
-
-
-@pytest.fixture(autouse=True, scope="session")
-def hears_ctrl_c() -> Iterator[None]:
-    """A shell starts its background jobs deaf to Ctrl-C, and what they start inherits that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

@@ -81,6 +81,16 @@ def test_machine_versions_and_seeds_are_in_the_document(cli: Cli, toy_engines: P
     assert found["results"][0]["multiplications"]["stage_1"] > 0
 
 
+def test_a_folder_without_pictures_is_told_once(
+    cli: Cli, toy_engines: Path, tmp_path: Path
+) -> None:
+    result = cli("bench", "--engines", toy_engines, "--pictures", tmp_path)
+    assert result.status == 1
+    assert result.err == (
+        f"error: {tmp_path}: no picture found to measure with; name a folder of face crops\n"
+    )
+
+
 def test_a_named_backend_that_has_not_the_precision_is_refused(cli: Cli, toy_engines: Path) -> None:
     result = cli(
         *("bench", "--engines", toy_engines, "--backend", "onnxruntime", "--precision", "bf16")

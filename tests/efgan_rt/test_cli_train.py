@@ -1,6 +1,7 @@
 """`efgan-rt train`: phases, changes and starting weights; how a training shows itself."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,11 +42,24 @@ def test_a_phase_and_changes_are_in_what_a_dry_run_prints(cli: Cli) -> None:
     assert (recipe["model"]["width"], recipe["phases"][0]["stages"]) == (8, 3)
 
 
-def test_the_cascade_starts_from_a_finished_training(cli: Cli, tmp_path: Path) -> None:
-    recipe = tmp_path / "toy.toml"
-    recipe.write_text(RECIPE)
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """The file of a recipe of two phases."""
+    path = tmp_path / "toy.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> list[object]:
+    """The options that name a set of two people."""
     people = write_people(tmp_path, ["ann", "bob"])
-    places = ["--pictures", people / "images", "--labels", people / "labels.csv"]
+    return ["--pictures", people / "images", "--labels", people / "labels.csv"]
+
+
+def test_the_cascade_starts_from_a_finished_training(
+    cli: Cli, recipe: Path, places: list[object], tmp_path: Path
+) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     assert cli("train", recipe, "--phase", "au_head", *places, "--out", first).status == 0
     weights = first / "weights.safetensors"
@@ -56,13 +70,52 @@ def test_the_cascade_starts_from_a_finished_training(cli: Cli, tmp_path: Path) -
     assert (second / "weights.safetensors").is_file()
 
 
-def test_a_file_that_is_no_checkpoint_is_told(cli: Cli, tmp_path: Path) -> None:
-    people = write_people(tmp_path, ["ann", "bob"])
-    places = ["--pictures", people / "images", "--labels", people / "labels.csv"]
+def test_a_file_that_is_no_checkpoint_is_told(
+    cli: Cli, places: list[object], tmp_path: Path
+) -> None:
     missing = tmp_path / "none.pt"
     result = cli("train", "paper", "--from", missing, *places, "--out", tmp_path / "run")
     assert result.status == 1
     assert "none.pt: no such checkpoint" in result.err
+
+
+def test_a_folder_that_cannot_be_made_is_told(
+    cli: Cli, recipe: Path, places: list[object], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "run"
+    result = cli("train", recipe, *places, "--out", out)
+    assert result.status == 1
+    assert result.err.splitlines()[-1] == (
+        f"error: {out}: cannot be written: Not a directory; mend that and run the same command "
+        "again, with --resume where a checkpoint was saved"
+    )
+
+
+@pytest.mark.parametrize("grids", [1, 2])
+def test_ctrl_c_says_what_is_saved(
+    cli: Cli,
+    recipe: Path,
+    places: list[object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    grids: int,
+) -> None:
+    from train import loop
+
+    drawn = []
+
+    def interrupted(*_: object) -> None:
+        drawn.append(1)
+        if len(drawn) == grids:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(loop, "write_grid", interrupted)  # drawn at a phase's end, before it saves
+    out = tmp_path / "run"
+    result = cli("train", recipe, *places, "--out", out)
+    assert result.status == 130
+    said = ["nothing was saved yet", f"--resume goes on from {out}/latest.pt"][grids - 1]
+    assert result.err.replace("\n", " ").endswith(f"interrupted: {said} ")
 
 
 @pytest.mark.parametrize(

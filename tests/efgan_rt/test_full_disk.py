@@ -1,34 +1,15 @@
 """A real disk that is full, then is not; and one that cannot be written."""
 
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from efgan_rt.pipeline.journal import FOLDER
+from tests.mounting import mount
 
 Cli = Callable[..., Any]
-
-
-def mount(*arguments: str) -> None:
-    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no file system of its own can be mounted here: {done.stderr.strip()}")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 400 KB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    try:
-        mount("-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder))
-    except FileNotFoundError:
-        pytest.skip("there is no command 'mount' here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from engines.base import EngineError
 from engines.manifest import Manifest
 from engines.open import PROCESSOR_BACKENDS, choose_backend, open_engine
 from export.parity import psnr_db
-from tests.export.conftest import Built
+from tests.built_engines import Built
 from train.models.cascade import to_bytes, to_unit_range
 from train.models.checkpoint import load_checkpoint
 

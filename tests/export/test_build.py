@@ -15,7 +15,7 @@ from efgan_rt.cascade_properties import read_properties
 from efgan_rt.errors import EfganError
 from engines.manifest import read_manifest, verify_file
 from export.build import build_engines
-from tests.export.conftest import Built
+from tests.built_engines import Built
 from tests.toy import REGIONS, toy_checkpoint, toy_expressions
 from train.models.checkpoint import load_checkpoint, save_pt
 

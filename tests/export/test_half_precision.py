@@ -22,7 +22,7 @@ from export.to_half import (
     store_convolutions_in_half,
     with_rounded_weights,
 )
-from tests.export.conftest import Built
+from tests.built_engines import Built
 from tests.toy import toy_config, toy_expressions, toy_networks
 from train.models.checkpoint import InferenceNetworks
 from train.models.efgan import EFGAN

@@ -10,7 +10,7 @@ from onnx import TensorProto
 from export.networks import ExportedNetwork, exported_networks
 from export.to_half import check_precision, tensor_types
 from export.to_onnx import check_graph, strip_annotations, to_file_bytes, to_onnx
-from tests.export.conftest import Built
+from tests.built_engines import Built
 from tests.toy import toy_config, toy_networks
 
 

@@ -13,7 +13,7 @@ from efgan_rt.errors import EfganError
 from engines.manifest import read_manifest, read_plan, read_verified
 from engines.nvidia_driver import present_gpu
 from export.plans import PlanOptions, remake_plans
-from tests.export.conftest import Built
+from tests.built_engines import Built
 from tests.paper_width import write_paper_width
 from tests.tensorrt_on_cpu import environment
 
@@ -90,10 +90,9 @@ def test_timings_are_kept_for_the_next_build(
 
 @pytest.fixture(scope="module")
 def paper_width(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two stages of the paper's width with random weights, as half-precision ONNX files."""
-
+    """A stage of the paper's width with random weights, as half-precision ONNX files."""
     folder = tmp_path_factory.mktemp("paper") / "engines"
-    write_paper_width(folder, stages=2)
+    write_paper_width(folder, stages=1)
     return folder
 
 
@@ -102,10 +101,10 @@ def test_a_model_of_the_papers_width_compiles(paper_width: Path, tmp_path: Path)
     made = remake_plans(paper_width, tmp_path / "engines", PlanOptions())
     assert made.plans is not None
     facts = made.plans.settings["networks"]
-    assert list(facts) == ["au_estimator", "interpolator", "stage_1", "stage_2"]
+    assert list(facts) == ["au_estimator", "interpolator", "stage_1"]
     print(json.dumps(facts, indent=1))
     # Four branches and the Refiner with 17 convolutions each, and four attention heads.
-    assert facts["stage_1"]["convolutions"] == facts["stage_2"]["convolutions"] == 90
+    assert facts["stage_1"]["convolutions"] == 90
 
 
 @pytest.mark.slow

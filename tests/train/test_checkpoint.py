@@ -124,6 +124,22 @@ def test_an_expression_of_other_units_and_weights_of_another_model_are_refused(
         Checkpoint(CONFIG, missing, {}).build()
 
 
+@pytest.mark.parametrize("name", ["latest.pt", "weights.safetensors"])
+def test_a_full_disk_is_told_and_keeps_the_file_that_was_there(small_disk: Path, name: str) -> None:
+    save = save_pt if name.endswith(".pt") else save_safetensors
+    path = small_disk / name
+    save(Checkpoint(CONFIG, {"a": torch.zeros(10)}, {}), path)
+    before = path.read_bytes()
+    with pytest.raises(EfganError) as e:
+        save(Checkpoint(CONFIG, {"a": torch.zeros(400_000)}, {}), path)
+    assert str(e.value) == (
+        f"{path}: cannot be written: No space left on device; the file that was there before is "
+        "kept"
+    )
+    assert path.read_bytes() == before
+    assert [each.name for each in small_disk.iterdir()] == [name]
+
+
 CONTENT = {"format": "efgan-rt checkpoint 1", "expressions": {}, "weights": {}}
 
 

@@ -6,21 +6,18 @@ import numpy as np
 import pytest
 
 from efgan_rt.errors import EfganError
-from export.build import build_engines
 from export.calibration import bundled_faces
-from tests.toy import REGIONS, toy_checkpoint
+from tests.built_engines import Built
 from tests.toy_engines import write_toy_engines
 from train.evaluation.editors import CheckpointEditor, EngineEditor
 from train.evaluation.towards import edit_towards
 
 
 @pytest.fixture(scope="module")
-def editors(tmp_path_factory: pytest.TempPathFactory) -> tuple[CheckpointEditor, EngineEditor]:
-    folder = tmp_path_factory.mktemp("editors")
-    path = toy_checkpoint(folder / "toy.pt", stages=1, regions={"mouth": REGIONS["mouth"]})
-    build_engines(path, folder / "engines", faces=bundled_faces()[:2])
-    engines = EngineEditor(folder / "engines", backend="onnxruntime", precision=None, threads=1)
-    return CheckpointEditor(path, batch=2), engines
+def editors(fp32_engines: Built) -> tuple[CheckpointEditor, EngineEditor]:
+    folder = fp32_engines.directory
+    engines = EngineEditor(folder, backend="onnxruntime", precision=None, threads=1)
+    return CheckpointEditor(fp32_engines.checkpoint, batch=2), engines
 
 
 def test_both_edit_alike(editors: tuple[CheckpointEditor, EngineEditor]) -> None:
@@ -46,10 +43,9 @@ def test_each_says_how_it_runs(editors: tuple[CheckpointEditor, EngineEditor]) -
     assert len(editors[1].origin["checkpoint_sha256"]) == 64
 
 
-def test_half_precision_graphs_are_named_where_the_arithmetic_is_wider(tmp_path: Path) -> None:
-    path = toy_checkpoint(tmp_path / "toy.pt", stages=1, regions={})
-    build_engines(path, tmp_path / "half", precision="fp16", faces=bundled_faces()[:2])
-    half = EngineEditor(tmp_path / "half", backend="onnxruntime", precision=None, threads=1)
+def test_half_precision_graphs_are_named_where_the_arithmetic_is_wider(fp16_engines: Built) -> None:
+    folder = fp16_engines.directory
+    half = EngineEditor(folder, backend="onnxruntime", precision=None, threads=1)
     assert half.title == "onnxruntime fp32, fp16 graphs"
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
+from efgan_rt.labels.csv_table import read_csv
 from train.data.labels import LabelTable, read_labels
 from train.models.config import REGION_SIZES
 
@@ -59,8 +60,8 @@ def test_people_can_be_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "values", "message"),
     [
-        ([c for c in COLUMNS if c != "AU12_r"], {}, "no column AU12_r"),
-        ([c for c in COLUMNS if c != "mouth_x"], {}, "columns missing: mouth_x"),
+        ([c for c in COLUMNS if c != "AU12_r"], {}, "no column AU12_r; expected the"),
+        ([c for c in COLUMNS if c != "mouth_x"], {}, "missing: mouth_x; efgan-rt prep"),
         (COLUMNS, {"AU04_r": "strong"}, "row 0: AU04_r is 'strong', expected a number"),
         (COLUMNS, {"AU04_r": "7"}, "row 0: AU04 is 7, expected OpenFace's scale from 0 to 5"),
         (COLUMNS, {"nose_x": "1e39"}, "nose_x is '1e39', expected a number"),
@@ -85,6 +86,14 @@ def test_an_empty_and_a_missing_table_say_so(tmp_path: Path) -> None:
         read_labels(write_table(tmp_path / "t.csv", COLUMNS, [], ","))
     with pytest.raises(EfganError, match="cannot be read"):
         read_labels(tmp_path / "none.csv")
+
+
+def test_a_picture_given_for_a_table_is_told(tmp_path: Path) -> None:
+    picture = tmp_path / "a.jpg"
+    picture.write_bytes(b"\xff\xd8\xff\xe0")
+    for read in (read_labels, read_csv):
+        with pytest.raises(EfganError, match=r"cannot be read: it is no text, expected a CSV file"):
+            read(picture)
 
 
 def test_the_rendered_sets_own_table_is_read(synth_dir: Path) -> None:

@@ -37,6 +37,12 @@ def test_the_interval_is_that_of_every_possible_choice_of_people(statistic: obje
     assert (found.people, found.count) == (4, 10)
 
 
+def test_medians_counted_off_are_those_of_the_sets_themselves() -> None:
+    values, people = flat()
+    of_sets = bootstrap(values, people, lambda drawn: float(np.median(drawn)))
+    assert bootstrap(values, people, median) == of_sets
+
+
 def test_one_value_a_person_gives_the_interval_of_the_normal_law() -> None:
     values = np.random.default_rng(0).normal(5, 2, 200)
     found = bootstrap(values, [f"p{i}" for i in range(200)], resamples=4000)

@@ -115,7 +115,11 @@ def read_labels(path: Path, au_names: Sequence[str] | None = AU_NAMES) -> LabelT
             columns = [name.strip() for name in reader.fieldnames or []]
             reader.fieldnames = columns
             rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise EfganError(
+            f"{path}: the label table cannot be read: it is no text, expected a CSV file"
+        ) from error
+    except (OSError, csv.Error) as error:
         raise EfganError(f"{path}: the label table cannot be read: {error}") from error
     if au_names is None:
         au_names = [name for name in AU_NAMES if {f"{name}_r", name} & set(columns)]
@@ -125,7 +129,9 @@ def read_labels(path: Path, au_names: Sequence[str] | None = AU_NAMES) -> LabelT
     point_columns = [f"{region}_{axis}" for region in REGION_SIZES for axis in "xy"]
     missing = [n for n in ("file", "identity", "expression", *point_columns) if n not in columns]
     if missing:
-        raise EfganError(f"{path}: columns missing: {' '.join(missing)}")
+        raise EfganError(
+            f"{path}: columns missing: {' '.join(missing)}; efgan-rt prepare makes such a table"
+        )
     if not rows:
         raise EfganError(f"{path}: the label table has no rows")
 
@@ -186,4 +192,7 @@ def _column_of(au: str, columns: Sequence[str], path: Path) -> str:
     for candidate in (f"{au}_r", au):
         if candidate in columns:
             return candidate
-    raise EfganError(f"{path}: no column {au}_r; the model is to be trained on {au}")
+    raise EfganError(
+        f"{path}: no column {au}_r; expected the action units that the model is trained on, as "
+        "efgan-rt prepare writes them, or fewer of them in the recipe's data.au_names"
+    )

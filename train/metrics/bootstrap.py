@@ -97,11 +97,27 @@ def bootstrap(
         times = draw_multiplicities(len(groups), resamples, seed)
         sums, counts = (np.array([f(g) for g in groups], np.float64) for f in (np.sum, len))
         figures = ((times @ sums) / (times @ counts)).tolist()
+    elif statistic is median:
+        figures = _medians(groups, draw_multiplicities(len(groups), resamples, seed))
     else:
         draws = draw_people(len(groups), resamples, seed)
         figures = [statistic(np.concatenate([groups[i] for i in draw])) for draw in draws]
     low, high = middle(figures, level)
     return Interval(statistic(found), low, high, len(groups), len(found))
+
+
+def _medians(groups: Sequence[Values], draws: Values) -> list[float]:
+    """The median of each drawn set (resamples, people), counted off along the sorted values."""
+    values = np.concatenate(groups)
+    order = values.argsort()
+    values = values[order]
+    whose = np.repeat(np.arange(len(groups)), [len(group) for group in groups])[order]
+    figures = []
+    for times in draws:
+        held = times[whose].cumsum()  # of the drawn set, up to each value
+        middle_two = (held[-1] - 1) // 2, held[-1] // 2
+        figures.append(float(values[held.searchsorted(middle_two, side="right")].mean()))
+    return figures
 
 
 def draw_people(count: int, resamples: int = RESAMPLES, seed: int = SEED) -> npt.NDArray[np.int64]:

@@ -7,15 +7,15 @@ JSON in its header: small enough to ship.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -26,6 +26,7 @@ from train.models.config import ModelConfig
 from train.models.discriminators import ImageDiscriminator
 
 FORMAT: Final = "efgan-rt checkpoint 1"
+CHECKPOINTS: Final = "the .pt or .safetensors of an efgan-rt train"
 
 
 @dataclass
@@ -111,7 +112,11 @@ def plain_weights(module: nn.Module) -> dict[str, Tensor]:
 
 
 def save_pt(checkpoint: Checkpoint, path: Path) -> None:
-    """Writes a `.pt`, first beside its place and then renamed, so that none is ever half there."""
+    """Writes a `.pt`, first beside its place and then renamed, so that none is ever half there.
+
+    Raises:
+        EfganError: it cannot be written, as on a full disk.
+    """
     content = {
         "format": FORMAT,
         "config": checkpoint.config.to_dict(),
@@ -121,13 +126,15 @@ def save_pt(checkpoint: Checkpoint, path: Path) -> None:
         "alignment": checkpoint.alignment,
         "training_state": checkpoint.training_state,
     }
-    temporary = path.with_name(path.name + ".part")
-    torch.save(content, temporary)
-    temporary.replace(path)
+    _write(path, lambda handle: torch.save(content, handle))
 
 
 def save_safetensors(checkpoint: Checkpoint, path: Path) -> None:
-    """Writes the inference networks in half precision, everything else in the header."""
+    """Writes the inference networks in half precision, everything else in the header.
+
+    Raises:
+        EfganError: it cannot be written, as on a full disk.
+    """
     header = {
         "config": checkpoint.config.to_dict(),
         "expressions": {k: v.tolist() for k, v in checkpoint.expressions.items()},
@@ -135,9 +142,25 @@ def save_safetensors(checkpoint: Checkpoint, path: Path) -> None:
         "alignment": checkpoint.alignment,
     }
     weights = {k: v.to(torch.float16).contiguous() for k, v in checkpoint.weights.items()}
+    data = save(weights, metadata={"format": FORMAT, "checkpoint": json.dumps(header)})
+    _write(path, lambda handle: handle.write(data))
+
+
+def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     temporary = path.with_name(path.name + ".part")
-    save_file(weights, temporary, metadata={"format": FORMAT, "checkpoint": json.dumps(header)})
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as handle:
+            write(handle)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        # PyTorch makes an error of its own of a full disk; what Python said of it is behind it.
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
+            raise
+        temporary.unlink(missing_ok=True)
+        raise EfganError(
+            f"{path}: cannot be written: {cause.strerror}; the file that was there before is kept"
+        ) from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -148,7 +171,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             something; the message says what.
     """
     if not path.is_file():
-        raise EfganError(f"{path}: no such checkpoint")
+        raise EfganError(f"{path}: no such checkpoint; expected {CHECKPOINTS}")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pt(path)
     try:
         config = ModelConfig.from_dict(content["config"])
@@ -188,7 +211,8 @@ def _read_pt(path: Path) -> Mapping[str, Any]:
         # torch raises many kinds, all of which mean that the file is no plain checkpoint; its own
         # text is left out because it goes on to recommend loading such a file unsafely.
         raise EfganError(
-            f"{path}: not a checkpoint of efgan-rt, or truncated ({type(error).__name__})"
+            f"{path}: not a checkpoint of efgan-rt, or truncated ({type(error).__name__}); "
+            f"expected {CHECKPOINTS}"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
@@ -202,7 +226,9 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
             metadata = handle.metadata() or {}
             weights = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise EfganError(f"{path}: not a safetensors file, or truncated ({error})") from error
+        raise EfganError(
+            f"{path}: not a safetensors file, or truncated ({error}); expected {CHECKPOINTS}"
+        ) from error
     if metadata.get("format") != FORMAT:
         raise EfganError(f"{path}: found format '{metadata.get('format')}', expected '{FORMAT}'")
     try:
