@@ -45,7 +45,7 @@ def test_each_says_how_it_runs(editors: tuple[CheckpointEditor, EngineEditor]) -
 
 def test_half_precision_graphs_are_named_where_the_arithmetic_is_wider(fp16_engines: Built) -> None:
     folder = fp16_engines.directory
-    half = EngineEditor(folder, backend="onnxruntime", precision=None, threads=1)
+    half = EngineEditor(folder, backend="onnxruntime", precision=None, threads=1, batch=4)
     assert half.title == "onnxruntime fp32, fp16 graphs"
 
 
