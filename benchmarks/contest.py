@@ -74,12 +74,18 @@ class Contest:
         return [way for name, way in self.ways.items() if name in names]
 
     def turn(self, finalists: Sequence[Way]) -> None:
-        """Lets each run once."""
+        """Lets each run once; who fails is out, whatever was measured of it."""
         for way in finalists:
+            if way.name not in self.ways:
+                continue
             out = self.folder / "turn"
             out.mkdir()
-            speed = way.run(way.count(self.trials[way.name], self.seconds), out)
-            self.turns.setdefault(way.name, []).append(speed)
+            try:
+                speed = way.run(way.count(self.trials[way.name], self.seconds), out)
+                self.turns.setdefault(way.name, []).append(speed)
+            except (EfganError, EngineError) as error:
+                leave_out(self.left_out, way.name, error)
+                del self.ways[way.name]
             shutil.rmtree(out)
 
     def ways_document(self) -> dict[str, Any]:

@@ -36,9 +36,9 @@ def opponents(document: Document) -> str:
     ]
     stages = "one stage" if document["stages"] == 1 else f"{document['stages']} stages"
     n = (
-        f"JPEG to JPEG, each way at its best batch and on {document['threads']} threads; {stages} "
-        f"of width {document['width']}, {document['weights']} weights; medians of "
-        f"{document['rounds']} turns"
+        "JPEG to JPEG, each loop at its best batch, efgan-rt at its default, all on "
+        f"{document['threads']} threads; {stages} of width {document['width']}, "
+        f"{document['weights']} weights; medians of {document['rounds']} turns"
     )
     shown = markdown_table(["way", "batch", "pictures /s", "times"], body)
     return f"{shown}\n\n{n}; {machine_text(document)}."

@@ -140,6 +140,24 @@ def test_a_way_that_fails_is_left_out_aloud(
     assert capsys.readouterr().err == said
 
 
+def test_a_way_that_fails_in_a_turn_is_out_and_the_others_go_on(tmp_path: Path) -> None:
+    def fails_later(_: int, out: Path) -> float:
+        if list(tmp_path.glob("turn")):
+            raise EfganError("its process ended with status 9")
+        return 3.0
+
+    contest = Contest(tmp_path, seconds=0.1)
+    contest.attempt(way("steady", "steady", [5, 6, 7]))
+    contest.attempt(Way("frail", "frail", 1, fails_later))
+    finalists = contest.finalists()
+    contest.compare()
+    contest.turn(finalists)
+    contest.turn(finalists)
+    assert contest.ways_document().keys() == {"steady"}
+    assert contest.turns == {"steady": [6, 7]}
+    assert contest.left_out == {"frail": "its process ended with status 9"}
+
+
 def test_a_run_is_whole_batches_of_about_the_time(tmp_path: Path) -> None:
     runs = way("a", "a", [], batch=8)
     assert (runs.count(30, 2), runs.count(0.5, 2)) == (64, 8)
