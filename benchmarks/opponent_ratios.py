@@ -73,6 +73,8 @@ def find_ratios(ways: Mapping[str, Any], width: int) -> list[dict[str, Any]]:
         if bar.over not in best or bar.under not in best:
             continue
         over, under = best[bar.over], best[bar.under]
+        if bar.under != BASE and under == BASE:
+            continue  # told below, with its bar
         turns = [a / b for a, b in zip(ways[over]["turns"], ways[under]["turns"], strict=True)]
         found.append(
             {
