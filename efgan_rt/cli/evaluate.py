@@ -10,7 +10,6 @@ from efgan_rt.cli.options import ENGINES_PANEL, FILES_PANEL, RUN_PANEL, ThreadsO
 PEOPLE_PANEL = "Who and what"
 JUDGES_PANEL = "The judges"
 TABLE_WIDTH = 170  # of figures with their intervals, a column each for several backends
-WRITTEN = ("evaluation.json", "evaluation.md", "pairs.csv", "pictures")
 
 
 def evaluate(
@@ -205,11 +204,12 @@ def evaluate(
     """
     from efgan_rt.cli.console import print_table, print_text, remark
     from efgan_rt.cli.evaluation_editors import open_editors
+    from efgan_rt.cli.evaluation_places import check_out, check_set, make_out, own_judges
     from efgan_rt.cli.evaluation_progress import evaluation_progress
     from efgan_rt.extras import needs_extra
 
-    _check_set(data)
-    _check_out(out, overwrite=overwrite)
+    check_set(data)
+    check_out(out, overwrite=overwrite)
     with needs_extra("evaluate"):
         import matplotlib  # noqa: F401
 
@@ -234,12 +234,12 @@ def evaluate(
         threads=threads,
         judges=JudgeChoice(chosen, features_input, embedder, embedder_input),
     )
-    out.mkdir(parents=True, exist_ok=True)
+    make_out(out)
     with evaluation_progress() as stage:
         evaluation = measure(
             data,
             editors,
-            judges or _own_judges(data),
+            judges or own_judges(data),
             out / "pairs.csv",
             options,
             remark,
@@ -256,36 +256,6 @@ def evaluate(
     for note in document["notes"]:
         print_text(f"note: {note}")
     remark(f"written to {out / 'evaluation.md'}, with evaluation.json, pairs.csv and pictures")
-
-
-def _check_set(data: Path) -> None:
-    from efgan_rt.errors import EfganError
-
-    if not ((data / "labels.csv").is_file() and (data / "images").is_dir()):
-        raise EfganError(
-            f"{data}: no labelled set, expected labels.csv and images/ in it; "
-            "efgan-rt prepare makes one"
-        )
-
-
-def _check_out(out: Path, *, overwrite: bool) -> None:
-    """Refuses to write over what no evaluation has written."""
-    import json
-
-    from efgan_rt.errors import EfganError
-
-    present = [name for name in WRITTEN if (out / name).exists()]
-    if overwrite or not present:
-        return
-    try:
-        own = json.loads((out / WRITTEN[0]).read_text())["format"].startswith("efgan-rt evaluation")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        own = False
-    if not own:
-        raise EfganError(
-            f"{out}: has {' and '.join(present)}, which no evaluation has written; "
-            "choose another folder, or say --overwrite"
-        )
 
 
 def _features(wanted: str, *, fetch: bool) -> str:
@@ -305,16 +275,6 @@ def _features(wanted: str, *, fetch: bool) -> str:
         "--fetch-features fetches Inception's weights once"
     )
     return "local"
-
-
-def _own_judges(data: Path) -> Path:
-    """Where a set's judges are kept without `--judges`: by the content of its labels."""
-    import hashlib
-
-    from platformdirs import user_cache_path
-
-    digest = hashlib.sha256((data / "labels.csv").read_bytes()).hexdigest()
-    return user_cache_path("efgan-rt", appauthor=False) / "judges" / digest[:16]
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

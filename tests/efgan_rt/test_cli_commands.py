@@ -120,7 +120,7 @@ def test_bench_names_a_picture_that_it_cannot_measure_with(
 
 
 def test_engines_are_built_become_current_and_edit(cli: Cli, faces: Path, tmp_path: Path) -> None:
-    checkpoint = toy_checkpoint(tmp_path / "toy.pt", stages=1)
+    checkpoint = toy_checkpoint(tmp_path / "toy.pt", stages=1, regions={})
     built = cli("build-engines", checkpoint, "--batch", "1:2:4")
     assert built.status == 0, built.err
     directory = engine_sets.own_set("toy-fp32")

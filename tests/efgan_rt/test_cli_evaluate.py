@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from efgan_rt.cli.evaluation_progress import evaluation_progress
-from export.build import build_engines
-from export.calibration import bundled_faces
-from tests.toy import REGIONS, toy_checkpoint
+from tests.built_engines import Built
 from tests.toy_people import write_people
 
 Cli = Callable[..., Any]
@@ -20,12 +18,9 @@ pytest.importorskip("matplotlib", reason="it is not installed: pip install efgan
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Engines that know neutral, happy and angry."""
-    folder = tmp_path_factory.mktemp("engines")
-    path = toy_checkpoint(folder / "toy.pt", stages=1, regions={"mouth": REGIONS["mouth"]})
-    build_engines(path, folder / "toy", faces=bundled_faces()[:2])
-    return folder / "toy"
+def engines(fp32_engines: Built) -> Path:
+    """Engines that know neutral, happy and angry; their checkpoint lies beside them."""
+    return fp32_engines.directory
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +90,19 @@ def test_a_folder_without_a_set_is_told(cli: Cli, tmp_path: Path) -> None:
     )
 
 
+def test_a_folder_that_cannot_be_made_is_told(
+    cli: Cli, engines: Path, people: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    found = refused(
+        cli, people, "--out", tmp_path / "file" / "out", "--engines", engines, "--features", "local"
+    )
+    assert found == (
+        f"error: {tmp_path}/file/out: cannot be made a folder: Not a directory; choose another "
+        "--out"
+    )
+
+
 def test_files_of_others_are_not_replaced(cli: Cli, people: Path, tmp_path: Path) -> None:
     (tmp_path / "evaluation.md").write_text("mine")
     assert refused(cli, people, "--out", tmp_path) == (
@@ -131,7 +139,7 @@ def test_the_same_column_twice_is_refused(
         cli, people, "--out", tmp_path / "out", "--engines", engines, "--engines", engines,
         "--backend", "onnxruntime",
     )  # fmt: skip
-    assert "toy: onnxruntime fp32 would be two columns" in found
+    assert "engines: onnxruntime fp32 would be two columns" in found
 
 
 def test_without_matplotlib_the_line_that_installs_it_is_told(
