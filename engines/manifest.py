@@ -7,23 +7,29 @@ directory and is passed on unread.
 
 The ONNX files are what every backend can read. Where TensorRT compiled them, a plan lies beside
 each, so one directory serves every backend, and plans that do not suit a GPU are made again from
-the ONNX files alone.
+the ONNX files alone. The same goes for files of OpenVINO's in int8, which some networks may have.
 """
 
-import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from engines.base import EngineError, TensorSpec
+from engines.base import EngineError
 from engines.external_data import has_external_data, with_data
+from engines.int8_entries import Int8Facts as Int8Facts
+from engines.int8_entries import Int8Files as Int8Files
+from engines.int8_entries import int8_facts
+from engines.int8_entries import int8_fault as int8_fault
 from engines.manifest_fields import REMEDY as REMEDY
-from engines.manifest_fields import Fields, is_count, is_finite_number
+from engines.manifest_fields import Fields, checked_bytes
 from engines.manifest_fields import StoredFile as StoredFile
 from engines.manifest_fields import directory_fault as directory_fault
+from engines.network_entry import BATCH_DIMENSION as BATCH_DIMENSION
+from engines.network_entry import NetworkEntry as NetworkEntry
+from engines.network_entry import network_entry
 from engines.plan_entries import PlanFacts as PlanFacts
 from engines.plan_entries import plan_facts
 from engines.plan_entries import plan_fault as plan_fault
@@ -32,26 +38,6 @@ MANIFEST_NAME: Final = "manifest.json"
 FORMAT: Final = "efgan-rt engines 1"
 KINDS: Final = ("onnx",)
 PRECISIONS: Final = ("fp32", "fp16")
-DTYPES: Final = ("uint8", "float16", "float32")
-BATCH_DIMENSION: Final = "B"
-
-
-@dataclass(frozen=True)
-class NetworkEntry:
-    """One network of an engine directory."""
-
-    name: str
-    file: str
-    sha256: str
-    bytes: int
-    batch: tuple[int, int, int]
-    """Smallest, best and largest batch that it was made for."""
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    parity: Mapping[str, float]
-    """What was measured against PyTorch when it was made; finite numbers."""
-    plan: StoredFile | None = None
-    """TensorRT's, if the directory has plans."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +57,8 @@ class Manifest:
     """None if and only if no network has a plan."""
     weights_file: StoredFile | None = None
     """A checkpoint that holds weights which the networks' files only point to; see `read_model`."""
+    int8: Int8Facts | None = None
+    """None if and only if no network has int8 files."""
 
     def network(self, name: str) -> NetworkEntry:
         """The entry of one network.
@@ -96,8 +84,9 @@ class Manifest:
         networks = {name: asdict(entry) for name, entry in self.networks.items()}
         for fields in networks.values():
             del fields["name"]
-            if fields["plan"] is None:
-                del fields["plan"]
+            for optional in ("plan", "int8"):
+                if fields[optional] is None:
+                    del fields[optional]
         document: dict[str, Any] = {
             "format": FORMAT,
             "tool_version": self.tool_version,
@@ -107,10 +96,12 @@ class Manifest:
             "networks": networks,
             "properties": dict(self.properties),
         }
-        if self.plans is not None:
-            document["plans"] = asdict(self.plans)
-        if self.weights_file is not None:
-            document["weights_file"] = asdict(self.weights_file)
+        optional_facts = {
+            "plans": self.plans,
+            "weights_file": self.weights_file,
+            "int8": self.int8,
+        }
+        document |= {name: asdict(facts) for name, facts in optional_facts.items() if facts}
         path = directory / MANIFEST_NAME
         text = json.dumps(document, indent=1)
         _parse(path, text)  # a fault shows here, not at the reader's
@@ -154,7 +145,7 @@ def read_verified(directory: Path, entry: NetworkEntry) -> bytes:
     Raises:
         EngineError: the file is missing, of another size, or of other content.
     """
-    return _checked_bytes(directory / entry.file, entry, directory_fault)
+    return checked_bytes(directory / entry.file, entry.stored, directory_fault)
 
 
 def read_model(directory: Path, manifest: Manifest, network: str) -> bytes:
@@ -170,7 +161,7 @@ def read_model(directory: Path, manifest: Manifest, network: str) -> bytes:
     stored = manifest.weights_file
     try:
         if stored is not None:
-            weights = _checked_bytes(directory / stored.file, stored, directory_fault)
+            weights = checked_bytes(directory / stored.file, stored, directory_fault)
             model = with_data(model, {stored.file: weights})
         external = has_external_data(model)
     except ValueError as error:
@@ -188,29 +179,28 @@ def read_plan(directory: Path, entry: NetworkEntry) -> bytes:
     """
     if entry.plan is None:
         raise plan_fault(directory, directory, f"network '{entry.name}' has no TensorRT plan")
-    return _checked_bytes(
+    return checked_bytes(
         directory / entry.plan.file,
         entry.plan,
         lambda path, fault: plan_fault(directory, path, fault),
     )
 
 
-def _checked_bytes(
-    path: Path, entry: NetworkEntry | StoredFile, error_for: Callable[[Path, str], EngineError]
-) -> bytes:
-    if not path.is_file():
-        raise error_for(path, "the file is missing, though the manifest names it")
-    try:
-        size = path.stat().st_size
-        if size != entry.bytes:
-            raise error_for(path, f"{size} bytes found, {entry.bytes} expected")
-        content = path.read_bytes()
-    except OSError as error:
-        raise error_for(path, f"cannot be read ({error})") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != entry.sha256:
-        raise error_for(path, f"sha256 {found[:12]}... found, {entry.sha256[:12]}... expected")
-    return content
+def read_int8(directory: Path, entry: NetworkEntry) -> tuple[bytes, bytes]:
+    """A network in int8, graph and weights: the very bytes that were checked.
+
+    Raises:
+        EngineError: it has no int8 files, or one is missing, of another size, or of other content.
+    """
+
+    def fault(path: Path, found: str) -> EngineError:
+        return int8_fault(directory, path, found)
+
+    if entry.int8 is None:
+        raise fault(directory, f"network '{entry.name}' has no int8 files")
+    files = entry.int8.graph, entry.int8.weights
+    graph, weights = (checked_bytes(directory / file.file, file, fault) for file in files)
+    return graph, weights
 
 
 def _parse(path: Path, text: str) -> Manifest:
@@ -234,8 +224,15 @@ def _parse(path: Path, text: str) -> Manifest:
     networks = Fields(path, "'networks'", top.get("networks", dict, "an object"))
     if not networks.fields:
         raise directory_fault(path, "'networks' is empty")
-    entries = {name: _entry(path, name, fields) for name, fields in networks.fields.items()}
+    entries = {name: network_entry(path, name, fields) for name, fields in networks.fields.items()}
     plans = plan_facts(path, top.fields["plans"]) if "plans" in top.fields else None
+    int8 = int8_facts(path, top.fields["int8"]) if "int8" in top.fields else None
+    quantised = [name for name, entry in entries.items() if entry.int8 is not None]
+    if bool(quantised) != (int8 is not None):
+        found = f"networks {', '.join(quantised)}" if quantised else "no network"
+        raise directory_fault(
+            path, f"{found} with int8 files found, expected some exactly where it has 'int8'"
+        )
     for name, entry in entries.items():
         if (entry.plan is None) != (plans is None):
             found, expected = ("no 'plan'", "one") if plans else ("a 'plan'", "none")
@@ -253,47 +250,6 @@ def _parse(path: Path, text: str) -> Manifest:
         networks=entries,
         properties=top.get("properties", dict, "an object"),
         plans=plans,
-        weights_file=_stored_file(top, "weights_file"),
+        weights_file=top.optional_file("weights_file"),
+        int8=int8,
     )
-
-
-def _entry(path: Path, name: str, document: object) -> NetworkEntry:
-    entry = Fields(path, f"network '{name}'", document)
-    stored = entry.stored_file()
-    batch = entry.get("batch", list, "three integers")
-    if not (len(batch) == 3 and all(map(is_count, batch)) and batch == sorted(batch)):
-        entry.refuse("batch", batch, "[smallest, best, largest] in rising order")
-    parity = entry.get("parity", dict, "an object")
-    for key, value in parity.items():
-        if not is_finite_number(value):
-            entry.refuse(f"parity {key}", value, "a finite number")
-    return NetworkEntry(
-        name=name,
-        **asdict(stored),
-        batch=(batch[0], batch[1], batch[2]),
-        inputs=_specs(entry, "inputs"),
-        outputs=_specs(entry, "outputs"),
-        parity={key: float(value) for key, value in parity.items()},
-        plan=_stored_file(entry, "plan"),
-    )
-
-
-def _stored_file(within: Fields, key: str) -> StoredFile | None:
-    """An optional file, or None where the field is not there."""
-    if key not in within.fields:
-        return None
-    return Fields(within.path, f"{within.what}, {key}", within.fields[key]).stored_file()
-
-
-def _specs(entry: Fields, key: str) -> tuple[TensorSpec, ...]:
-    specs = []
-    for document in entry.get(key, list, "a list of tensors"):
-        tensor = Fields(entry.path, f"{entry.what}, {key}", document)
-        shape = tensor.get("shape", list, "a list")
-        if not all(is_count(size) or size == BATCH_DIMENSION for size in shape):
-            tensor.refuse("shape", shape, f"positive integers and '{BATCH_DIMENSION}'")
-        specs.append(TensorSpec(tensor.text("name"), tensor.one_of("dtype", DTYPES), tuple(shape)))
-    names = [spec.name for spec in specs]
-    if not names or len(set(names)) < len(names):
-        entry.refuse(key, names, "at least one tensor, each with a name of its own")
-    return tuple(specs)

@@ -4,6 +4,7 @@ The checks are written out by hand, because a message has to say which file and 
 found, what was expected and what to do.
 """
 
+import hashlib
 import math
 import re
 from collections.abc import Callable
@@ -49,6 +50,34 @@ class StoredFile:
     file: str
     sha256: str
     bytes: int
+
+
+def checked_bytes(
+    path: Path, stored: StoredFile, error_for: Callable[[Path, str], EngineError]
+) -> bytes:
+    """The content of a stored file: the very bytes that were checked.
+
+    Args:
+        path: where it lies.
+        stored: what vouches for it.
+        error_for: makes the error of a path and a fault.
+
+    Raises:
+        EngineError: it is missing, of another size, or of other content.
+    """
+    if not path.is_file():
+        raise error_for(path, "the file is missing, though the manifest names it")
+    try:
+        size = path.stat().st_size
+        if size != stored.bytes:
+            raise error_for(path, f"{size} bytes found, {stored.bytes} expected")
+        content = path.read_bytes()
+    except OSError as error:
+        raise error_for(path, f"cannot be read ({error})") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != stored.sha256:
+        raise error_for(path, f"sha256 {found[:12]}... found, {stored.sha256[:12]}... expected")
+    return content
 
 
 @dataclass(frozen=True)
@@ -111,3 +140,9 @@ class Fields:
         if not _SHA256.fullmatch(sha256):
             self.refuse("sha256", sha256, "64 lower-case hexadecimal digits")
         return StoredFile(file, sha256, self.checked("bytes", is_count, "a positive integer"))
+
+    def optional_file(self, key: str) -> StoredFile | None:
+        """A file's fields under a key, or None where the key is not there."""
+        if key not in self.fields:
+            return None
+        return Fields(self.path, f"{self.what}, {key}", self.fields[key]).stored_file()
