@@ -60,7 +60,7 @@ clean:
 
 # What training, exporting and testing need on top.
 .venv/.installed-dev: .venv/.installed-cpu .venv/.installed-tensorrt-10
-	$(INSTALL) --editable '.[cpu,train,dev,tensorrt-test]'
+	$(INSTALL) --editable '.[cpu,train,int8,dev,tensorrt-test]'
 	touch $@
 
 # The bindings of TensorRT 10, which share an import name with those of 11: in a folder of their own.

@@ -97,7 +97,7 @@ class Editor:
         Args:
             engines: an engine directory; None for the current one, else the shipped one.
             backend: `auto`, or one of those that `efgan-rt info` lists.
-            precision: `fp32` or `bf16`; None for the fastest that works.
+            precision: `fp32`, `bf16`, or `int8` of a set that has it; None for the faster of two.
             batch: faces in each run of the networks; more than 1 pays on a GPU.
             threads: processor threads; None for one a core.
             faces: which faces of a picture: `all`, `largest`, or how many of the largest.

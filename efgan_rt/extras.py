@@ -13,6 +13,7 @@ EXTRAS: Final = {
     "rtx": ("onnxruntime_ep_nv_tensorrt_rtx",),
     "pycuda": ("pycuda",),
     "video": ("imageio_ffmpeg",),
+    "int8": ("nncf",),
     "plot": ("matplotlib",),
     "train": ("torch", "onnx", "onnxscript", "safetensors"),
     "evaluate": ("matplotlib", "safetensors", "torch"),

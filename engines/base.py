@@ -66,7 +66,7 @@ class Engine(Protocol):
 
     @property
     def precision(self) -> str:
-        """Arithmetic of the convolutions: `fp32`, `fp16` or `bf16`."""
+        """Arithmetic of the convolutions: `fp32`, `fp16`, `bf16` or `int8`."""
         ...
 
     @property

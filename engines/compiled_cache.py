@@ -34,7 +34,7 @@ class CompiledCache:
         """Where a network's blob lies, or would.
 
         Args:
-            model: the complete ONNX file.
+            model: the complete ONNX file, or the two files of a network in int8.
             version: of OpenVINO, its build included.
             settings: plain values: shapes, and what the plugin was asked for.
         """

@@ -74,6 +74,14 @@ class Manifest:
                 f"{REMEDY}"
             ) from None
 
+    def stored_files(self) -> list[StoredFile]:
+        """Every file that it vouches for."""
+        files = [self.weights_file]
+        for entry in self.networks.values():
+            files += [entry.stored, entry.plan]
+            files += [entry.int8.graph, entry.int8.weights] if entry.int8 is not None else []
+        return [file for file in files if file is not None]
+
     def write(self, directory: Path) -> Path:
         """Writes `manifest.json`, after everything it vouches for; complete or not at all.
 

@@ -1,8 +1,9 @@
-"""A network in OpenVINO, on the processor, in fp32 or bf16, compiled for a fixed batch.
+"""A network in OpenVINO, on the processor, in fp32, bf16 or int8, compiled for a fixed batch.
 
 The precision is always asked for by name and read back: left alone, the plugin picks bf16 where
 the processor has it and half precision on ARM, and it answers a wish that it cannot fulfil with
-another type and no word (`f16` gives bf16 on Zen 5).
+another type and no word (`f16` gives bf16 on Zen 5). Int8 is in the graph itself, of a network that
+was quantised, and what is left of it computes in the precision that is asked for.
 
 Most of a start is compiling; where a folder for it is given, what was compiled is kept there
 (`engines.compiled_cache`).
@@ -22,6 +23,7 @@ from engines.signal_stack import kept_signal_stack
 
 # Our name of a precision -> the plugin's.
 PRECISIONS: Final = {"fp32": "f32", "bf16": "bf16"}
+INT8: Final = "int8"
 _DTYPES: Final = {"u8": "uint8", "f16": "float16", "f32": "float32"}
 
 
@@ -52,18 +54,20 @@ class OpenvinoEngine:
         threads: int | None = None,
         streams: int = 1,
         cache_dir: Path | None = None,
+        int8_weights: bytes | None = None,
     ) -> None:
         """Compiles a network.
 
         Args:
-            model: a complete ONNX file.
+            model: a complete ONNX file, or the graph of a quantised network.
             entry: its entry in the manifest, which the graph must agree with.
-            precision: `fp32` or `bf16`.
+            precision: `fp32` or `bf16`, of what is not in int8.
             batch: pictures in a run.
             threads: of all streams together; by default the plugin's choice, the physical cores.
             streams: runs that proceed at the same time. Two of one thread each are as fast as one
                 of two threads where both are kept busy (320 images/s on two Zen 5 cores, bf16).
             cache_dir: where compiled networks are kept; by default nowhere.
+            int8_weights: of a quantised network, without which its graph is nothing.
 
         Raises:
             EngineError: OpenVINO is missing or refuses the model, the graph is not as the manifest
@@ -71,7 +75,7 @@ class OpenvinoEngine:
         """
         openvino = runtimes.import_openvino()
         self.network = entry.name
-        self.precision = precision
+        self.precision = precision if int8_weights is None else INT8
         self.inputs = binding.at_batch(entry.inputs, batch)
         self.outputs = binding.at_batch(entry.outputs, batch)
         config: dict[str, Any] = {
@@ -87,7 +91,7 @@ class OpenvinoEngine:
         core = openvino.Core()
         try:
             with kept_signal_stack():
-                self._compiled: Any = self._opened(core, model, config, cache_dir)
+                self._compiled: Any = self._opened(core, model, int8_weights, config, cache_dir)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot open {entry.file}: {_last_line(error)}") from error
         used = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
@@ -102,24 +106,32 @@ class OpenvinoEngine:
         )
 
     def _opened(
-        self, core: Any, model: bytes, config: dict[str, Any], cache_dir: Path | None
+        self,
+        core: Any,
+        model: bytes,
+        weights: bytes | None,
+        config: dict[str, Any],
+        cache_dir: Path | None,
     ) -> Any:
         """The compiled network, from the cache or else put there."""
         if cache_dir is None:
-            return self._compile(core, model, config)
+            return self._compile(core, model, weights, config)
         cache = CompiledCache(cache_dir)
         version = core.get_versions("CPU")["CPU"].build_number
         # What is found under this name has passed the checks of `_compile` with these very specs.
         specs = [[spec.name, spec.dtype, spec.shape] for spec in (*self.inputs, *self.outputs)]
-        path = cache.path(model, version, {"specs": specs, "config": config})
+        whole = model if weights is None else model + weights
+        path = cache.path(whole, version, {"specs": specs, "config": config})
         found = cache.load(path, lambda blob: core.import_model(blob, "CPU", config))
         if found is None:
-            found = self._compile(core, model, config)
+            found = self._compile(core, model, weights, config)
             cache.keep(path, found.export_model().getvalue())
         return found
 
-    def _compile(self, core: Any, model: bytes, config: dict[str, Any]) -> Any:
-        graph = core.read_model(model)
+    def _compile(
+        self, core: Any, model: bytes, weights: bytes | None, config: dict[str, Any]
+    ) -> Any:
+        graph = core.read_model(model) if weights is None else core.read_model(model, weights)
         for kind, specs, ports in (
             ("input", self.inputs, graph.inputs),
             ("output", self.outputs, graph.outputs),

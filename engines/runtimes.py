@@ -51,8 +51,15 @@ def import_openvino() -> Any:
     # OpenVINO uses a stub of its own where the telemetry package cannot be imported, and does
     # without its model converter, which nothing here uses and which takes as long to import as all
     # the rest of it (60 ms).
-    with _not_importable("openvino_telemetry"), _not_importable("openvino.tools"):
+    with without_telemetry(), _not_importable("openvino.tools"):
         return _imported("openvino", "OpenVINO")
+
+
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """Nothing that is imported inside finds the package by which OpenVINO's makers are told."""
+    with _not_importable("openvino_telemetry"):
+        yield
 
 
 def tensorrt_library() -> str:

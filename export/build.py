@@ -3,7 +3,7 @@
 Everything is written into a folder beside the destination and renamed when it is complete and
 within its bars, so a failed or interrupted build leaves nothing. An engine directory that is there
 already is replaced; any other file is never deleted. TensorRT plans, where asked for, are made of
-the very ONNX files, after those have passed.
+the very ONNX files, after those have passed; so are files in int8 for OpenVINO.
 """
 
 import hashlib
@@ -26,6 +26,7 @@ from export import parity
 from export.calibration import Pixels, checked_faces
 from export.directory import check_replaceable, put_in_place, staging_folder
 from export.folding import folded
+from export.int8_files import add_int8, check_int8_possible
 from export.networks import ExportedNetwork, exported_networks
 from export.plans import PlanOptions, Watch, add_plans, check_plans_possible
 from export.to_half import (
@@ -89,6 +90,7 @@ def build_engines(
     faces: Pixels | None = None,
     plans: PlanOptions | None = None,
     watch: Watch | None = None,
+    int8: bool = False,
 ) -> Manifest:
     """Exports every network of a checkpoint and writes an engine directory.
 
@@ -102,12 +104,14 @@ def build_engines(
         faces: uint8 (n, H, W, 3), RGB, on which parity is measured; None means the package's own.
         plans: what TensorRT plans are to be made for; None means no plans.
         watch: told how far TensorRT is with a network.
+        int8: whether the stages get files in int8 beside their ONNX files; with precision fp32.
 
     Raises:
-        EfganError: an argument or the checkpoint is wrong, `out` holds something else, or a figure
-            misses its bar. Then nothing at `out` has changed.
-        EngineError: ONNX Runtime, with which the files are checked, or TensorRT, if plans are asked
-            for, is not installed.
+        EfganError: an argument or the checkpoint is wrong, `out` holds something else, a figure
+            misses its bar, or NNCF is not installed and int8 asked for. Then nothing at `out` has
+            changed.
+        EngineError: ONNX Runtime, with which the files are checked, or what else is asked for
+            needs, TensorRT or OpenVINO, is not installed.
         KeyboardInterrupt: Ctrl-C; nothing at `out` has changed.
     """
     form = Form(precision, weights or precision, batch)
@@ -115,6 +119,8 @@ def build_engines(
     import_onnxruntime()
     if plans is not None:
         check_plans_possible()
+    if int8:
+        check_int8_possible(precision)
     loaded = load_checkpoint(checkpoint)
     used_faces = checked_faces(faces, loaded.config.crop_px)
     with staging_folder(out) as folder:
@@ -127,6 +133,8 @@ def build_engines(
         manifest = Manifest(__version__, "onnx", precision, form.weights, entries, properties)
         if plans is not None:
             manifest = add_plans(folder, manifest, plans, progress, watch)
+        if int8:
+            manifest = add_int8(folder, manifest, used_faces, progress)
         manifest.write(folder)
         read_properties(folder, manifest)
         put_in_place(folder, out)

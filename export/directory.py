@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from efgan_rt.errors import EfganError
-from engines.manifest import MANIFEST_NAME
+from engines.manifest import MANIFEST_NAME, Manifest, directory_fault
+from engines.manifest_fields import checked_bytes
 
 FORMAT_PREFIX: Final = "efgan-rt engines"  # any version's: an older directory may be replaced too
 
@@ -41,8 +42,9 @@ def _own_names(out: Path) -> set[str]:
             return set()
         networks = content["networks"].values()
         plans = [network["plan"] for network in networks if "plan" in network]
+        int8 = [file for network in networks for file in network.get("int8", {}).values()]
         weights = [content["weights_file"]] if "weights_file" in content else []
-        return {MANIFEST_NAME} | {each["file"] for each in (*networks, *plans, *weights)}
+        return {MANIFEST_NAME} | {each["file"] for each in (*networks, *plans, *int8, *weights)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
 
@@ -56,6 +58,17 @@ def staging_folder(out: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def copy_files(directory: Path, manifest: Manifest, folder: Path) -> None:
+    """Copies every file that a manifest vouches for, each checked on the way.
+
+    Raises:
+        EngineError: a file is not as the manifest says.
+    """
+    for stored in manifest.stored_files():
+        content = checked_bytes(directory / stored.file, stored, directory_fault)
+        (folder / stored.file).write_bytes(content)
 
 
 def put_in_place(folder: Path, out: Path) -> None:

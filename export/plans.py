@@ -5,7 +5,6 @@ another GPU or TensorRT version or batch range, without its checkpoint and witho
 """
 
 import hashlib
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,11 +20,10 @@ from engines.manifest import (
     StoredFile,
     read_manifest,
     read_model,
-    read_verified,
 )
 from engines.nvidia_driver import Gpu, present_gpu
 from engines.plan_entries import HARDWARE_COMPATIBILITIES
-from export.directory import check_replaceable, put_in_place, staging_folder
+from export.directory import check_replaceable, copy_files, put_in_place, staging_folder
 
 Progress = Callable[[str], None]
 Watch = Callable[[str, float, str], None]
@@ -199,11 +197,8 @@ def remake_plans(
         for name, entry in manifest.networks.items()
     }
     with staging_folder(out) as folder:
-        for entry in entries.values():
-            (folder / entry.file).write_bytes(read_verified(directory, entry))
-        if (weights := manifest.weights_file) is not None:
-            shutil.copyfile(directory / weights.file, folder / weights.file)
         made = replace(manifest, networks=entries, plans=None)
+        copy_files(directory, made, folder)
         made = add_plans(folder, made, options, progress, watch)
         made.write(folder)
         read_properties(folder, made)

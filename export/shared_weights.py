@@ -48,8 +48,8 @@ def share_weights(directory: Path, checkpoint: Path) -> int:
     """Moves the weights that a checkpoint holds out of an engine directory's files.
 
     Args:
-        directory: an engine directory; the checkpoint is copied into it, TensorRT plans go. It is
-            replaced whole or not at all.
+        directory: an engine directory; the checkpoint is copied into it, TensorRT plans and
+            int8 files go. It is replaced whole or not at all.
         checkpoint: the half-precision `.safetensors` that the engines were made from.
 
     Returns:
@@ -71,14 +71,15 @@ def share_weights(directory: Path, checkpoint: Path) -> int:
             saved += len(before) - len(after)
             (folder / entry.file).write_bytes(after)
             sha256, size = _facts(after)
-            entries[name] = replace(entry, sha256=sha256, bytes=size, plan=None)
+            entries[name] = replace(entry, sha256=sha256, bytes=size, plan=None, int8=None)
         if not saved:
             raise EfganError(
                 f"{checkpoint}: shares no weight with the networks of {directory}; expected the "
                 "half-precision .safetensors that they were made from, and --weights fp16"
             )
         shutil.copyfile(checkpoint, folder / stored.file)
-        replace(manifest, networks=entries, plans=None, weights_file=stored).write(folder)
+        made = replace(manifest, networks=entries, plans=None, int8=None, weights_file=stored)
+        made.write(folder)
         put_in_place(folder, directory)
     return saved
 

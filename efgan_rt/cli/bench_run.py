@@ -40,7 +40,7 @@ from efgan_rt.reporting.probes import Limit, measure_limit
 from efgan_rt.tuning import RunSettings, default_settings
 from engines.base import EngineError
 from engines.manifest import Manifest, read_model
-from engines.open import DEVICE_BACKENDS, BackendChoice
+from engines.open import DEVICE_BACKENDS, INT8, BackendChoice
 
 # Of the time for the engines, each of the machine's two limits gets so much.
 LIMIT_SHARE: Final = 0.1
@@ -148,7 +148,8 @@ def _multiplications(directory: Path, manifest: Manifest) -> dict[str, int] | No
 
 
 def _limit(choice: BackendChoice, request: BenchRequest) -> Limit | None:
-    if choice.backend in DEVICE_BACKENDS:
+    # The probes are of floating point: of int8 and of a GPU they say nothing.
+    if choice.backend in DEVICE_BACKENDS or choice.precision == INT8:
         return None
     return measure_limit(choice, threads=request.threads, seconds=LIMIT_SHARE * request.seconds)
 

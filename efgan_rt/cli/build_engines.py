@@ -1,11 +1,19 @@
-"""`efgan-rt build-engines`: a checkpoint becomes an engine directory, or one gets new plans."""
+"""`efgan-rt build-engines`: a checkpoint becomes engines, or engines get plans or int8 files."""
 
-import re
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from efgan_rt.cli.build_options import (
+    Hardware,
+    Precision,
+    Stored,
+    Target,
+    batch_range,
+    refuse_for_a_directory,
+    wants_int8,
+)
 
 if TYPE_CHECKING:
     from engines.manifest import Manifest
@@ -14,57 +22,36 @@ PLANS_PANEL = "TensorRT plans"
 DEFAULT_BATCH = (1, 8, 32)
 
 
-class Precision(StrEnum):
-    """Element types of an engine set."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
-
-
-class Target(StrEnum):
-    """What is made of the networks."""
-
-    AUTO = "auto"
-    ONNX = "onnx"
-    TENSORRT = "tensorrt"
-
-
-class Hardware(StrEnum):
-    """Which GPUs may open a plan beside the one it was made on."""
-
-    NONE = "none"
-    AMPERE_PLUS = "ampere-plus"
-    SAME_COMPUTE_CAPABILITY = "same-compute-capability"
-
-
 def build_engines(
     source: Annotated[
         Path,
         typer.Argument(
             metavar="CKPT|DIR",
-            help="A checkpoint, .pt or .safetensors; or an engine directory, whose TensorRT plans "
-            "are then made again from its ONNX files.",
+            help="A checkpoint, .pt or .safetensors; or an engine directory, which gets TensorRT "
+            "plans or int8 files from its ONNX files.",
         ),
     ],
     backend: Annotated[
         Target,
         typer.Option(
             help="`onnx`: ONNX files, for every backend. `tensorrt`: TensorRT plans beside them. "
-            "`auto`: plans too where TensorRT and a CUDA GPU are.",
+            "`openvino`: int8 files beside them. `auto`: as --precision says, and plans where "
+            "TensorRT and a CUDA GPU are.",
         ),
     ] = Target.AUTO,
     precision: Annotated[
         Precision | None,
         typer.Option(
-            help="Arithmetic of the graphs; instance norms stay in fp32 "
+            help="Arithmetic of the graphs; instance norms stay in fp32. `int8`: graphs in fp32, "
+            "and files for OpenVINO with the stages' convolutions in int8 beside them "
             "(default: fp16 with TensorRT plans, else fp32).",
             show_default=False,
         ),
     ] = None,
     weights: Annotated[
-        Precision | None,
+        Stored | None,
         typer.Option(
-            help="Element type of the stored weights (default: as --precision).", show_default=False
+            help="Element type of the stored weights (default: as the graphs).", show_default=False
         ),
     ] = None,
     batch: Annotated[
@@ -80,8 +67,8 @@ def build_engines(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Where to put them (default: among your own, to become the current ones; "
-            "for an engine directory, in its place).",
+            help="Where to put them (default: among your own, to become the current ones, and so "
+            "are int8 files for the shipped ones; else for an engine directory, in its place).",
             show_default=False,
         ),
     ] = None,
@@ -104,7 +91,7 @@ def build_engines(
 
     Each network is compared with PyTorch on faces; the differences are printed at the end and
     recorded in the manifest. Needs the extra `train`; TensorRT plans need the extra `tensorrt`,
-    and for an engine directory that alone.
+    int8 files `cpu` and `int8`, and for an engine directory those alone.
 
     **Examples**
 
@@ -112,26 +99,35 @@ def build_engines(
     - `efgan-rt build-engines weights.safetensors --precision fp16 --batch 1:16:64 --out happy-fp16`
     - `efgan-rt build-engines weights.safetensors --backend tensorrt`
     - `efgan-rt build-engines happy-fp16 --backend tensorrt --batch 1:32:32`
+    - `efgan-rt build-engines happy --precision int8`
     """
-    sizes = _batch_range(batch) if batch is not None else None
+    sizes = batch_range(batch) if batch is not None else None
     again = source.is_dir()
+    int8 = wants_int8(backend, precision)
     if again:
-        _refuse_for_a_directory(backend, precision, weights)
+        refuse_for_a_directory(backend, None if int8 else precision, weights, sizes, int8=int8)
 
     options = {
         "hardware_compatibility": hardware_compatible.value.replace("-", "_"),
         "version_compatible": version_compatible,
     }
     try:
-        if again:
+        if again and int8:
+            manifest, directory, current = _with_int8(source, out)
+        elif again:
             manifest, directory = _plans_again(source, out or source, sizes, options)
+            current = False
         else:
-            wants_plans = backend is Target.TENSORRT or (backend is Target.AUTO and _plans_suit())
+            wants_plans = backend is Target.TENSORRT or (
+                backend is Target.AUTO and not int8 and _plans_suit()
+            )
+            precision = Precision.INT8 if int8 else precision
             chosen = precision or (Precision.FP16 if wants_plans else Precision.FP32)
             plans = options if wants_plans else None
             manifest, directory = _from_checkpoint(
                 source, out, chosen, weights, sizes or DEFAULT_BATCH, plans
             )
+            current = out is None
     except KeyboardInterrupt:
         from efgan_rt.cli.console import remark
 
@@ -139,25 +135,7 @@ def build_engines(
         raise typer.Exit(130) from None
     from efgan_rt.cli.engine_tables import print_engines
 
-    print_engines(manifest, directory, current=out is None and not again)
-
-
-def _refuse_for_a_directory(
-    backend: Target, precision: Precision | None, weights: Precision | None
-) -> None:
-    """An engine directory keeps its ONNX files, so nothing that changes them can be asked for."""
-    for option, given in (("--precision", precision), ("--weights", weights)):
-        if given is not None:
-            raise typer.BadParameter(
-                "an engine directory keeps the arithmetic it was exported with; "
-                "give the checkpoint to change it",
-                param_hint=option,
-            )
-    if backend is Target.ONNX:
-        raise typer.BadParameter(
-            "an engine directory has its ONNX files; only TensorRT plans are made from it",
-            param_hint="--backend",
-        )
+    print_engines(manifest, directory, current=current)
 
 
 def _plans_suit() -> bool:
@@ -188,11 +166,30 @@ def _plans_again(
     return manifest, out
 
 
+def _with_int8(source: Path, out: Path | None) -> "tuple[Manifest, Path, bool]":
+    """The engines with int8 files, where they are, and whether they have become the current ones.
+
+    The shipped engines belong to the package and stay as they are.
+    """
+    from efgan_rt.cli.console import remark
+    from efgan_rt.engine_sets import make_current, own_set, shipped_set
+    from export.int8_files import remake_int8
+
+    shipped = shipped_set()
+    own = out is None and shipped is not None and source.resolve() == shipped.resolve()
+    directory = own_set("shipped-int8") if own else out or source
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    manifest = remake_int8(source, directory, progress=remark)
+    if own:
+        make_current(directory)
+    return manifest, directory, own
+
+
 def _from_checkpoint(
     checkpoint: Path,
     out: Path | None,
     precision: Precision,
-    weights: Precision | None,
+    weights: Stored | None,
     sizes: tuple[int, int, int],
     plans: dict[str, Any] | None,
 ) -> "tuple[Manifest, Path]":
@@ -210,25 +207,14 @@ def _from_checkpoint(
         manifest = build(
             checkpoint,
             directory,
-            precision=precision,
+            precision=Precision.FP32 if precision is Precision.INT8 else precision,
             batch=sizes,
             weights=weights,
             progress=remark,
             plans=None if plans is None else PlanOptions(**plans),
             watch=watch,
+            int8=precision is Precision.INT8,
         )
     if out is None:
         make_current(directory)
     return manifest, directory
-
-
-def _batch_range(text: str) -> tuple[int, int, int]:
-    """`1:8:32` as numbers; a single number stands for all three."""
-    match = re.fullmatch(r"(\d{1,6})(?::(\d{1,6}):(\d{1,6}))?", text)
-    sizes = [int(each or match[1]) for each in match.groups()] if match else []
-    if not sizes or sizes[0] < 1 or sizes != sorted(sizes):
-        raise typer.BadParameter(
-            f"'{text}' is no batch range; expected MIN:OPT:MAX in rising order, such as 1:8:32",
-            param_hint="--batch",
-        )
-    return sizes[0], sizes[1], sizes[2]

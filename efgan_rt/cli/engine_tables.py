@@ -1,10 +1,13 @@
-"""What `build-engines` ends with: how far the networks are from PyTorch, and what TensorRT made."""
+"""What `build-engines` ends with: how far the networks are from PyTorch, and what was made of them.
+
+Plans of TensorRT's and int8 files of OpenVINO's have a table each.
+"""
 
 from pathlib import Path
 
 from rich.table import Table
 
-from engines.manifest import Manifest
+from engines.manifest import Int8Facts, Manifest
 
 
 def print_engines(manifest: Manifest, directory: Path, *, current: bool) -> None:
@@ -18,6 +21,8 @@ def print_engines(manifest: Manifest, directory: Path, *, current: bool) -> None
             print_text(
                 "these plans compute in FP32; for half: --precision fp16 with the checkpoint"
             )
+    if manifest.int8 is not None:
+        print_table(_int8_table(manifest, manifest.int8))
     print_text(f"{directory}{' (now the current engines)' if current else ''}")
 
 
@@ -34,6 +39,25 @@ def _parity_table(manifest: Manifest) -> Table:
         for figure, value in network.parity.items():
             table.add_row(head[0], figure, f"{value:.3g}", head[1])
             head = "", ""
+    return table
+
+
+def _int8_table(manifest: Manifest, facts: Int8Facts) -> Table:
+    """A row for each quantised network, and in the title what int8 costs."""
+    parity = facts.parity
+    title = (
+        f"int8 by NNCF {facts.nncf}: of fp32's pixels {parity['worst_pixels_psnr_db']:.1f} dB at "
+        f"worst, {parity['mean_pixels_psnr_db']:.1f} on average of {parity['edits']:.0f} edits"
+    )
+    table = Table(title=title, title_justify="left")
+    for heading in ("network", "convolutions in int8", "left alone", "MB"):
+        table.add_column(heading, justify="left" if heading == "network" else "right")
+    for name, network in manifest.networks.items():
+        if network.int8 is None:
+            continue
+        made = facts.settings["networks"][name]
+        alone, size = len(made["left_alone"]), network.int8.weights.bytes / 1e6
+        table.add_row(name, str(made["convolutions"]), str(alone), f"{size:.2f}")
     return table
 
 

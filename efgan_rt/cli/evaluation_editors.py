@@ -7,12 +7,14 @@ from efgan_rt.cli.console import remark
 from efgan_rt.engine_sets import find_set
 from efgan_rt.errors import EfganError
 from engines.base import EngineError
+from engines.manifest import read_manifest
 
 ALL: Final = "all"
 # In the order of the columns: the others' costs are against the first that runs.
 EVERY_WAY: Final = (
     "openvino:fp32",
     "openvino:bf16",
+    "openvino:int8",
     "onnxruntime",
     "tensorrt",
     "tensorrt-rtx",
@@ -55,8 +57,11 @@ def open_editors(
     sets = [find_set(directory) for directory in engines] if engines else [find_set(None)]
     for engine_set in sets:
         remark(f"engines: {engine_set.directory} ({engine_set.reason})")
+        has_int8 = read_manifest(engine_set.directory).int8 is not None
         for way, may_fail in ways:
             name, _, precision = way.partition(":")
+            if may_fail and precision == "int8" and not has_int8:
+                continue  # no lack of this machine's
             try:
                 editor = EngineEditor(
                     engine_set.directory,

@@ -59,6 +59,7 @@ def _packages() -> "Table":
         "rtx": "TensorRT on RTX cards",
         "pycuda": "memory of GPUs",
         "video": "videos, MP4 animations",
+        "int8": "engines in int8",
         "plot": "the picture of a bench",
         "train": "train and build engines",
         "evaluate": "the papers' tables",
@@ -107,6 +108,9 @@ def _print_engines() -> None:
     if plans := manifest.plans:
         place = f"for {plans.gpu}" if plans.gpu else "made without a GPU"
         print_text(f"           TensorRT plans: {plans.library} {plans.version}, {place}")
+    if int8 := manifest.int8:
+        worst = int8.parity["worst_pixels_psnr_db"]
+        print_text(f"           int8 files for OpenVINO: worst edit {worst:.1f} dB of fp32's")
     properties = read_properties(used.directory, manifest)
     print_text(f"expressions   {', '.join(properties.expressions)}")
     print_text(f"action units  {' '.join(properties.au_names)}")

@@ -28,6 +28,7 @@ class Arithmetic(StrEnum):
 
     FP32 = "fp32"
     BF16 = "bf16"
+    INT8 = "int8"
 
 
 EnginesOption = Annotated[
@@ -49,7 +50,8 @@ PrecisionOption = Annotated[
     typer.Option(
         "--precision",
         rich_help_panel=ENGINES_PANEL,
-        help="Arithmetic of the networks; bf16 is OpenVINO's only (default: the backend's choice).",
+        help="Arithmetic of the networks; bf16 and int8 are OpenVINO's only, int8 if the engines "
+        "were built with it (default: the backend's choice, never int8).",
         show_default=False,
     ),
 ]
