@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.readme_int8 import int8
 from benchmarks.readme_photographs import photographs
 from benchmarks.readme_speed import folding, opponent_ratios, opponents, scaling, startup
 from benchmarks.readme_text import machine_text, markdown_table
@@ -258,6 +259,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "fuzz": fuzz,
     "gpu": gpu,
     "tensorrt_build": tensorrt_build,
+    "int8": int8,
     "training_step": training_step,
     "opponents": opponents,
     "opponents_w64": opponents,

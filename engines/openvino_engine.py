@@ -93,7 +93,8 @@ class OpenvinoEngine:
             with kept_signal_stack():
                 self._compiled: Any = self._opened(core, model, int8_weights, config, cache_dir)
         except RuntimeError as error:
-            raise EngineError(f"OpenVINO cannot open {entry.file}: {_last_line(error)}") from error
+            file = entry.file if entry.int8 is None or not int8_weights else entry.int8.graph.file
+            raise EngineError(f"OpenVINO cannot open {file}: {_last_line(error)}") from error
         used = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         if used != PRECISIONS[precision]:
             raise EngineError(

@@ -11,7 +11,7 @@ int8, the estimator and everything between as they run, and what the edits diffe
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.cascade import CascadeEngines
-from efgan_rt.cascade_properties import CascadeProperties, read_properties, stage_name
+from efgan_rt.cascade_properties import read_properties, stage_name
 from efgan_rt.errors import EfganError
 from engines.manifest import (
     Int8Facts,
@@ -95,11 +95,10 @@ def add_int8(
     """
     nncf, openvino = import_nncf(), import_openvino()
     report = progress or (lambda _: None)
-    properties = read_properties(folder, manifest)
     batch = next(iter(manifest.networks.values())).batch[1]
     manifest.write(folder)
     exact = CascadeEngines.open(folder, backend=_BACKEND, precision="fp32", batch=batch)
-    calibration = edits_of(faces, properties, CALIBRATION_INTENSITIES)
+    calibration = edits_of(faces, targets_of(exact), CALIBRATION_INTENSITIES)
     report(f"int8: NNCF {nncf.__version__}, ranges on {len(calibration.pixels)} edits of faces")
     given = _given_to_stages(exact, calibration)
     entries = dict(manifest.networks)
@@ -116,7 +115,7 @@ def add_int8(
     quantised = replace(manifest, networks=entries, int8=facts)
     quantised.write(folder)
     rounded = CascadeEngines.open(folder, backend=_BACKEND, precision=INT8, batch=batch)
-    edits = edits_of(faces, properties, PARITY_INTENSITIES, first=1)
+    edits = edits_of(faces, targets_of(exact), PARITY_INTENSITIES, first=1)
     parity = held(psnr_of_each(_edited(rounded, edits), _edited(exact, edits)))
     report(f"int8: of fp32's pixels {parity[WORST]:.1f} dB at worst, {parity[MEAN]:.1f} on average")
     return replace(quantised, int8=replace(facts, parity=parity))
@@ -153,29 +152,33 @@ def remake_int8(
     return made
 
 
+def targets_of(cascade: CascadeEngines) -> list[FloatArray]:
+    """The set's expressions, float32 (K,) each; where it has none, every unit at 1."""
+    return list(cascade.expressions.values()) or [np.ones(len(cascade.au_names), np.float32)]
+
+
 def edits_of(
-    faces: Pixels, properties: CascadeProperties, intensities: tuple[float, ...], *, first: int = 0
+    faces: Pixels,
+    targets: Sequence[FloatArray],
+    intensities: tuple[float, ...],
+    *,
+    first: int = 0,
 ) -> Edits:
     """Every face once for each intensity, each time towards another expression.
 
     Args:
         faces: uint8 (n, crop, crop, 3).
-        properties: of the cascade; without expressions every unit goes up by the intensity.
+        targets: the expressions, float32 (K,) each.
         intensities: how far towards the expression, 1 being all of it.
-        first: the expression that the first face begins with.
+        first: the target that the first face begins with.
     """
-    units = len(properties.au_names)
-    prototypes = list(properties.expressions.values())
-    scale = np.ones((len(intensities) * len(faces), units), np.float32)
+    scale = np.empty((len(intensities) * len(faces), len(targets[0])), np.float32)
     offset = np.empty_like(scale)
     for number in range(len(scale)):
         turn, face = divmod(number, len(faces))
         intensity = intensities[turn]
-        if prototypes:
-            scale[number] = 1 - intensity
-            offset[number] = intensity * prototypes[(first + turn + face) % len(prototypes)]
-        else:
-            offset[number] = intensity
+        scale[number] = 1 - intensity
+        offset[number] = intensity * targets[(first + turn + face) % len(targets)]
     return Edits(np.concatenate([faces] * len(intensities)), scale, offset)
 
 

@@ -12,6 +12,7 @@ import pytest
 from engines.runtimes import import_tensorrt
 from tests import tensorrt_on_cpu
 from tests.mounting import mount
+from tests.toy_engines import toy_faces, write_toy_engines
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -90,6 +91,19 @@ def hears_ctrl_c() -> Iterator[None]:
 
 def _shared() -> Path:
     return Path(os.environ.get("EFGAN_SHARED", REPOSITORY.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def int8_toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Toy engines of two stages with int8 files, made by NNCF; for reading only."""
+    pytest.importorskip("nncf", reason='no NNCF: pip install "efgan-rt[int8]"')
+    from export.int8_files import remake_int8
+
+    plain = tmp_path_factory.mktemp("plain")
+    write_toy_engines(plain)
+    out = tmp_path_factory.mktemp("int8") / "engines"
+    remake_int8(plain, out, faces=toy_faces())
+    return out
 
 
 @pytest.fixture(scope="session")

@@ -140,6 +140,17 @@ def write_toy_engines(
     return manifest
 
 
+def toy_faces(count: int = 6) -> npt.NDArray[np.uint8]:
+    """Smooth pictures of the toy's size, uint8 (count, 16, 16, 3), each of its own colours."""
+    rows, columns = np.mgrid[:CROP_PX, :CROP_PX] / CROP_PX
+    phases = np.random.default_rng(1).uniform(0, 6, (count, 3))
+    waves = [
+        [np.sin(4 * rows + phase) + np.cos(4 * columns - phase) for phase in each]
+        for each in phases
+    ]
+    return np.ascontiguousarray(np.moveaxis(63 * np.array(waves) + 127, 1, -1).astype(np.uint8))
+
+
 def entry_for(
     name: str,
     content: bytes,

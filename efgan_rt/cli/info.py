@@ -109,8 +109,9 @@ def _print_engines() -> None:
         place = f"for {plans.gpu}" if plans.gpu else "made without a GPU"
         print_text(f"           TensorRT plans: {plans.library} {plans.version}, {place}")
     if int8 := manifest.int8:
-        worst = int8.parity["worst_pixels_psnr_db"]
-        print_text(f"           int8 files for OpenVINO: worst edit {worst:.1f} dB of fp32's")
+        worst = int8.parity.get("worst_pixels_psnr_db")
+        kept = "" if worst is None else f", worst edit {worst:.1f} dB of fp32's"
+        print_text(f"           int8 files for OpenVINO by NNCF {int8.nncf}{kept}")
     properties = read_properties(used.directory, manifest)
     print_text(f"expressions   {', '.join(properties.expressions)}")
     print_text(f"action units  {' '.join(properties.au_names)}")

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from efgan_rt.images import read_picture, write_picture
 from engines.nvidia_driver import Gpu
+from tests.toy_engines import toy_faces, write_toy_engines
 
 Cli = Callable[..., Any]
 
@@ -16,7 +18,15 @@ Cli = Callable[..., Any]
     [
         (("--precision", "fp16"), "an engine directory keeps the arithmetic it was exported with"),
         (("--weights", "fp16"), "an engine directory keeps the arithmetic it was exported with"),
-        (("--backend", "onnx"), "an engine directory has its ONNX files; only TensorRT plans are"),
+        (("--backend", "onnx"), "an engine directory has its ONNX files; only TensorRT plans and"),
+        (("--precision", "int8", "--batch", "1:2:4"), "int8 files are for the batches that the"),
+        (("--precision", "int8", "--backend", "tensorrt"), "int8 files are for OpenVINO; leave"),
+        (("--precision", "bf16"), "'bf16' is not one of 'fp32', 'fp16', 'int8'"),
+        (("--weights", "int8"), "'int8' is not one of 'fp32', 'fp16'"),
+        (
+            ("--precision", "fp32", "--backend", "openvino"),
+            "for fp32 OpenVINO reads the ONNX files; only int8 has files of its own",
+        ),
         (("--batch", "4:2:1"), "'4:2:1' is no batch range"),
     ],
 )
@@ -26,6 +36,58 @@ def test_what_an_engine_directory_cannot_be_asked_for_is_wrong_usage(
     result = cli("build-engines", toy_engines, *options)
     assert result.status == 2
     assert sentence in " ".join(result.err.replace("│", " ").split())
+
+
+@pytest.fixture
+def toy_sized_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package's faces are too large for toy networks."""
+    pytest.importorskip("nncf", reason='no NNCF: pip install "efgan-rt[int8]"')
+    monkeypatch.setattr("export.int8_files.checked_faces", lambda *_: toy_faces())
+
+
+@pytest.mark.usefixtures("toy_sized_faces")
+@pytest.mark.parametrize("option", [("--precision", "int8"), ("--backend", "openvino")])
+def test_an_engine_directory_gets_int8_files_and_runs_with_them(
+    cli: Cli, tmp_path: Path, make_picture: Callable[..., Any], option: tuple[str, str]
+) -> None:
+    engines = tmp_path / "engines"
+    engines.mkdir()
+    write_toy_engines(engines)
+    (tmp_path / "in").mkdir()
+    write_picture(tmp_path / "in" / "face.png", make_picture(16, 16, 0))
+    made = cli("build-engines", engines, *option)
+    assert made.status == 0, made.err
+    assert "stage_2: " in made.err and "2 convolutions" in made.err
+    assert "convolutions in int8" in made.out
+    assert str(engines) in made.out.replace("\n", "")
+    wishes = ("--crops", "--expression", "happy", "--engines", engines)
+    run = cli("batch", tmp_path / "in", tmp_path / "out", *wishes, "--precision", "int8")
+    assert run.status == 0, run.err
+    assert "OpenVINO in int8, as asked for" in run.err
+    plain = cli("batch", tmp_path / "in", tmp_path / "plain", *wishes)
+    assert "int8" not in plain.err
+    (int8, exact) = (
+        read_picture(tmp_path / folder / "face.png").astype(int) for folder in ("out", "plain")
+    )
+    assert 0 < abs(int8 - exact).max() < 32
+
+
+@pytest.mark.usefixtures("toy_sized_faces")
+def test_int8_files_of_the_shipped_engines_go_among_the_users_own(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    write_toy_engines(shipped, stages=1)
+    (shipped / "calibration_faces.npz").write_bytes(b"")
+    before = sorted(shipped.iterdir())
+    monkeypatch.setattr("efgan_rt.engine_sets.shipped_set", lambda: shipped)
+    made = cli("build-engines", shipped, "--precision", "int8")
+    assert made.status == 0, made.err
+    assert made.out.replace("\n", "").endswith("shipped-int8 (now the current engines)")
+    assert sorted(shipped.iterdir()) == before
+    info = cli("info").out
+    assert "int8 files for OpenVINO by NNCF " in info and "dB of fp32's" in info
 
 
 def test_a_directory_that_holds_no_engines_is_told(cli: Cli, tmp_path: Path) -> None:

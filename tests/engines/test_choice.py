@@ -202,7 +202,7 @@ def test_an_unknown_backend_is_refused_with_the_known_ones() -> None:
 
 
 def test_half_precision_is_said_to_be_decided_when_engines_are_made() -> None:
-    sentence = "precision 'fp16' cannot be chosen when running, only fp32 or bf16; these engines"
+    sentence = "precision 'fp16' cannot be chosen when running, only fp32, bf16, int8; these"
     with pytest.raises(EngineError, match=sentence):
         choose_backend("auto", EMPTY, "fp16")
 

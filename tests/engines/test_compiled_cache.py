@@ -79,7 +79,8 @@ def test_a_damaged_blob_is_made_again(toy: Path, tmp_path: Path, damage: str) ->
     )
     np.testing.assert_array_equal(edited(toy, tmp_path / "cache"), expected)
     # A blob's bytes may differ between two compilations of the same.
-    assert len(kept.read_bytes()) == len(whole)
+    # Nodes are numbered on through a process, so a digit more here or there.
+    assert abs(len(kept.read_bytes()) - len(whole)) < len(whole) / 100
 
 
 def test_a_blob_that_the_runtime_refuses_is_none(cache: CompiledCache) -> None:

@@ -83,6 +83,17 @@ def test_plans_are_engines_and_are_replaced_with_them(out: Path) -> None:
         check_replaceable(out)
 
 
+def test_int8_files_are_engines_and_are_replaced_with_them(out: Path) -> None:
+    out.mkdir()
+    files = {key: {"file": f"stage_1.{key}"} for key in ("graph", "weights")}
+    networks = {"stage_1": {"file": "stage_1.onnx", "int8": files}}
+    manifest = {"format": "efgan-rt engines 1", "networks": networks}
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    (out / "stage_1.graph").write_text("")
+    (out / "stage_1.weights").write_text("")
+    check_replaceable(out)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1, "networks": {}}'])
 def test_a_manifest_of_another_program_protects_its_directory(out: Path, text: str) -> None:
     out.mkdir()
