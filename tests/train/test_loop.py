@@ -49,7 +49,7 @@ def test_resuming_anywhere_equals_never_having_stopped(
 def test_a_warm_up_brings_edits_nearer_to_the_truth(
     toy_recipe: Recipe, toy_faces: FaceSet, tmp_path: Path
 ) -> None:
-    warm_up = dataclasses.replace(toy_recipe.phases[1], steps=40, batch=4, learning_rate=4e-3)
+    warm_up = dataclasses.replace(toy_recipe.phases[1], steps=25, batch=4, learning_rate=6e-3)
     model = dataclasses.replace(toy_recipe.model, regions=())
     recipe = dataclasses.replace(toy_recipe, phases=(warm_up,), model=model)
     seen: list[float] = []
