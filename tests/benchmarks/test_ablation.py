@@ -168,3 +168,14 @@ def test_switches_have_a_row_a_training(measured: tuple[Path, str, dict[str, Any
             line.startswith(f"| {name} | ") and line.endswith(" | 1,600 | 190 |")
             for line in text.splitlines()
         )
+
+
+def test_processor_seconds_are_shown_where_they_were_timed(
+    measured: tuple[Path, str, dict[str, Any]],
+) -> None:
+    document = {**measured[2]}
+    assert "processor seconds of training" not in dict(figure_rows(document))
+    document["models"] = [
+        {**model, "training_processor_seconds": 1207.1} for model in document["models"]
+    ]
+    assert dict(figure_rows(document))["processor seconds of training"] == ["1,207", "1,207"]
