@@ -40,10 +40,11 @@ def bars(precision: str) -> Iterator[Bar]:
     yield Bar(ours, "torch bf16 loop", 2.5, None, AMX)
     yield Bar(ours, "torch fp32 loop", None, None)
     yield Bar(ours, "torch compiled loop", None, None)
-    yield Bar(ours, BASE, None, 5.0)
+    yield Bar(ours, BASE, None, 5.0, AMX)
     yield Bar(alone, f"benchmark_app {precision}", 0.95, 0.95)
     yield Bar(ours, alone, 0.95, 0.85)
     yield Bar("efgan-rt openvino int8", ours, None, None)
+    yield Bar("efgan-rt openvino int8", BASE, None, None)
 
 
 def best_ways(ways: Mapping[str, Any]) -> dict[str, str]:

@@ -9,13 +9,13 @@ from benchmarks.readme_speed import folding, opponent_ratios, opponents, scaling
 from benchmarks.readme_text import machine_text, markdown_table
 from benchmarks.readme_training import intensity, models_by_measure, switches, training_step
 from train.evaluation.figure_text import interval_text
-from train.evaluation.tables import (
+from train.evaluation.paper_tables import (
     accuracy_table,
     averages_table,
-    cost_table,
     pictures_table,
     verification_table,
 )
+from train.evaluation.tables import cost_table
 
 Document = dict[str, Any]
 

@@ -177,6 +177,7 @@ def figures(family: str, turns: list[float]) -> dict[str, Any]:
 
 WAYS = {
     "efgan-rt openvino bf16": figures("efgan-rt openvino bf16", [80.0, 40.0, 90.0]),
+    "efgan-rt openvino int8": figures("efgan-rt openvino int8", [120.0, 60.0, 90.0]),
     "engines alone openvino bf16": figures("engines alone openvino bf16", [100.0, 50.0, 100.0]),
     BASE: figures("torch fp32 loop", [8.0, 4.0, 10.0]),
     "torch fp32 loop, batch 4": figures("torch fp32 loop", [16.0, 8.0, 20.0]),
@@ -195,6 +196,7 @@ def test_ratios_are_taken_turn_by_turn_with_the_bars_of_the_width() -> None:
     assert (narrow[whole]["bar"], wide[whole]["bar"]) == (0.85, 0.95)
     assert narrow["efgan-rt openvino bf16", BASE]["ratio"] == 10.0
     assert narrow["efgan-rt openvino bf16", BASE]["bar"] == 5.0
+    assert narrow["efgan-rt openvino int8", BASE]["ratio"] == 15.0
 
 
 def test_a_bar_for_other_processors_says_so() -> None:
@@ -214,7 +216,7 @@ def test_the_tables_show_every_way_and_ratio() -> None:
         "machine": {"bf16": "AVX512-BF16"},
     }
     assert ways_table(document).row_count == len(WAYS)
-    assert ratio_table(document).row_count == len(document["ratios"]) == 3
+    assert ratio_table(document).row_count == len(document["ratios"]) == 5
 
 
 def test_the_engines_alone_are_measured_without_files(toy: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from train.evaluation.editors import Bytes
 from train.evaluation.measures import Column, Protocol
 from train.evaluation.run import Evaluation
 from train.evaluation.sheet import write_sheet
-from train.evaluation.tables import Document
+from train.evaluation.text_table import Document
 from train.metrics.paired import NO_TRUTH
 
 SHOWN_PEOPLE: Final = 6
