@@ -20,7 +20,7 @@ demo: .venv/.installed-cpu
 	    --overwrite --contact-sheet build/demo/contact-sheet.png
 
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: .venv/.installed-dev
 	$(BIN)/ruff check .

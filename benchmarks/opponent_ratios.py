@@ -95,10 +95,11 @@ def verdict(ratio: Mapping[str, Any], bf16: str | None) -> str:
     """Whether a ratio reaches its bar, or why that is not asked here."""
     if ratio["bar"] is None:
         return ""
-    reached = "reached" if ratio["ratio"] >= ratio["bar"] else "not reached"
+    if ratio["ratio"] >= ratio["bar"]:
+        return "reached"
     if ratio["needs"] and ratio["needs"] not in (bf16 or ""):
-        return f"{reached}; meant for {ratio['needs']}, this is {bf16 or 'without bf16'}"
-    return reached
+        return f"not reached; meant for {ratio['needs']}, this is {bf16 or 'without bf16'}"
+    return "not reached"
 
 
 def ways_table(document: Mapping[str, Any]) -> Table:
