@@ -33,7 +33,7 @@ def measure_real(training: FaceSet, unseen: FaceSet, say: Callable[[str], None])
         worth = measure_training_worth(
             real_crops(training, people), real_crops(unseen), recipe=recipe
         )
-        found[name] = {"people": people, **worth.to_plain()}
+        found[name] = {"real_people": people, **worth.to_plain()}
     return found
 
 
@@ -54,5 +54,5 @@ def measure_augmentation(
         worth = measure_training_worth(
             real_crops(training, people), real_crops(unseen), edits, shown, recipe=recipe
         )
-        found[name] = {"people": people, "edits": len(edits), **worth.to_plain()}
+        found[name] = {"real_people": people, "edits": len(edits), **worth.to_plain()}
     return found

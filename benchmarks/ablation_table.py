@@ -20,7 +20,7 @@ FIGURES: Final = (
     ("sharpness_eyes", "sharpness, eyes (truth = 1)", ".2f"),
     ("sharpness_mouth", "sharpness, mouth (truth = 1)", ".2f"),
 )
-REGIMES: Final = (("all", "all"), ("few", "few"))
+REGIMES: Final = ("few", "all")
 
 
 def figure_rows(document: Document) -> list[tuple[str, list[str]]]:
@@ -30,9 +30,10 @@ def figure_rows(document: Document) -> list[tuple[str, list[str]]]:
     contemptuous = [interval_text(m["named_contemptuous"], ".1%") for m in models]
     rows.insert(1, ("  contemptuous only", contemptuous))
     if all("training_worth" in model for model in models):
-        for regime, label in REGIMES:
-            worth = [interval_text(m["training_worth"][regime], ".1%") for m in models]
-            rows.insert(2, (f"R+G, real crops of {label}", worth))
+        for regime in REGIMES:
+            worths = [model["training_worth"][regime] for model in models]
+            texts = [interval_text(worth, ".1%") for worth in worths]
+            rows.insert(2, (f"R+G, real crops of {real_people(worths[0])}", texts))
     for key, label, form in FIGURES:
         if key != "gain_db":
             texts = [interval_text(model["large_gap_figures"][key], form) for model in models]
@@ -45,6 +46,18 @@ def figure_rows(document: Document) -> list[tuple[str, list[str]]]:
         seconds = [_count(model["training_processor_seconds"]) for model in models]
         rows.append(("processor seconds of training", seconds))
     return rows
+
+
+def real_worths(judges: Document) -> list[Document]:
+    """R of classifiers trained for it, by how much they learnt from; empty where none was."""
+    found = judges.get("training_worth", {})
+    return [found[regime] for regime in REGIMES if regime in found]
+
+
+def real_people(worth: Document) -> str:
+    """Of how many training people a classifier saw real crops."""
+    people = worth["real_people"]
+    return "all training people" if people is None else f"{people} people"
 
 
 def figures_table(document: Document) -> Table:
@@ -79,10 +92,8 @@ def judges_table(document: Document) -> Table:
         ("identity of two real pictures", interval_text(bounds["identity_real"], ".3f")),
         ("identity of two people", interval_text(bounds["identity_stranger"], ".3f")),
     ]
-    for regime, label in REGIMES:
-        if "training_worth" in judges:
-            worth = interval_text(judges["training_worth"][regime], ".1%")
-            rows.append((f"R, real crops of {label}", worth))
+    for worth in real_worths(judges):
+        rows.append((f"R, real crops of {real_people(worth)}", interval_text(worth, ".1%")))
     for label, value in rows:
         table.add_row(label, value)
     return table

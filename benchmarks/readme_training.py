@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from benchmarks.ablation_table import figure_rows
+from benchmarks.ablation_table import figure_rows, real_people, real_worths
 from benchmarks.readme_text import machine_text, markdown_table
 from train.evaluation.figure_text import interval_text
 
@@ -83,9 +83,14 @@ def training_step(document: Document) -> str:
 
 def _n(document: Document) -> str:
     models, judges = document["models"], document["judges"]
+    real = f"{judges['on_real_crops']['accuracy']:.1%}" + "".join(
+        f", {worth['value']:.1%} from the real crops of {real_people(worth)}"
+        for worth in real_worths(judges)
+        if worth["real_people"] is not None
+    )
     return (
         f"{models[0]['edits']} edits of {document['people']['n']} unseen people, and "
         f"{models[0]['large_gap_edits']} over large gaps (angry to happy, sad to surprised); in "
-        f"brackets 95 % intervals over people; R is {judges['on_real_crops']['accuracy']:.1%}; "
+        f"brackets 95 % intervals over people; R is {real}; "
         f"{machine_text(document, ('torch',))}"
     )

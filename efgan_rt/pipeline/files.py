@@ -2,7 +2,8 @@
 
 The output tree mirrors the input tree. With several products each has its folder on top; the
 extension is the input's unless a format is chosen. The walk is sorted and made twice, once to check
-and once to work, so that memory holds one folder's names and never the whole tree's.
+and once to work, so that memory holds one folder's names, a few hundred bytes each, and never the
+whole tree's.
 
 Hidden files and folders are left out: they are thumbnails, resource forks and our own temporary
 files. Links to folders are followed unless they lead back to a folder that they lie in.
@@ -10,6 +11,7 @@ files. Links to folders are followed unless they lead back to a folder that they
 
 import errno
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -74,8 +76,9 @@ class Plan:
         Raises:
             EfganError: a folder cannot be listed.
         """
-        for _, _, names in self._folders():
-            yield from map(self._job, names)
+        for listing in self._listings():
+            for name in listing.pictures:
+                yield self._job(listing.folder / name)
 
     def check(
         self, *, overwrite: bool, is_ours: Callable[[Path], bool] = lambda _: False
@@ -104,13 +107,11 @@ class Plan:
         pictures = skipped = unwanted = 0
         existing: list[Path] = []
         existing_count = 0
-        for folder_skipped, folder_unwanted, paths in self._folders():
-            skipped += folder_skipped
-            unwanted += folder_unwanted
-            pictures += len(paths)
-            jobs = [self._job(path) for path in paths]
-            self._refuse_collisions(jobs)
-            for output in (output for job in jobs for output in job.outputs):
+        for listing in self._listings():
+            skipped += listing.skipped
+            unwanted += listing.unwanted
+            pictures += len(listing.pictures)
+            for output in self._outputs_without_collision(listing):
                 self._refuse_inputs(output)
                 if not overwrite and os.path.lexists(output) and not is_ours(output):
                     existing_count += 1
@@ -142,18 +143,22 @@ class Plan:
         """The folder that pictures' paths begin below."""
         return self.source if self.source.is_dir() else self.source.parent
 
-    def _folders(self) -> Iterator[tuple[int, int, list[Path]]]:
-        """For each folder: files that are no pictures, pictures not wanted, and those to read."""
-        folders = iter([(0, [self.source])])
-        if self.source.is_dir():
-            folders = _walk(self.source, self._resolved_output)
-        for skipped, names in folders:
-            wanted = [name for name in names if self._wants(name)]
-            yield skipped, len(names) - len(wanted), wanted
+    def _listings(self) -> Iterator["_Listing"]:
+        """The source's folders, with the pictures that are wanted."""
+        if not self.source.is_dir():
+            listings = iter([_Listing(self.source.parent, [self.source.name], skipped=0)])
+        else:
+            listings = _walk(self.source, self._resolved_output)
+        for found in listings:
+            if self.wants is None:
+                yield found
+                continue
+            wanted = [name for name in found.pictures if self._wants(found.folder / name)]
+            unwanted = len(found.pictures) - len(wanted)
+            yield _Listing(found.folder, wanted, found.skipped, unwanted)
 
     def _wants(self, picture: Path) -> bool:
-        if self.wants is None:
-            return True
+        assert self.wants is not None
         return self.wants(PurePosixPath(picture.relative_to(self.root).as_posix()))
 
     def _job(self, picture: Path) -> PictureJob:
@@ -163,21 +168,28 @@ class Plan:
         )
 
     def _output(self, relative: Path, product: Product) -> Path:
-        extension = product.extension or self.extension or relative.suffix
-        name = relative.name.removesuffix(relative.suffix) + product.suffix + extension
+        name = self._output_name(relative.name, product)
         return self.output / product.folder / relative.parent / name
 
-    def _refuse_collisions(self, jobs: Sequence[PictureJob]) -> None:
-        """Two pictures collide only within a folder, because the tree is mirrored."""
-        taken: dict[Path, Path] = {}
-        for job in jobs:
-            for output in job.outputs:
-                other = taken.setdefault(output, job.source)
-                if other is not job.source:
+    def _output_name(self, picture: str, product: Product) -> str:
+        """Of a picture's name; it may have a folder in it."""
+        stem, own = os.path.splitext(picture)
+        return stem + product.suffix + (product.extension or self.extension or own)
+
+    def _outputs_without_collision(self, listing: "_Listing") -> Iterator[Path]:
+        """A folder's outputs; two pictures collide only within it, because the tree is mirrored."""
+        taken: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for name in listing.pictures:
+            outputs = self._job(listing.folder / name).outputs
+            for product, output in zip(self.products, outputs, strict=True):
+                made = self._output_name(name, product)
+                other = taken[product.folder].setdefault(made, name)
+                if other != name:
                     raise EfganError(
-                        f"{other} and {job.source} would both be written to {output}; "
-                        "rename one, or leave --format out"
+                        f"{listing.folder / other} and {listing.folder / name} would both be "
+                        f"written to {output}; rename one, or leave --format out"
                     )
+                yield output
 
     def _refuse_inputs(self, output: Path) -> None:
         """An output lands among the inputs only where the input folder lies in the output's."""
@@ -204,8 +216,21 @@ class PlanCount:
     unwanted: int = 0
 
 
-def _walk(root: Path, excluded: Path) -> Iterator[tuple[int, list[Path]]]:
-    """For each folder of a tree: how many files are no pictures, and the pictures, sorted."""
+@dataclass(frozen=True)
+class _Listing:
+    """A folder's pictures, sorted by name, and how many other files and unwanted pictures it has.
+
+    Names and not paths, for a folder may hold hundreds of thousands.
+    """
+
+    folder: Path
+    pictures: list[str]
+    skipped: int
+    unwanted: int = 0
+
+
+def _walk(root: Path, excluded: Path) -> Iterator[_Listing]:
+    """Every folder of a tree, each before those in it."""
     # Folders still to be listed, the next one last, each with the folders that it lies in. No
     # recursion: a tree may be deeper than Python's stack.
     waiting: list[tuple[Path, frozenset[tuple[int, int]]]] = [(root, frozenset())]
@@ -215,17 +240,29 @@ def _walk(root: Path, excluded: Path) -> Iterator[tuple[int, list[Path]]]:
             identity = _identity(folder)
             if identity in ancestors or (folder is not root and identity == _output(excluded)):
                 continue
-            with os.scandir(folder) as entries:
-                listed = sorted((e for e in entries if not e.name.startswith(".")), key=_name)
-            is_folder = [_is_folder(entry) for entry in listed]
+            below, listing = _listed(folder)
         except OSError as error:
             raise EfganError(f"{folder}: the folder cannot be listed: {error.strerror}") from error
-        both = list(zip(listed, is_folder, strict=True))
-        others = [entry.name for entry, inside in both if not inside]
-        pictures = [name for name in others if name.lower().endswith(READABLE_EXTENSIONS)]
-        yield len(others) - len(pictures), [folder / name for name in pictures]
-        below = [folder / entry.name for entry, inside in both if inside]
-        waiting += [(each, ancestors | {identity}) for each in reversed(below)]
+        yield listing
+        waiting += [(folder / name, ancestors | {identity}) for name in reversed(below)]
+
+
+def _listed(folder: Path) -> tuple[list[str], _Listing]:
+    """The names of the folders in a folder, sorted, and its files."""
+    folders: list[str] = []
+    pictures: list[str] = []
+    skipped = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                folders.append(entry.name)
+            elif entry.name.lower().endswith(READABLE_EXTENSIONS):
+                pictures.append(entry.name)
+            else:
+                skipped += 1
+    return sorted(folders), _Listing(folder, sorted(pictures), skipped)
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -248,7 +285,3 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         if error.errno == errno.ELOOP:  # a link to itself: for the reader to name, as a file
             return False
         raise
-
-
-def _name(entry: os.DirEntry[str]) -> str:
-    return entry.name

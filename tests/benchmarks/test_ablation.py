@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks.ablation import parse_models
-from benchmarks.ablation_table import figure_rows
+from benchmarks.ablation_table import figure_rows, judges_table
 from benchmarks.readme_training import models_by_measure, switches
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
@@ -179,3 +179,24 @@ def test_processor_seconds_are_shown_where_they_were_timed(
         {**model, "training_processor_seconds": 1207.1} for model in document["models"]
     ]
     assert dict(figure_rows(document))["processor seconds of training"] == ["1,207", "1,207"]
+
+
+def test_what_edits_teach_stands_beside_what_real_crops_teach(
+    measured: tuple[Path, str, dict[str, Any]],
+) -> None:
+    document = json.loads(json.dumps(measured[2]))
+    assert not any(label.startswith("R+G") for label, _ in figure_rows(document))
+    interval = {"low": 0.8, "high": 0.9, "people": 40, "count": 320}
+    worth = {
+        "all": {"real_people": None, **interval, "value": 0.875},
+        "few": {"real_people": 20, **interval, "value": 0.85},
+    }
+    document["judges"]["training_worth"] = worth
+    for model in document["models"]:
+        model["training_worth"] = worth
+    rows = dict(figure_rows(document))
+    assert rows["R+G, real crops of all training people"] == ["87.5 (80.0 to 90.0)%"] * 2
+    assert rows["R+G, real crops of 20 people"] == ["85.0 (80.0 to 90.0)%"] * 2
+    assert judges_table(document).row_count == judges_table(measured[2]).row_count + 2
+    text = models_by_measure(document)
+    assert ", 85.0% from the real crops of 20 people; " in text

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -64,6 +65,13 @@ def test_a_product_may_have_a_suffix_and_an_extension_of_its_own(
 def test_a_suffix_with_a_slash_makes_a_folder_of_each_picture(tree: Path, tmp_path: Path) -> None:
     products = tuple(Product("", (number,), f"/{number}") for number in range(2))
     assert outputs(Plan(tree, tmp_path / "out", products))[2:4] == ["b/0.jpg", "b/1.jpg"]
+
+
+def test_files_of_one_name_in_a_folder_of_each_picture_do_not_collide(
+    tree: Path, tmp_path: Path
+) -> None:
+    products = tuple(Product("", (number,), f"/{number}") for number in range(2))
+    assert Plan(tree, tmp_path / "out", products).check(overwrite=False).pictures == 3
 
 
 def test_a_suffix_that_makes_another_pictures_name_is_refused(tree: Path, tmp_path: Path) -> None:
@@ -226,3 +234,19 @@ def test_a_folder_that_cannot_be_listed_is_named(
         with without_root():
             message = refusal(Plan(tree / "in", tree / "out", stills("")))
     assert message == f"{tree}/in/people: the folder cannot be listed: Permission denied"
+
+
+def test_a_large_folder_takes_a_few_hundred_bytes_a_picture(tmp_path: Path) -> None:
+    count = 4000
+    (tmp_path / "in").mkdir()
+    for number in range(count):
+        (tmp_path / "in" / f"{number:06}.jpg").touch()
+    plan = Plan(tmp_path / "in", tmp_path / "out", stills("happy"))
+    peaks = []
+    for _ in range(2):  # Python's own table of names may grow in one of them
+        tracemalloc.start()
+        plan.check(overwrite=False)
+        assert sum(1 for _ in plan.jobs()) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert min(peaks) < 400 * count
