@@ -149,17 +149,15 @@ class Plan:
             listings = iter([_Listing(self.source.parent, [self.source.name], skipped=0)])
         else:
             listings = _walk(self.source, self._resolved_output)
+        wants = self.wants
+        if wants is None:
+            yield from listings
+            return
         for found in listings:
-            if self.wants is None:
-                yield found
-                continue
-            wanted = [name for name in found.pictures if self._wants(found.folder / name)]
+            below = PurePosixPath(found.folder.relative_to(self.root).as_posix())
+            wanted = [name for name in found.pictures if wants(below / name)]
             unwanted = len(found.pictures) - len(wanted)
             yield _Listing(found.folder, wanted, found.skipped, unwanted)
-
-    def _wants(self, picture: Path) -> bool:
-        assert self.wants is not None
-        return self.wants(PurePosixPath(picture.relative_to(self.root).as_posix()))
 
     def _job(self, picture: Path) -> PictureJob:
         relative = picture.relative_to(self.root)
