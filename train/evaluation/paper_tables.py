@@ -17,23 +17,13 @@ SELF_DATA: Final = "this run"
 
 def accuracy_table(document: Document) -> TextTable:
     """Expression accuracy: R, G and R+G."""
-    real = interval_text(document["real"]["named_as_wanted"], ".2%")
-
-    def own(column: Document) -> tuple[str, ...]:
-        worth = column["training_worth"] or {}
-        return (
-            real,
-            interval_text(column["figures"]["named_as_wanted"], ".2%"),
-            interval_text(worth.get("accuracy"), ".2%"),
-        )
-
     return _methods(
         document,
         "Expression accuracy (Cascade EF-GAN, Table 1)",
         ("R", "G", "R+G"),
         published.ACCURACY,
         ("R", "G", "R+G"),
-        own,
+        lambda column: _taught(document, column, "named_as_wanted", "accuracy"),
         "R: a classifier that learnt from real crops names real crops of unseen people; G: it "
         "names edits of them; R+G: one that learnt from real crops and edits names real crops.",
         _percent,
@@ -76,15 +66,10 @@ def pictures_table(document: Document) -> TextTable:
 
 def vgg_table(document: Document) -> TextTable:
     """ECGAN's VGG score, by what was learnt from and what is asked about."""
-    real = interval_text(document["real"]["wanted_probability"], ".2%")
 
     def own(column: Document) -> tuple[str, ...]:
-        worth = column["training_worth"] or {}
-        return (
-            real,
-            interval_text(worth.get("probability"), ".2%"),
-            interval_text(column["figures"]["wanted_probability"], ".2%"),
-        )
+        real, edits, both = _taught(document, column, "wanted_probability", "probability")
+        return real, both, edits
 
     return _methods(
         document,
@@ -196,6 +181,15 @@ def verification_table(document: Document) -> TextTable:
         (section,),
         f"{pairs['same_pairs']} pairs of one person and {pairs['different_pairs']} of two, one "
         f"picture of each an edit. Published rows: {OTHER_DATA}.",
+    )
+
+
+def _taught(document: Document, column: Document, figure: str, worth: str) -> tuple[str, str, str]:
+    """R, G and R+G of a way of editing, by a figure of the judge and its name in R+G."""
+    return (
+        interval_text(document["real"][figure], ".2%"),
+        interval_text(column["figures"][figure], ".2%"),
+        interval_text((column["training_worth"] or {}).get(worth), ".2%"),
     )
 
 
