@@ -5,6 +5,7 @@ action units, stages and pixels throughout, so that a mixed-up set is refused wh
 not by a puzzling shape in the middle of a run.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,14 @@ import numpy as np
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from efgan_rt.faces.motion import FIELDS
+from efgan_rt.faces.mouths import Mouths, mouths_from
 from efgan_rt.faces.template import Template, template_from_dict
 from engines.base import EngineError, TensorSpec
 from engines.manifest import Manifest, directory_fault
 
 AU_ESTIMATOR: Final = "au_estimator"
+MOUTHS_FILE: Final = "mouths.png"
 INTERPOLATOR: Final = "interpolator"
 
 
@@ -33,6 +37,10 @@ class CascadeProperties:
     """The mean action units of each expression, float32 (K,)."""
     image_dtype: str
     """Element type of the image between stages: `float32`, or `float16` in an fp16 set."""
+    motion: bool = False
+    """Whether stages move the face and give fields; a crop is then pasted by `faces.motion`."""
+    mouths: Mouths | None = None
+    """The mouths of a set with motion."""
     template: Template | None = None
     """Where a detector's five points lie in the training crops; None where nobody measured it."""
 
@@ -74,6 +82,20 @@ def read_properties(directory: Path, manifest: Manifest) -> CascadeProperties:
         if expressions[name].shape != (len(names),) or not np.isfinite(expressions[name]).all():
             raise fault("expressions", of_each)
     image_dtype = "float16" if manifest.precision == "fp16" else "float32"
+    motion = found.get("motion", False)
+    if type(motion) is not bool:
+        raise fault("motion", "true or false")
+    mouths = None
+    if motion:
+        try:
+            png = (directory / MOUTHS_FILE).read_bytes()
+            mouths = mouths_from(png, found.get("mouths") or {}, "property mouths")
+        except OSError as error:
+            raise directory_fault(directory, f"{MOUTHS_FILE}: {error.strerror}") from error
+        except EfganError as error:
+            raise directory_fault(directory, str(error)) from error
+        if hashlib.sha256(png).hexdigest() != found["mouths"].get("sha256"):
+            raise directory_fault(directory, f"{MOUTHS_FILE} is not as recorded")
     template = None
     if found.get("alignment") is not None:
         try:
@@ -81,7 +103,7 @@ def read_properties(directory: Path, manifest: Manifest) -> CascadeProperties:
         except EfganError as error:
             raise directory_fault(directory, str(error)) from error
     properties = CascadeProperties(
-        stages, crop_px, tuple(names), expressions, image_dtype, template
+        stages, crop_px, tuple(names), expressions, image_dtype, motion, mouths, template
     )
     _check_networks(directory, manifest, properties)
     return properties
@@ -108,6 +130,27 @@ def network_specs(
         TensorSpec("progress", "float32", ("B", stages)),
     )
     stage_au = TensorSpec("stage_au", "float32", (stages, "B", units))
+    if properties.motion:
+        grid = crop // 2
+        choice = TensorSpec("mouth_choice", "int32", ("B",))
+        totals_in = TensorSpec("totals_in", "float32", ("B", FIELDS, grid, grid))
+        motion_outputs = (
+            stage_outputs[0],
+            TensorSpec("totals_out", "float32", ("B", FIELDS, grid, grid)),
+            *stage_outputs[1:],
+            TensorSpec("fields", "float16", ("B", grid, grid, FIELDS)),
+        )
+        return {
+            AU_ESTIMATOR: ((pixels,), (au,)),
+            INTERPOLATOR: (interpolator_inputs, (stage_au, choice)),
+            **{
+                stage_name(number): (
+                    (pixels, au, choice, *(() if number == 1 else (image_in, totals_in))),
+                    motion_outputs,
+                )
+                for number in range(1, stages + 1)
+            },
+        }
     return {
         AU_ESTIMATOR: ((pixels,), (au,)),
         INTERPOLATOR: (interpolator_inputs, (stage_au,)),

@@ -18,8 +18,9 @@ import onnxscript
 import torch
 
 from efgan_rt import __version__
-from efgan_rt.cascade_properties import read_properties
+from efgan_rt.cascade_properties import MOUTHS_FILE, read_properties
 from efgan_rt.errors import EfganError
+from efgan_rt.faces.mouths import Mouths
 from engines.manifest import Manifest, NetworkEntry
 from engines.runtimes import import_onnxruntime
 from export import parity
@@ -126,6 +127,8 @@ def build_engines(
     with staging_folder(out) as folder:
         entries = _write_networks(loaded, folder, form, used_faces, progress or (lambda _: None))
         properties = _properties(loaded, checkpoint, len(used_faces))
+        if loaded.config.motion:
+            properties |= _write_mouths(loaded, folder)
         if form.computes_in_half:
             properties["parity"] |= parity.half_range(
                 {name: entry.parity for name, entry in entries.items()}
@@ -247,6 +250,21 @@ def _properties(checkpoint: Checkpoint, path: Path, face_count: int) -> dict[str
             package.__name__: package.__version__
             for package in (torch, onnx, onnxscript, import_onnxruntime())
         },
+    }
+
+
+def _write_mouths(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
+    """Writes a motion model's atlas as a picture; the properties that say so."""
+    weights = checkpoint.weights
+    pixels = (weights["cascade.atlas_pixels"].float() * 255).round().clamp(0, 255)
+    mouths = Mouths(
+        pixels.permute(0, 2, 3, 1).to(torch.uint8).numpy(),
+        weights["cascade.atlas_skin"].float().numpy(),
+    )
+    (folder / MOUTHS_FILE).write_bytes(mouths.as_png())
+    return {
+        "motion": True,
+        "mouths": mouths.to_dict() | {"sha256": _sha256(folder / MOUTHS_FILE)},
     }
 
 

@@ -30,13 +30,16 @@ from train.models.config import REGION_SIZES, ModelConfig
 from train.models.efgan import EFGAN
 from train.models.layers import Conv
 from train.models.transformer import crop
+from train.motion.cascade import MotionCascade
 
 BLOCK: Final = 2  # a head's pixels at once, down and across
 
 
 def folded(networks: InferenceNetworks) -> InferenceNetworks:
-    """A copy whose stages are `FoldedStage`s; the rest is as it was."""
+    """A copy whose stages are `FoldedStage`s; the rest is as it was, and so are stages that move."""
     twin = copy.deepcopy(networks)
+    if isinstance(twin.cascade, MotionCascade):
+        return twin
     for number, stage in enumerate(twin.cascade.stages):
         assert isinstance(stage, EFGAN)
         twin.cascade.stages[number] = FoldedStage(stage, twin.cascade.config)

@@ -12,8 +12,10 @@ in FP32.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from efgan_rt.action_units import MAX_INTENSITY
@@ -31,19 +33,36 @@ from train.models.checkpoint import InferenceNetworks
 from train.models.discriminators import ImageDiscriminator
 from train.models.efgan import EFGAN
 from train.models.interpolator import Interpolator
+from train.motion.cascade import MotionCascade
+from train.motion.composition import (
+    MotionFields,
+    MouthAtlas,
+    cheek_tone,
+    composed,
+    enlarged,
+    picture,
+)
+
+MOVED_MOST: Final = 4.0  # pixels of the fields' grid that count as moved wholly, in `attention`
 
 
 class AUEstimator(nn.Module):
     """Reads action units off pictures."""
 
-    def __init__(self, reader: ImageDiscriminator, image_type: torch.dtype) -> None:
+    def __init__(
+        self, reader: ImageDiscriminator, image_type: torch.dtype, *, halved: bool = False
+    ) -> None:
         super().__init__()
         self.reader = reader
         self.image_type = image_type
+        self.halved = halved  # it reads crops at half their size
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels uint8 (B, H, W, 3) -> action units float32 (B, K), 0 to 5."""
-        au = self.reader.au(from_bytes(pixels, self.image_type)).float()
+        image = from_bytes(pixels, torch.float32 if self.halved else self.image_type)
+        if self.halved:
+            image = F.avg_pool2d(image, 2).to(self.image_type)
+        au = self.reader.au(image).float()
         return (au * MAX_INTENSITY).clamp(0.0, MAX_INTENSITY)
 
 
@@ -73,6 +92,79 @@ class InterpolatorNetwork(nn.Module):
         source = source_au.expand_as(residual)
         stage_au: Tensor = self.interpolator(source.flatten(0, 1), residual.flatten(0, 1))
         return stage_au.view(progress.shape[1], -1, stage_au.shape[1])  # S*B K -> S B K
+
+
+class ChoosingInterpolator(nn.Module):
+    """The Interpolator of a cascade with motion, which chooses the mouth of a whole edit, too.
+
+    The choice is the target's and not a stage's, so that frames of one edit show one mouth.
+    """
+
+    def __init__(self, cascade: MotionCascade) -> None:
+        super().__init__()
+        self.network = InterpolatorNetwork(cascade.interpolator)
+        self.cascade = cascade
+
+    def forward(
+        self, source_au: Tensor, target_scale: Tensor, target_offset: Tensor, progress: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `InterpolatorNetwork`, and mouth_choice, int32 (B,)."""
+        stage_au = self.network(source_au, target_scale, target_offset, progress)
+        target = (target_scale * source_au + target_offset).clamp(0.0, MAX_INTENSITY)
+        return stage_au, self.cascade.mouth_choice(target).to(torch.int32)
+
+
+class MotionStage(nn.Module):
+    """A stage of a cascade with motion: totals from those before it, and their picture."""
+
+    def __init__(self, cascade: MotionCascade, number: int, image_type: torch.dtype) -> None:
+        super().__init__()
+        self.stage = cascade.stage(number)
+        self.register_buffer("atlas_pixels", cascade.atlas_pixels)
+        self.register_buffer("atlas_skin", cascade.atlas_skin)
+        self.image_type = image_type
+        self.first = number == 1
+
+    def forward(
+        self,
+        pixels: Tensor,
+        au: Tensor,
+        mouth_choice: Tensor,
+        image_in: Tensor | None = None,
+        totals_in: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Edits.
+
+        Args:
+            pixels: uint8 (B, H, W, 3), the original, for every stage.
+            au: float32 (B, K), 0 to 5.
+            mouth_choice: int32 (B,).
+            image_in: (B, 3, H, W), what the stage before gave; not for the first.
+            totals_in: float32 (B, 10, h, w), likewise.
+
+        Returns:
+            image_out and totals_out, for the next stage; pixels_out uint8 (B, H, W, 3) and
+            attention uint8 (B, H, W), for display; fields float16 (B, h, w, 10), for the paste.
+        """
+        original = from_bytes(pixels, torch.float32)
+        image = original.to(self.image_type) if image_in is None else image_in
+        before = None if totals_in is None else MotionFields(*totals_in.split([2, 1, 3, 4], dim=1))
+        totals = composed(self.stage(image, au), before)
+        atlas = MouthAtlas(self.atlas_pixels.float(), self.atlas_skin.float(), au[0])
+        made = picture(original, totals, atlas, mouth_choice.long(), cheek_tone(original))
+        joined = torch.cat([totals.displacement, totals.shade, totals.mouth, totals.paint], dim=1)
+        edited_share = torch.maximum(
+            (totals.displacement.abs().amax(dim=1, keepdim=True) / MOVED_MOST).clamp(max=1.0),
+            torch.maximum(totals.mouth[:, 2:], totals.paint[:, 3:]),
+        )
+        shown = enlarged(edited_share)[:, 0]
+        return (
+            made.to(self.image_type),
+            joined,
+            to_bytes(made),
+            torch.round(shown * 255).to(torch.uint8),
+            joined.permute(0, 2, 3, 1).to(torch.float16),
+        )
 
 
 class FirstStage(nn.Module):
@@ -152,13 +244,20 @@ def exported_networks(
             au_names=config.au_names,
             expressions={},
             image_dtype=str(image_type).removeprefix("torch."),
+            motion=config.motion,
         )
     )
+    cascade = networks.cascade
     modules: dict[str, nn.Module] = {
-        AU_ESTIMATOR: AUEstimator(networks.au_reader, image_type),
-        INTERPOLATOR: InterpolatorNetwork(networks.cascade.interpolator),
+        AU_ESTIMATOR: AUEstimator(networks.au_reader, image_type, halved=config.motion),
+        INTERPOLATOR: ChoosingInterpolator(cascade)
+        if isinstance(cascade, MotionCascade)
+        else InterpolatorNetwork(cascade.interpolator),
     }
-    for number, stage in enumerate(networks.cascade.stages, start=1):
+    for number, stage in enumerate(cascade.stages, start=1):
+        if isinstance(cascade, MotionCascade):
+            modules[stage_name(number)] = MotionStage(cascade, number, image_type)
+            continue
         assert isinstance(stage, EFGAN | FoldedStage)
         first = number == 1
         modules[stage_name(number)] = FirstStage(stage, image_type) if first else LaterStage(stage)

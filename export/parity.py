@@ -30,6 +30,15 @@ from export.to_half import LARGEST_HALF
 Arrays = Mapping[str, Array]
 Figures = dict[str, float]
 
+# Where a motion stage's channels lie, by output, and which are of one kind; of displacements only
+# those of a pixel count (`efgan_rt.faces.motion.FIELDS`).
+FIELDS_BY_KIND: Final[Mapping[str, int]] = {"totals_out": 1, "fields": -1}
+KINDS: Final[Mapping[str, tuple[int, ...]]] = {
+    "displacement": (0, 1),
+    "shade": (2,),
+    "mouth": (3, 4, 5),
+    "paint": (6, 7, 8, 9),
+}
 IDENTICAL_DB: Final = 99.0  # stands for an infinite PSNR, which JSON cannot say
 AGAINST_FP32: Final = "_against_fp32"
 HALF_MARGIN: Final = "margin_to_65504"
@@ -57,6 +66,12 @@ FILE_BARS_FP32: Final[Mapping[str, Bar]] = {
     "stage_au_max_abs": Bar(5e-4),
     "pixels_out_max_abs": Bar(1),
     "attention_max_abs": Bar(1),
+    # In pixels of the fields' grid, half of the crop's; paint 1 level of 127.5.
+    "totals_out_displacement_max_abs": Bar(0.01),
+    "totals_out_shade_max_abs": Bar(0.002),
+    "totals_out_mouth_max_abs": Bar(0.004),
+    "totals_out_paint_max_abs": Bar(1 / 127.5),
+    "mouth_choice_max_abs": Bar(0),
 }
 # Half: every layer's result is rounded in PyTorch and not in ONNX Runtime. The bar for action
 # units, 1 % of their range, is ours.
@@ -64,6 +79,10 @@ FILE_BARS_FP16: Final[Mapping[str, Bar]] = {
     "pixels_out_psnr_db": Bar(45, at_least=True),
     "au_max_abs": Bar(0.05),
     "stage_au_max_abs": Bar(5e-4),
+    "totals_out_displacement_max_abs": Bar(0.05),
+    "totals_out_shade_max_abs": Bar(0.01),
+    "totals_out_paint_max_abs": Bar(3 / 127.5),
+    "mouth_choice_max_abs": Bar(0),
 }
 # Half arithmetic against FP32 with unrounded weights. The peak is held to a quarter of float16's
 # end: a picture unlike the faces measured may reach further than they do.
@@ -131,7 +150,7 @@ def run_in_torch(networks: Mapping[str, ExportedNetwork], probe: Probe) -> dict[
         return outputs
 
     source_au = run("au_estimator", {"pixels": probe.pixels})["au"]
-    stage_au = run(
+    asked = run(
         "interpolator",
         {
             "source_au": source_au,
@@ -139,11 +158,17 @@ def run_in_torch(networks: Mapping[str, ExportedNetwork], probe: Probe) -> dict[
             "target_offset": probe.target_offset,
             "progress": probe.progress,
         },
-    )["stage_au"]
-    picture: Arrays = {"pixels": probe.pixels}
-    for number, au in enumerate(stage_au, start=1):
-        outputs = run(f"stage_{number}", {**picture, "au": np.ascontiguousarray(au)})
-        picture = {"image_in": outputs["image_out"]}
+    )
+    known: dict[str, Array] = {"pixels": probe.pixels}
+    if "mouth_choice" in asked:
+        known["mouth_choice"] = asked["mouth_choice"]
+    for number, au in enumerate(asked["stage_au"], start=1):
+        name = f"stage_{number}"
+        known["au"] = np.ascontiguousarray(au)
+        outputs = run(name, {spec.name: known[spec.name] for spec in networks[name].inputs})
+        known["image_in"] = outputs["image_out"]
+        if "totals_out" in outputs:
+            known["totals_in"] = outputs["totals_out"]
     return runs
 
 
@@ -173,6 +198,12 @@ def differences(found: Arrays, expected: Arrays) -> Figures:
             figures[f"{name}_max_abs"] = float("nan")
             continue
         error = np.abs(a - b)
+        if name in FIELDS_BY_KIND:
+            figures |= {
+                f"{name}_{kind}_max_abs": float(error.take(places, FIELDS_BY_KIND[name]).max())
+                for kind, places in KINDS.items()
+            }
+            continue
         figures[f"{name}_max_abs"] = float(error.max())
         if name == "pixels_out":
             figures["pixels_out_psnr_db"] = psnr_db(error)

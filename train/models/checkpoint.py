@@ -24,6 +24,7 @@ from efgan_rt.errors import EfganError
 from train.models.cascade import CascadeEFGAN
 from train.models.config import ModelConfig
 from train.models.discriminators import ImageDiscriminator
+from train.motion.cascade import MotionCascade
 
 FORMAT: Final = "efgan-rt checkpoint 1"
 CHECKPOINTS: Final = "the .pt or .safetensors of an efgan-rt train"
@@ -33,7 +34,7 @@ CHECKPOINTS: Final = "the .pt or .safetensors of an efgan-rt train"
 class InferenceNetworks:
     """What an edit needs: the cascade (with its Interpolator) and the action-unit reader."""
 
-    cascade: CascadeEFGAN
+    cascade: CascadeEFGAN | MotionCascade
     au_reader: ImageDiscriminator
 
 
@@ -87,9 +88,11 @@ def empty_networks(config: ModelConfig) -> InferenceNetworks:
         config.critic_width,
         config.face_bottlenecks,
         au_count=config.au_count,
-        crop_px=config.crop_px,
+        crop_px=config.reader_px,
         spectral_norm=False,
     )
+    if config.motion:
+        return InferenceNetworks(MotionCascade(config).eval(), au_reader.eval())
     plain = ModelConfig.from_dict(config.to_dict() | {"spectral_norm": False})
     return InferenceNetworks(CascadeEFGAN(plain).eval(), au_reader.eval())
 

@@ -28,6 +28,9 @@ LARGEST: Final[dict[str, int]] = {
     "patch_bottlenecks": 8,
     "crop_px": 1024,
 }
+MOST_MOUTHS: Final = 256
+MOTION_FIELDS: Final = ("motion", "motion_widths", "mouths")
+TUPLES: Final = ("regions", "au_names", "motion_widths")
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,9 @@ class ModelConfig:
     spectral_norm: bool = True  # on every convolution but the output layers: paper, section 8
     crop_px: int = 128
     au_names: tuple[str, ...] = AU_NAMES
+    motion: bool = False  # ours: stages move the face (`train.motion`) instead of repainting it
+    motion_widths: tuple[int, int, int, int] = (32, 48, 64, 96)  # of a branch, by resolution
+    mouths: int = 0  # in the atlas of a model with motion
 
     def __post_init__(self) -> None:
         """Holds the fields against each other."""
@@ -89,7 +95,18 @@ class ModelConfig:
                 f"crop_px {self.crop_px} does not suit face_bottlenecks {self.face_bottlenecks}: "
                 "it must be divisible by 4 and leave a pixel after every halving"
             )
+        if self.motion and not 1 <= self.mouths <= MOST_MOUTHS:
+            raise EfganError(f"mouths: found {self.mouths}, expected 1 to {MOST_MOUTHS}")
+        if not all(1 <= width <= LARGEST["width"] for width in self.motion_widths):
+            raise EfganError(
+                f"motion_widths: found {self.motion_widths}, expected 1 to {LARGEST['width']} each"
+            )
         for name, box in self.regions.items():
+            if self.motion and (box.height % 16 or box.width % 16 or box.top % 2 or box.left % 2):
+                raise EfganError(
+                    f"regions.{name}: {box}, expected sides divisible by 16 and an even place "
+                    "with motion"
+                )
             if box.top < 0 or box.left < 0 or box.height % 4 or box.width % 4:
                 raise EfganError(f"regions.{name}: {box} must lie inside and be divisible by 4")
             if max(box.top + box.height, box.left + box.width) > self.crop_px:
@@ -100,9 +117,19 @@ class ModelConfig:
         """K, the number of action units."""
         return len(self.au_names)
 
+    @property
+    def reader_px(self) -> int:
+        """Side of the pictures that the action-unit reader takes."""
+        return self.crop_px // 2 if self.motion else self.crop_px
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""
-        return asdict(self) | {"au_names": list(self.au_names)}
+        values = asdict(self) | {"au_names": list(self.au_names)}
+        values["motion_widths"] = list(self.motion_widths)
+        if not self.motion:  # as earlier versions read and wrote it
+            for name in MOTION_FIELDS:
+                del values[name]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
@@ -120,11 +147,15 @@ class ModelConfig:
                     raise EfganError(f"regions.{name}: found {box}, expected whole numbers")
             if not all(isinstance(name, str) for name in values["au_names"]):
                 raise EfganError(f"au_names: found {values['au_names']}, expected names")
+            widths = {}
+            if "motion_widths" in values:
+                widths["motion_widths"] = tuple(int(each) for each in values["motion_widths"])
             regions = {name: RegionBox(**box) for name, box in values["regions"].items()}
             return cls(
-                **{k: v for k, v in values.items() if k not in ("regions", "au_names")},
+                **{k: v for k, v in values.items() if k not in TUPLES},
                 regions=regions,
                 au_names=tuple(values["au_names"]),
+                **widths,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise EfganError(f"the checkpoint's model config cannot be read: {error}") from error

@@ -1,0 +1,58 @@
+"""MediaPipe's landmarks and blendshape scores of a face: for making pairs, never for running edits.
+
+MediaPipe (Apache-2.0) asks for OpenCV's contrib build without a bound; it works with the headless
+one that this project has. Its process hangs at exit, so whoever uses it ends with `os._exit`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from efgan_rt.errors import EfganError
+
+Found: TypeAlias = tuple[npt.NDArray[np.float64], dict[str, float]]
+
+
+def open_landmarker(model: Path) -> Callable[[npt.NDArray[np.uint8]], Found | None]:
+    """A function from a picture, uint8 RGB (H, W, 3), to its face's landmarks and scores.
+
+    Landmarks are (478, 2) in pixels; None where no face is found.
+
+    Args:
+        model: MediaPipe's `face_landmarker.task`.
+
+    Raises:
+        EfganError: MediaPipe is not installed, or the model's file cannot be used.
+    """
+    try:
+        import mediapipe
+        from mediapipe.tasks.python import BaseOptions, vision
+    except ImportError as error:
+        raise EfganError(
+            "landmarks need MediaPipe: pip install mediapipe, then "
+            "pip install --force-reinstall --no-deps 'opencv-python-headless<5'"
+        ) from error
+    if not model.is_file():
+        raise EfganError(f"{model}: no such landmarker; expected MediaPipe's face_landmarker.task")
+    options = vision.FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=str(model)),
+        output_face_blendshapes=True,
+        num_faces=1,
+    )
+    landmarker: Any = vision.FaceLandmarker.create_from_options(options)
+
+    def find(picture: npt.NDArray[np.uint8]) -> Found | None:
+        image = mediapipe.Image(
+            image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture)
+        )
+        result = landmarker.detect(image)
+        if not result.face_landmarks:
+            return None
+        height, width = picture.shape[:2]
+        points = np.array([[p.x * width, p.y * height] for p in result.face_landmarks[0]])
+        return points, {c.category_name: c.score for c in result.face_blendshapes[0]}
+
+    return find
