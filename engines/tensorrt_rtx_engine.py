@@ -21,6 +21,7 @@ from engines.base import EngineError
 from engines.cuda_memory import CPU_REMEDY, Cuda, DeviceMemory, Stream, no_driver
 from engines.device import check_buffers
 from engines.manifest import NetworkEntry
+from engines.nvidia_driver import DRIVER, MANAGEMENT
 from engines.onnxruntime_device import (
     ERRORS_AND_WORSE,
     FATAL_ONLY,
@@ -124,12 +125,29 @@ def provider_options(stream: Stream, cache_dir: Path | None) -> dict[str, str]:
     return options
 
 
-@cache
 def plugin_devices(device: int = 0) -> list[Any]:
     """The plugin's description of the GPU: loads the plugin and asks which GPUs it takes.
 
     Raises:
         EngineError: the plugin or the driver is missing, or it takes none of the GPUs here.
+    """
+    found = _all_plugin_devices()
+    mine = [each for each in found if each.ep_options.get("device_id", str(device)) == str(device)]
+    if not mine:
+        raise EngineError(
+            f"TensorRT-RTX does not take GPU {device} of this machine; it takes compute capability "
+            "8.6, 8.9, and 12.0 and newer: use --backend tensorrt or onnxruntime-cuda, "
+            f"{CPU_REMEDY}"
+        )
+    return mine
+
+
+@cache
+def _all_plugin_devices() -> tuple[Any, ...]:
+    """What the plugin says of every GPU it takes; registers it, which a process may do once.
+
+    Raises:
+        EngineError: the plugin or the driver is missing.
     """
     ort = runtimes.import_onnxruntime()
     if find_spec(PACKAGE) is None:
@@ -144,20 +162,18 @@ def plugin_devices(device: int = 0) -> list[Any]:
         ort.register_execution_provider_library(PROVIDER, plugin.get_library_path())
     except Exception as error:  # the runtime has an exception class for each status code
         said = reason(error)
-        if "libcuda.so.1" in said:
-            raise no_driver("libcuda.so.1 is missing") from error
+        if DRIVER in said:
+            raise no_driver(f"{DRIVER} is missing") from error
+        if MANAGEMENT in said:
+            raise EngineError(
+                f"ONNX Runtime's TensorRT-RTX plugin needs {MANAGEMENT}, which is missing; it "
+                "comes with NVIDIA's driver, and into a container with "
+                "-e NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+            ) from error
         raise EngineError(
             f"ONNX Runtime cannot load its TensorRT-RTX plugin ({said}); "
             f"reinstall it with: {INSTALL_LINE}"
         ) from error
     finally:
         ort.set_default_logger_severity(ERRORS_AND_WORSE)
-    found = [each for each in ort.get_ep_devices() if each.ep_name == PROVIDER]
-    mine = [each for each in found if each.ep_options.get("device_id", str(device)) == str(device)]
-    if not mine:
-        raise EngineError(
-            f"TensorRT-RTX does not take GPU {device} of this machine; it takes compute capability "
-            "8.6, 8.9, and 12.0 and newer: use --backend tensorrt or onnxruntime-cuda, "
-            f"{CPU_REMEDY}"
-        )
-    return mine
+    return tuple(each for each in ort.get_ep_devices() if each.ep_name == PROVIDER)
