@@ -10,6 +10,7 @@ cards, not the data centre's A100, H100 or H200.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -31,6 +32,7 @@ from engines.onnxruntime_device import (
     session_options,
     unsynchronised,
 )
+from engines.tensorrt_rtx_runtime import FOLDER
 
 PROVIDER: Final = "NvTensorRTRTXExecutionProvider"
 PACKAGE: Final = "onnxruntime_ep_nv_tensorrt_rtx"
@@ -89,6 +91,9 @@ class TensorRTRTXEngine:
         check_buffers(self.network, (*self.inputs, *self.outputs), buffers)
         ort = runtimes.import_onnxruntime()
         options = session_options(ort, self._batch)
+        if self._cache_dir is not None:
+            with suppress(OSError):  # without a cache it compiles again
+                (self._cache_dir / FOLDER).mkdir(parents=True, exist_ok=True)
         try:
             options.add_provider_for_devices(
                 [self._plugin], provider_options(stream, self._cache_dir)
@@ -121,7 +126,7 @@ def provider_options(stream: Stream, cache_dir: Path | None) -> dict[str, str]:
         "nv_persistent_context_memory": "1",
     }
     if cache_dir is not None:
-        options["nv_runtime_cache_path"] = str(cache_dir)
+        options["nv_runtime_cache_path"] = str(cache_dir / FOLDER)
     return options
 
 

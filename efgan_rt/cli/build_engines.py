@@ -12,6 +12,7 @@ from efgan_rt.cli.build_options import (
     Target,
     batch_range,
     refuse_for_a_directory,
+    stream_count,
     wants_int8,
 )
 
@@ -86,6 +87,15 @@ def build_engines(
             help="Let later versions of TensorRT open the plans; may be slower.",
         ),
     ] = False,
+    auxiliary_streams: Annotated[
+        str,
+        typer.Option(
+            metavar="N|auto",
+            rich_help_panel=PLANS_PANEL,
+            help="Streams that a network may use beside its lane's, for branches side by side; "
+            "`auto` is TensorRT's own choice.",
+        ),
+    ] = "0",
 ) -> None:
     """Compiles a checkpoint, network by network, into an engine directory.
 
@@ -107,9 +117,10 @@ def build_engines(
     if again:
         refuse_for_a_directory(backend, None if int8 else precision, weights, sizes, int8=int8)
 
-    options = {
+    options: dict[str, Any] = {
         "hardware_compatibility": hardware_compatible.value.replace("-", "_"),
         "version_compatible": version_compatible,
+        "auxiliary_streams": stream_count(auxiliary_streams),
     }
     try:
         if again and int8:
