@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from engines import binding, runtimes
 from engines.base import EngineError
+from engines.cuda_graph import NO_CAPTURE
 from engines.cuda_memory import CPU_REMEDY, Cuda, DeviceMemory, Stream, no_driver
 from engines.device import check_buffers
 from engines.manifest import NetworkEntry
@@ -98,7 +99,8 @@ class TensorRTRTXEngine:
             options.add_provider_for_devices(
                 [self._plugin], provider_options(stream, self._cache_dir)
             )
-            session = ort.InferenceSession(self._model, options, enable_fallback=False)
+            with NO_CAPTURE:
+                session = ort.InferenceSession(self._model, options, enable_fallback=False)
         except Exception as error:  # the runtime has an exception class for each status code
             what = f"TensorRT-RTX cannot compile {self._entry.file}"
             raise runtime_error(what, error, self._cuda) from error

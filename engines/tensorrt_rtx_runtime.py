@@ -1,4 +1,4 @@
-"""What TensorRT for RTX needs at run time beside TensorRT: when it compiles, and where it keeps that.
+"""What TensorRT for RTX needs at run time beside TensorRT: when it compiles, where it keeps that.
 
 Its plans hold no finished kernels; those are compiled for the GPU that is here. By default kernels
 that suit any shape run first and better ones take their place later, so a CUDA graph captured after

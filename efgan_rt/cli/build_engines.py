@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PLANS_PANEL = "TensorRT plans"
 DEFAULT_BATCH = (1, 8, 32)
+DATA_CENTRE_BATCH = (1, 64, 128)
 
 
 def build_engines(
@@ -60,7 +61,8 @@ def build_engines(
         typer.Option(
             metavar="MIN:OPT:MAX",
             help="Smallest, most usual and largest batch "
-            "(default: 1:8:32; for an engine directory, its own).",
+            "(default: 1:8:32, with a data centre's GPU 1:64:128; for an engine directory, its "
+            "own). One number alone is a fixed batch: plans are compiled for it and run no other.",
             show_default=False,
         ),
     ] = None,
@@ -136,7 +138,7 @@ def build_engines(
             chosen = precision or (Precision.FP16 if wants_plans else Precision.FP32)
             plans = options if wants_plans else None
             manifest, directory = _from_checkpoint(
-                source, out, chosen, weights, sizes or DEFAULT_BATCH, plans
+                source, out, chosen, weights, sizes or _default_batch(), plans
             )
             current = out is None
     except KeyboardInterrupt:
@@ -147,6 +149,14 @@ def build_engines(
     from efgan_rt.cli.engine_tables import print_engines
 
     print_engines(manifest, directory, current=current)
+
+
+def _default_batch() -> tuple[int, int, int]:
+    """What a run takes by default on this machine must be within."""
+    from engines.nvidia_driver import is_of_a_data_centre, present_gpu
+
+    gpu = present_gpu()
+    return DATA_CENTRE_BATCH if gpu is not None and is_of_a_data_centre(gpu) else DEFAULT_BATCH
 
 
 def _plans_suit() -> bool:

@@ -237,11 +237,7 @@ def test_plans_of_tensorrt_for_rtx_leave_all_memory_to_the_lane(
     fp16_engines: Built, tmp_path: Path, tensorrt_libraries: Path
 ) -> None:
     made = f"remake_plans(Path({str(fp16_engines.directory)!r}), Path({str(tmp_path / 'e')!r}), "
-    done = as_rtx(tensorrt_libraries, f"{made}PlanOptions())")
-    assert done.returncode == 0, done.stderr
-    plans = read_manifest(tmp_path / "e").plans
-    assert plans is not None and plans.settings["user_allocation"] is True
-    # The compiler itself has seen the flag: it refuses what the flag forbids.
+    # The compiler itself must see the flag: then it refuses what the flag forbids.
     forbidden = (
         "config_of = to_tensorrt._config\n"
         "def with_streaming(*arguments):\n"
@@ -252,6 +248,10 @@ def test_plans_of_tensorrt_for_rtx_leave_all_memory_to_the_lane(
     )
     refused = as_rtx(tensorrt_libraries, f"{forbidden}{made}PlanOptions())")
     assert "kREQUIRE_USER_ALLOCATION is not compatible with BuilderFlag::kWEI" in refused.stderr
+    done = as_rtx(tensorrt_libraries, f"{made}PlanOptions())")
+    assert done.returncode == 0, done.stderr
+    plans = read_manifest(tmp_path / "e").plans
+    assert plans is not None and plans.settings["user_allocation"] is True
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 0), (3, 3), (None, -1)])
