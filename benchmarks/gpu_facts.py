@@ -4,6 +4,7 @@
 back, a backend edits a face.
 """
 
+import os
 import shutil
 import subprocess
 from contextlib import closing
@@ -18,6 +19,7 @@ from efgan_rt.cascade import CascadeEngines
 from efgan_rt.errors import EfganError
 from engines.base import EngineError
 from engines.cuda_memory import PROVIDERS, Cuda, open_cuda
+from engines.nvidia_driver import pci_address
 from export.calibration import bundled_faces
 
 BACKENDS = ("tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "openvino", "onnxruntime")
@@ -30,7 +32,12 @@ def what_works(directory: Path, device: str) -> dict[str, Any]:
         directory: an engine directory for crops of 128 pixels.
         device: `cuda`, or `cpu` for the processor in a GPU's place.
     """
-    found: dict[str, Any] = {"nvidia_smi": _nvidia_smi(), "providers": {}, "backends": {}}
+    found: dict[str, Any] = {
+        "nvidia_smi": _nvidia_smi(),
+        "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "providers": {},
+        "backends": {},
+    }
     for provider in PROVIDERS if device == "cuda" else ("host",):
         try:
             cuda: Cuda = HostCuda() if provider == "host" else open_cuda(provider)
@@ -81,12 +88,20 @@ def round_trip(cuda: Cuda) -> str:
     return f"{cuda.described}: {gigabytes / up:.1f} GB/s up, {gigabytes / down:.1f} GB/s down"
 
 
-def _nvidia_smi() -> str | None:
-    """Name, driver, memory and clocks, as the driver's own tool gives them."""
-    tool = shutil.which("nvidia-smi")
+def nvidia_smi() -> list[str] | None:
+    """The driver's own tool, asked about the GPU that runs here alone; None where it is missing."""
+    tool, place = shutil.which("nvidia-smi"), pci_address()
     if tool is None:
         return None
-    query = "name,driver_version,memory.total,clocks.max.sm,power.limit,compute_cap"
-    command = [tool, f"--query-gpu={query}", "--format=csv,noheader"]
+    return [tool] if place is None else [tool, "-i", place]
+
+
+def _nvidia_smi() -> str | None:
+    """Name, driver, memory and clocks, as the driver's own tool gives them."""
+    tool = nvidia_smi()
+    if tool is None:
+        return None
+    query = "name,uuid,pci.bus_id,driver_version,memory.total,clocks.max.sm,power.limit,compute_cap"
+    command = [*tool, f"--query-gpu={query}", "--format=csv,noheader"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     return run.stdout.strip()

@@ -8,6 +8,8 @@
 #
 # A transfer takes a few dozen megabytes, so everything travels in pieces, in several transfers if
 # need be; `join` may be called after each. GPU_HOME (default /tmp/efgan-gpu) is where they gather.
+# Where $OUT names a folder, the result files are copied there at the end of `run`, however it ends,
+# at the latest after STEP_S seconds (600).
 #
 # The pieces are made beforehand, elsewhere, for the other machine's Python:
 #     python benchmarks/gpu_sets.py DIR/sets
@@ -36,13 +38,18 @@ join() {
 }
 
 setup() {
-    [ -x "$home/venv/bin/python" ] || python3 -m venv --system-site-packages "$home/venv"
+    # Without pip, for Ubuntu's Python has no ensurepip: the base's own is found through the file
+    # below.
+    [ -x "$home/venv/bin/python" ] ||
+        python3 -m venv --without-pip --system-site-packages "$home/venv"
     # A virtual environment made from another sees the base Python's packages, not that one's.
     local packages
     packages=$(python3 -c 'import site, torch, os; print(os.path.dirname(os.path.dirname(torch.__file__)))')
     local mine
     mine=$("$home/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-    echo "$packages" >"$mine/_base_packages.pth"
+    local of_pip
+    of_pip=$(python3 -c 'import pip, os; print(os.path.dirname(os.path.dirname(pip.__file__)))')
+    printf '%s\n' "$packages" "$of_pip" | sort -u >"$mine/_base_packages.pth"
     local pip=("$home/venv/bin/python" -m pip install --quiet --no-index --no-deps --no-compile)
     # Wheels shadow what the base brings: onnxruntime and onnxruntime-gpu share an import name.
     "${pip[@]}" --ignore-installed "$home"/wheels/*.whl
@@ -83,7 +90,12 @@ run() {
     export LD_LIBRARY_PATH="$(cat "$home/libraries"):${LD_LIBRARY_PATH:-}"
     export TORCHINDUCTOR_CACHE_DIR="$home/inductor" PYTHONUNBUFFERED=1 PYTHONPATH="$here"
     cd "$here"
-    "$home/venv/bin/python" benchmarks/gpu.py --sets "$home/sets" --out "$home/results" "$@"
+    mkdir -p "$home/results"
+    # A command's files come back from $OUT alone, and a part that is cut short has results as well.
+    [ -z "${OUT:-}" ] || trap 'cp -r "$home/results/." "$OUT/"' EXIT
+    # A unit that hangs must not take the machine's whole time.
+    timeout --kill-after=5 "${STEP_S:-600}" \
+        "$home/venv/bin/python" benchmarks/gpu.py --sets "$home/sets" --out "$home/results" "$@"
 }
 
 command=${1:?join, setup, pycuda or run}

@@ -9,7 +9,6 @@ The share of time that the GPU computes is that of one lane: the networks' time 
 clock's. With all lanes together it is what nvidia-smi samples, where there is one.
 """
 
-import shutil
 import statistics
 import subprocess
 import time
@@ -22,6 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.gpu_facts import nvidia_smi
 from benchmarks.gpu_parity import Engines, directory_engines
 from benchmarks.torch_engine import TorchEngine, TorchForm, torch_networks
 from benchmarks.torch_loop import TorchLoop
@@ -223,13 +223,16 @@ def _median(values: Iterator[float]) -> float:
 
 @contextmanager
 def _watched_gpu() -> Iterator[list[float]]:
-    """Percent of time with a kernel running, five times a second, filled in at the end."""
+    """Percent of time with a kernel running on the GPU that is measured, filled in at the end.
+
+    Five samples a second. A MIG slice has no figure of its own.
+    """
     samples: list[float] = []
-    tool = shutil.which("nvidia-smi")
+    tool = nvidia_smi()
     if tool is None:
         yield samples
         return
-    query = [tool, "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "200"]
+    query = [*tool, "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "200"]
     process = subprocess.Popen(query, stdout=subprocess.PIPE, text=True)
     try:
         yield samples

@@ -32,7 +32,7 @@ def sets_folder() -> Path:
 
 
 def compiled_folder() -> Path:
-    """Where networks that were compiled for this processor are kept; it may not exist yet."""
+    """Where networks compiled for this processor or GPU are kept; it may not exist yet."""
     from platformdirs import user_cache_path
 
     return user_cache_path("efgan-rt", appauthor=False) / "compiled"

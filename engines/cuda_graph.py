@@ -4,16 +4,22 @@ PyCUDA (2026.1) knows no graphs, but a stream is a number to both packages and t
 same, so this serves either provider; without cuda-bindings there are no graphs.
 
 The capture is relaxed, not thread-local: the interpreter may collect garbage in the middle of it,
-and device memory given back by this thread would end a stricter capture.
+and device memory given back by this thread would end a stricter capture. Another thread must not
+make a session of ONNX Runtime meanwhile: it waits for the whole device, which no capture outlives.
+So both take `NO_CAPTURE`.
 """
 
+import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from engines.base import EngineError
 from engines.cuda_faults import call_failed
 from engines.cuda_memory import Stream
+
+NO_CAPTURE: Final = threading.Lock()
+"""Held while a stream captures, and by whoever does what would end a capture."""
 
 
 class CapturedGraph:
@@ -42,6 +48,11 @@ def capture_graph(
         stream: an idle stream of the context that is current.
         enqueue: only launches; an `EngineError` from it means that it cannot be captured.
     """
+    with NO_CAPTURE:
+        return _captured(runtime, stream, enqueue)
+
+
+def _captured(runtime: Any, stream: Stream, enqueue: Callable[[], None]) -> CapturedGraph | None:
     fine = runtime.cudaError_t.cudaSuccess
     relaxed = runtime.cudaStreamCaptureMode.cudaStreamCaptureModeRelaxed
     (error,) = runtime.cudaStreamBeginCapture(stream.handle, relaxed)

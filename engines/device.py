@@ -61,7 +61,7 @@ class DeviceEngine(Protocol):
     @property
     def capturable(self) -> bool:
         """Whether `enqueue` may be captured into a CUDA graph: it launches on its stream and does
-        nothing else, no allocation and no wait."""
+        nothing else, no allocation and no wait. Asked after `bind`, which may find out."""
         ...
 
     def bind(

@@ -39,10 +39,17 @@ class Launch:
         """Captures the graph if it is time; the stream must be idle.
 
         Returns:
-            False if a capture has just failed: every run stays as the first one was.
+            False if a capture has just failed: every run stays as the first one was. One more has
+            then been made, whose results nobody reads, to see that kernels still launch.
+
+        Raises:
+            EngineError: they do not, so that the failed capture has taken more than a graph.
         """
         if not (self._to_capture and self._has_run):
             return True
         self._to_capture = False
         self._graph = cuda.capture(self._stream, self._context.enqueue)
+        if self._graph is None:
+            self._context.enqueue()
+            self._stream.synchronize()
         return self._graph is not None

@@ -3,12 +3,15 @@
 Plans are made for a GPU and say which one; whether TensorRT can be used at all, and what `info`
 prints, depends on the same few facts. PyCUDA or cuda-bindings would give them too, but must be
 installed first.
+
+Number 0 is the first GPU of this process, which `CUDA_VISIBLE_DEVICES` decides; nvidia-smi counts
+otherwise and hides none. So whoever asks it about a GPU names it by its place on the PCI bus.
 """
 
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 DRIVER: Final = "libcuda.so.1"
 MANAGEMENT: Final = "libnvidia-ml.so.1"
@@ -28,6 +31,49 @@ class Gpu:
     """Such as `9.0`."""
     driver: str
     """Such as `580.65.06`; where the management library is missing, the CUDA version it serves."""
+
+
+# Compute capabilities that only a data centre's GPUs have: V100, A100 and A30, H100 and H200, B200
+# and B300. An L4 or L40 is, to a network, a GeForce with more memory.
+_DATA_CENTRE: Final = ("7.0", "8.0", "9.0", "10.0", "10.3")
+_PCI_BYTES: Final = 32
+
+
+class NamedGpu(Protocol):
+    """What `Gpu` and `engines.cuda_memory.DeviceFacts` have in common."""
+
+    @property
+    def name(self) -> str:
+        """As the driver gives it."""
+
+    @property
+    def compute_capability(self) -> str:
+        """Such as `9.0`."""
+
+
+def is_of_a_data_centre(gpu: NamedGpu) -> bool:
+    """True for a whole GPU made for data centres; a MIG slice, which is a small part, is none."""
+    return gpu.compute_capability in _DATA_CENTRE and " MIG " not in gpu.name
+
+
+def pci_address(device: int = 0) -> str | None:
+    """The GPU's place, such as `0000:01:00.0`, as `nvidia-smi -i` takes it; None without a GPU.
+
+    A MIG slice has the place of the GPU that it is a part of.
+    """
+    try:
+        cuda: Any = ctypes.CDLL(DRIVER)
+    except OSError:
+        return None
+    handle, address = ctypes.c_int(), ctypes.create_string_buffer(_PCI_BYTES)
+    asked: tuple[Callable[[], int], ...] = (
+        lambda: cuda.cuInit(0),
+        lambda: cuda.cuDeviceGet(ctypes.byref(handle), device),
+        lambda: cuda.cuDeviceGetPCIBusId(address, _PCI_BYTES, handle),
+    )
+    if any(ask() != 0 for ask in asked):
+        return None
+    return address.value.decode(errors="replace")
 
 
 def has_driver() -> bool:

@@ -6,7 +6,9 @@ off, so that fp32 means it.
 
 Whether the provider works is asked of the provider: `get_available_providers` lists what was
 compiled in, and a session whose provider does not load quietly becomes one of the processor. So a
-convolution of one number is run first, once a process, which needs everything that a network needs.
+tiny network is run first, once a process, which needs everything that a network needs: a
+convolution, whose code is cuDNN's, and the casts and the instance norm, whose code is the
+runtime's own and may be missing for a GPU newer than the runtime.
 """
 
 import ctypes
@@ -22,7 +24,16 @@ import numpy as np
 
 from engines import binding, runtimes
 from engines.base import EngineError
-from engines.cuda_memory import Cuda, DeviceMemory, Stream, no_device, no_driver, old_driver
+from engines.cuda_graph import NO_CAPTURE
+from engines.cuda_memory import (
+    CPU_REMEDY,
+    Cuda,
+    DeviceMemory,
+    Stream,
+    no_device,
+    no_driver,
+    old_driver,
+)
 from engines.device import check_buffers
 from engines.manifest import NetworkEntry
 from engines.onnxruntime_device import (
@@ -39,12 +50,16 @@ PROVIDER: Final = "CUDAExecutionProvider"
 INSTALL_LINE: Final = 'pip install "efgan-rt[gpu]"'
 LIBRARIES_REMEDY: Final = f"install CUDA 13 and cuDNN 9, which come with: {INSTALL_LINE}"
 
-# y = Conv(x, w), all of one number, opset 20; tests/engines holds it against onnx's own writing.
-ONE_CONVOLUTION: Final = (
-    b'\x08\n:e\n\x11\n\x01x\n\x01w\x12\x01y"\x04Conv:\x00\x12\x01g*\x13\x08\x01\x08\x01\x08\x01'
-    b'\x08\x01\x10\x01"\x04\x00\x00\x80?B\x01wZ\x1b\n\x01x\x12\x16\n\x14\x08\x01\x12\x10\n\x02'
-    b"\x08\x01\n\x02\x08\x01\n\x02\x08\x01\n\x02\x08\x01b\x1b\n\x01y\x12\x16\n\x14\x08\x01\x12"
-    b"\x10\n\x02\x08\x01\n\x02\x08\x01\n\x02\x08\x01\n\x02\x08\x01B\x04\n\x00\x10\x14"
+# y = InstanceNormalization(Cast(Cast(Conv(x, w), half), float)), 2 x 2 numbers, opset 20;
+# tests/engines holds it against onnx's own writing.
+ONE_OF_EACH: Final = (
+    b'\x08\n:\xd7\x01\n\x11\n\x01x\n\x01w\x12\x01a"\x04Conv:\x00\n\x19\n\x01a\x12\x01b"\x04Cast*\t'
+    b'\n\x02to\x18\n\xa0\x01\x02:\x00\n\x19\n\x01b\x12\x01c"\x04Cast*\t\n\x02to\x18\x01\xa0\x01\x02'
+    b':\x00\n)\n\x01c\n\x03one\n\x03one\x12\x01y"\x15InstanceNormalization:\x00\x12\x01g*\x13\x08'
+    b'\x01\x08\x01\x08\x01\x08\x01\x10\x01"\x04\x00\x00\x80?B\x01w*\x0f\x08\x01\x10\x01"\x04\x00'
+    b"\x00\x80?B\x03oneZ\x1b\n\x01x\x12\x16\n\x14\x08\x01\x12\x10\n\x02\x08\x01\n\x02\x08\x01\n\x02"
+    b"\x08\x02\n\x02\x08\x02b\x1b\n\x01y\x12\x16\n\x14\x08\x01\x12\x10\n\x02\x08\x01\n\x02\x08\x01"
+    b"\n\x02\x08\x02\n\x02\x08\x02B\x04\n\x00\x10\x14"
 )
 
 
@@ -101,7 +116,9 @@ class OnnxRuntimeCudaEngine:
         ort = runtimes.import_onnxruntime()
         provider = provider_options(self._device, stream) | self._options
         try:
-            session = _cuda_session(ort, self._model, session_options(ort, self._batch), provider)
+            options = session_options(ort, self._batch)
+            with NO_CAPTURE:
+                session = _cuda_session(ort, self._model, options, provider)
         except Exception as error:  # the runtime has an exception class for each status code
             what = f"ONNX Runtime cannot open {self._entry.file}"
             raise runtime_error(what, error, self._cuda) from error
@@ -134,7 +151,7 @@ def provider_options(device: int, stream: Stream) -> dict[str, str]:
 
 @cache
 def check_cuda_provider(device: int = 0) -> None:
-    """Runs a convolution of one number in the provider.
+    """Runs one of each of the networks' operators in the provider.
 
     Raises:
         EngineError: the runtime or its build for CUDA is not installed, CUDA's libraries, the
@@ -164,13 +181,13 @@ def check_cuda_provider(device: int = 0) -> None:
     # A provider that does not load is told to the default logger and to nobody else.
     ort.set_default_logger_severity(FATAL_ONLY)
     try:
-        session = _cuda_session(ort, ONE_CONVOLUTION, options, {"device_id": str(device)})
+        session = _cuda_session(ort, ONE_OF_EACH, options, {"device_id": str(device)})
         if session.get_providers()[0] != PROVIDER:
             raise EngineError(
                 f"ONNX Runtime cannot load its CUDA provider ({missing_library(ort)}); "
                 f"{LIBRARIES_REMEDY}"
             )
-        session.run(None, {"x": np.ones((1, 1, 1, 1), np.float32)})
+        session.run(None, {"x": np.ones((1, 1, 2, 2), np.float32)})
     except EngineError:
         raise
     except Exception as error:  # the runtime has an exception class for each status code
@@ -198,6 +215,12 @@ def missing_library(ort: Any) -> str:
 
 def refusal(said: str, device: int) -> EngineError:
     """The error for a provider that loads and does not work, from what it says."""
+    if "no kernel image" in said:
+        return EngineError(
+            f"ONNX Runtime's CUDA provider has no code for GPU {device} ({said}); install a newer "
+            "one with: pip install --upgrade onnxruntime-gpu, or use --backend tensorrt, "
+            f"{CPU_REMEDY}"
+        )
     if "cuDNN is unavailable" in said or "cudnn" in said.lower():
         return EngineError(f"ONNX Runtime's CUDA provider lacks cuDNN ({said}); {LIBRARIES_REMEDY}")
     if "CUDA failure 35" in said:

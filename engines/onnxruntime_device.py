@@ -6,7 +6,9 @@ stream. What follows was watched call by call with onnxruntime-gpu 1.31.1: all w
 stream; a run waits for it unless `disable_synchronize_execution_providers` is set; and memory is
 taken in the first two runs (the second takes one block for all activations, laid out by the first)
 and in none after. Those two runs are made in `bind`, so that `enqueue` neither waits nor allocates,
-and full device memory shows before the first picture.
+and full device memory shows before the first picture. One thing is a thread's own: the handles of
+cuBLAS and cuDNN with their memory, which the first run in another thread makes anew. A lane
+is one thread's for a whole run, so this happens once a lane, in its first batch.
 
 The batch is fixed in the graph itself, by giving its free dimension a size: no shape is left to be
 computed on the processor. A network that a provider cannot run completely is refused, because every

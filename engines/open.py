@@ -184,7 +184,8 @@ def open_device_engine(
         backend: one of `DEVICE_BACKENDS`.
         batch: pictures in every run; within the range the network was made for.
         cuda: the device, its primary context current in this thread.
-        cache_dir: where TensorRT-RTX keeps compiled networks; None is nowhere.
+        cache_dir: where TensorRT for RTX keeps compiled networks, as a plan's runtime and as the
+            plugin; None is nowhere.
 
     Raises:
         EngineError: anything does not fit; the message says what was found and expected.
@@ -202,6 +203,8 @@ def open_device_engine(
             plans=manifest.plans,
             precision=manifest.precision,
             batch=batch,
+            gpu=cuda.facts.name,
+            cache_dir=cache_dir,
         )
     model = read_model(directory, manifest, network)
     if backend == "tensorrt-rtx":

@@ -5,7 +5,8 @@ bytes and its facts have been checked (`engines.manifest.read_plan`, `engines.pl
 call that may fail says so by None or False; each is looked at, and the logger has the reason.
 
 Contexts take their activation memory from the lane (`USER_MANAGED`): its networks run one after
-the other, so one stretch, as large as the largest network needs, serves them all.
+the other, so one stretch, as large as the largest network needs, serves them all. A plan of
+TensorRT for RTX is compiled further here, see `engines.tensorrt_rtx_runtime`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from engines.device import check_buffers
 from engines.manifest import NetworkEntry, PlanFacts, plan_fault
 from engines.plan_check import LIBRARIES
 from engines.tensorrt_log import log_of
+from engines.tensorrt_rtx_runtime import RtxRuntime
 
 if TYPE_CHECKING:
     # The names that mypy checks, against the stubs of the bindings where it has them. At run time
@@ -33,7 +35,6 @@ class TensorrtEngine:
     """One network's plan, opened. May be shared by threads and lanes: a context is what runs."""
 
     backend: str = "tensorrt"
-    capturable: bool = True
 
     def __init__(
         self,
@@ -44,6 +45,8 @@ class TensorrtEngine:
         plans: PlanFacts,
         precision: str,
         batch: int,
+        gpu: str = "",
+        cache_dir: Path | None = None,
     ) -> None:
         """Opens a plan, with the device's primary context current.
 
@@ -54,6 +57,8 @@ class TensorrtEngine:
             plans: the manifest's facts about the plans.
             precision: `fp32` or `fp16`, which is in the plan.
             batch: pictures in a run.
+            gpu: name of the GPU that is here.
+            cache_dir: where TensorRT for RTX keeps what it compiles; None is nowhere.
 
         Raises:
             EngineError: TensorRT is missing, cannot start or refuses the plan, or the plan is not
@@ -86,6 +91,10 @@ class TensorrtEngine:
         self._engine: trt.ICudaEngine = engine
         self._check_tensors(directory, path, batch)
         self.scratch_bytes = int(engine.device_memory_size_v2)
+        self.capturable = True
+        self._rtx: RtxRuntime | None = None
+        if plans.library == "tensorrt_rtx":
+            self._rtx = RtxRuntime(module, engine, plan=plan, gpu=gpu, cache_dir=cache_dir)
 
     def bind(
         self, buffers: Mapping[str, DeviceMemory], scratch: DeviceMemory | None, stream: Stream
@@ -100,8 +109,9 @@ class TensorrtEngine:
                 f"{self.network}: {given} bytes of activation memory given, "
                 f"expected {self.scratch_bytes} or more"
             )
+        strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
         context = self._engine.create_execution_context(
-            trt.ExecutionContextAllocationStrategy.USER_MANAGED
+            strategy if self._rtx is None else self._rtx.config
         )
         if context is None:
             raise self._refused("no execution context")
@@ -122,6 +132,9 @@ class TensorrtEngine:
                     f"{self.network}: output '{spec.name}' has shape {shape} in the plan, "
                     f"the manifest says {spec.shape}"
                 )
+        if self._rtx is not None:
+            self.capturable = self.capturable and self._rtx.may_capture(context, stream.handle)
+            self._rtx.keep()
         return TensorrtContext(self, context, stream)
 
     def _check_tensors(self, directory: Path, path: Path, batch: int) -> None:

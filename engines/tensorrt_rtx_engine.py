@@ -10,6 +10,7 @@ cards, not the data centre's A100, H100 or H200.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -18,9 +19,11 @@ from typing import Any, Final
 
 from engines import binding, runtimes
 from engines.base import EngineError
+from engines.cuda_graph import NO_CAPTURE
 from engines.cuda_memory import CPU_REMEDY, Cuda, DeviceMemory, Stream, no_driver
 from engines.device import check_buffers
 from engines.manifest import NetworkEntry
+from engines.nvidia_driver import DRIVER, MANAGEMENT
 from engines.onnxruntime_device import (
     ERRORS_AND_WORSE,
     FATAL_ONLY,
@@ -30,6 +33,7 @@ from engines.onnxruntime_device import (
     session_options,
     unsynchronised,
 )
+from engines.tensorrt_rtx_runtime import FOLDER
 
 PROVIDER: Final = "NvTensorRTRTXExecutionProvider"
 PACKAGE: Final = "onnxruntime_ep_nv_tensorrt_rtx"
@@ -88,11 +92,15 @@ class TensorRTRTXEngine:
         check_buffers(self.network, (*self.inputs, *self.outputs), buffers)
         ort = runtimes.import_onnxruntime()
         options = session_options(ort, self._batch)
+        if self._cache_dir is not None:
+            with suppress(OSError):  # without a cache it compiles again
+                (self._cache_dir / FOLDER).mkdir(parents=True, exist_ok=True)
         try:
             options.add_provider_for_devices(
                 [self._plugin], provider_options(stream, self._cache_dir)
             )
-            session = ort.InferenceSession(self._model, options, enable_fallback=False)
+            with NO_CAPTURE:
+                session = ort.InferenceSession(self._model, options, enable_fallback=False)
         except Exception as error:  # the runtime has an exception class for each status code
             what = f"TensorRT-RTX cannot compile {self._entry.file}"
             raise runtime_error(what, error, self._cuda) from error
@@ -120,16 +128,33 @@ def provider_options(stream: Stream, cache_dir: Path | None) -> dict[str, str]:
         "nv_persistent_context_memory": "1",
     }
     if cache_dir is not None:
-        options["nv_runtime_cache_path"] = str(cache_dir)
+        options["nv_runtime_cache_path"] = str(cache_dir / FOLDER)
     return options
 
 
-@cache
 def plugin_devices(device: int = 0) -> list[Any]:
     """The plugin's description of the GPU: loads the plugin and asks which GPUs it takes.
 
     Raises:
         EngineError: the plugin or the driver is missing, or it takes none of the GPUs here.
+    """
+    found = _all_plugin_devices()
+    mine = [each for each in found if each.ep_options.get("device_id", str(device)) == str(device)]
+    if not mine:
+        raise EngineError(
+            f"TensorRT-RTX does not take GPU {device} of this machine; it takes compute capability "
+            "8.6, 8.9, and 12.0 and newer: use --backend tensorrt or onnxruntime-cuda, "
+            f"{CPU_REMEDY}"
+        )
+    return mine
+
+
+@cache
+def _all_plugin_devices() -> tuple[Any, ...]:
+    """What the plugin says of every GPU it takes; registers it, which a process may do once.
+
+    Raises:
+        EngineError: the plugin or the driver is missing.
     """
     ort = runtimes.import_onnxruntime()
     if find_spec(PACKAGE) is None:
@@ -144,20 +169,18 @@ def plugin_devices(device: int = 0) -> list[Any]:
         ort.register_execution_provider_library(PROVIDER, plugin.get_library_path())
     except Exception as error:  # the runtime has an exception class for each status code
         said = reason(error)
-        if "libcuda.so.1" in said:
-            raise no_driver("libcuda.so.1 is missing") from error
+        if DRIVER in said:
+            raise no_driver(f"{DRIVER} is missing") from error
+        if MANAGEMENT in said:
+            raise EngineError(
+                f"ONNX Runtime's TensorRT-RTX plugin needs {MANAGEMENT}, which is missing; it "
+                "comes with NVIDIA's driver, and into a container with "
+                "-e NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+            ) from error
         raise EngineError(
             f"ONNX Runtime cannot load its TensorRT-RTX plugin ({said}); "
             f"reinstall it with: {INSTALL_LINE}"
         ) from error
     finally:
         ort.set_default_logger_severity(ERRORS_AND_WORSE)
-    found = [each for each in ort.get_ep_devices() if each.ep_name == PROVIDER]
-    mine = [each for each in found if each.ep_options.get("device_id", str(device)) == str(device)]
-    if not mine:
-        raise EngineError(
-            f"TensorRT-RTX does not take GPU {device} of this machine; it takes compute capability "
-            "8.6, 8.9, and 12.0 and newer: use --backend tensorrt or onnxruntime-cuda, "
-            f"{CPU_REMEDY}"
-        )
-    return mine
+    return tuple(each for each in ort.get_ep_devices() if each.ep_name == PROVIDER)

@@ -91,12 +91,13 @@ def _other_types(layer: trt.ILayer, wanted: trt.DataType) -> list[str]:
     return [f"{layer.name} is {each.name}" for each in FLOATING if each in found - {wanted}]
 
 
-def prove_engine(name: str, inspected: str, rule: Arithmetic) -> dict[str, int]:
+def prove_engine(name: str, inspected: str, rule: Arithmetic) -> dict[str, int | str]:
     """Holds a built engine to its rule, by what the engine inspector says of it.
 
-    The compiler may hide convolutions inside fused layers that it gives other names. So each layer
-    that it does call a convolution must take the set's type, and a half-precision engine must have
-    layers in half at all.
+    The compiler may hide convolutions inside fused layers that it gives other names, up to a whole
+    network in one layer, whose inputs and outputs may all be FP32. So each layer that it does call
+    a convolution must take the set's type; that no layer shows half is a note, for the network
+    itself has proved what it computes in.
 
     Args:
         name: the network's, for messages.
@@ -104,10 +105,11 @@ def prove_engine(name: str, inspected: str, rule: Arithmetic) -> dict[str, int]:
         rule: what it must compute in.
 
     Returns:
-        `engine_layers`, and how many of them take or give half.
+        `engine_layers`, how many of them take or give half, and a `note` where none does and some
+        should.
 
     Raises:
-        EfganError: a convolution computes in another type, or nothing computes in half.
+        EfganError: a convolution computes in another type, or something in half that should not.
     """
     # A layer is a name only where the plan was built without details, which proves nothing.
     layers = [each if isinstance(each, dict) else {} for each in json.loads(inspected)["Layers"]]
@@ -120,12 +122,16 @@ def prove_engine(name: str, inspected: str, rule: Arithmetic) -> dict[str, int]:
         is_half = bool(_HALF.search(types)) and not _FLOAT.search(types)
         if is_half != (rule is Arithmetic.HALF):
             wrong.append(f"{layer.get('Name')} takes {types or 'no type'}")
-    if rule is Arithmetic.HALF and not half:
-        wrong.append(f"none of its {len(layers)} layers is in half")
     if rule is not Arithmetic.HALF and half:
         wrong.append(f"{half} of its {len(layers)} layers are in half")
     _refuse(name, wrong, rule, "the engine that TensorRT built")
-    return {"engine_layers": len(layers), "engine_layers_in_half": half}
+    found: dict[str, int | str] = {"engine_layers": len(layers), "engine_layers_in_half": half}
+    if rule is Arithmetic.HALF and not half:
+        found["note"] = (
+            f"none of the engine's {len(layers)} layers shows half, as where TensorRT fuses a "
+            "network into one; the network that it read computes in half"
+        )
+    return found
 
 
 def _types(layer: dict[str, Any], *sides: str) -> Iterator[str]:

@@ -38,8 +38,15 @@ class PlanOptions:
     """`none`: this GPU model only. `ampere_plus`: Ampere and later. `same_compute_capability`."""
     version_compatible: bool = False
     """True: later versions of TensorRT may open them too."""
+    auxiliary_streams: int | None = 0
+    """The most that TensorRT may use beside a lane's stream; None leaves it to TensorRT."""
 
     def __post_init__(self) -> None:
+        if self.auxiliary_streams is not None and self.auxiliary_streams < 0:
+            raise EfganError(
+                f"auxiliary streams: found {self.auxiliary_streams}, expected 0 or more, or None "
+                "for TensorRT's own choice"
+            )
         if self.hardware_compatibility not in HARDWARE_COMPATIBILITIES:
             raise EfganError(
                 f"hardware compatibility: found '{self.hardware_compatibility}', expected "
@@ -108,6 +115,8 @@ def add_plans(
             f"{name}: plan of {_megabytes(entries[name]):.2f} MB in {facts['seconds']:.1f} s, "
             f"{facts['layers']} layers"
         )
+        if note := facts.get("note"):
+            report(f"{name}: note: {note}")
     plans = PlanFacts(
         library=LIBRARY,
         version=VERSION,
@@ -142,6 +151,7 @@ def _with_plan(
         arithmetic=arithmetic_of(entry.name, precision),
         hardware_compatibility=options.hardware_compatibility,
         version_compatible=options.version_compatible,
+        auxiliary_streams=options.auxiliary_streams,
     )
     started = time.perf_counter()
     plan = to_tensorrt(

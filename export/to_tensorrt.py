@@ -2,8 +2,11 @@
 
 Networks are strongly typed: every tensor computes in the type that its ONNX file says, so precision
 is decided at export and nowhere else. TF32 is off, because it would round what is FP32 on purpose.
-No auxiliary streams, because a lane orders its work on one stream. Details of all layers go into
-the plan, because the engine inspector needs them to say what types were chosen.
+No auxiliary streams unless asked for: nobody has measured yet whether a stage's four branches gain
+by them. Whatever their number, TensorRT makes them wait for the lane's stream and it for them.
+Details of all layers go into the plan, because the engine inspector needs them to say what types
+were chosen. TensorRT for RTX is told that all memory is ours, without which its documentation
+allows no capture into a CUDA graph.
 
 TensorRT reports a failure as None or False, or as an exception that says nothing. Each becomes a
 sentence here, with what the logger was told.
@@ -45,6 +48,8 @@ class PlanRequest:
     arithmetic: Arithmetic
     hardware_compatibility: str
     version_compatible: bool
+    auxiliary_streams: int | None = 0
+    """The most that TensorRT may use beside the lane's stream; None leaves it to TensorRT."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,8 @@ class Plan:
     """What TensorRT made, and what is known of it."""
 
     content: bytes
-    facts: Mapping[str, int]
-    """Counts of layers, as read and, where a GPU could open the plan, as built."""
+    facts: Mapping[str, int | str]
+    """Counts of layers, as read and, where a GPU could open the plan, as built; a note on them."""
     cache_found: bool
     """True if an earlier build had left timings, though perhaps of other layers."""
 
@@ -64,10 +69,16 @@ def builder_settings(request: PlanRequest) -> dict[str, Any]:
         "strongly_typed": True,
         "tf32": False,
         "optimization_level": OPTIMIZATION_LEVEL,
-        "auxiliary_streams": 0,
+        "auxiliary_streams": request.auxiliary_streams,
+        "user_allocation": _user_allocation_flag() is not None,
         "profiling_verbosity": "detailed",
         "profile": dict(zip(("min", "opt", "max"), request.batch, strict=True)),
     }
+
+
+def _user_allocation_flag() -> Any:
+    """TensorRT for RTX's flag (1.2 and later); None where there is none, as in TensorRT."""
+    return getattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION", None)
 
 
 def check_tensorrt_works(gpu: Gpu | None) -> None:
@@ -123,7 +134,7 @@ def _compiled(
         serialized = _given(builder.build_serialized_network(network, config))
         content = bytes(memoryview(serialized))
     keep_timing_cache(config, timing_cache)
-    facts = asdict(proof)
+    facts: dict[str, int | str] = asdict(proof)
     if gpu is not None:
         facts |= prove_engine(request.network, _inspected(content), request.arithmetic)
     return Plan(content, facts, warm)
@@ -155,7 +166,10 @@ def _config(
         config = _given(builder.create_builder_config())
     config.builder_optimization_level = OPTIMIZATION_LEVEL
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-    config.max_aux_streams = 0
+    if request.auxiliary_streams is not None:
+        config.max_aux_streams = request.auxiliary_streams
+    if (flag := _user_allocation_flag()) is not None:
+        config.set_flag(flag)
     config.clear_flag(trt.BuilderFlag.TF32)
     if request.version_compatible:
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)

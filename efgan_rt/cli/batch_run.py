@@ -98,7 +98,7 @@ def run(request: BatchRequest) -> int:
             batch=settings.batch,
             threads=settings.threads,
             lanes=settings.lanes or busy_lanes(choice.backend, settings.threads),
-            cache_dir=compiled_folder() if choice.backend == "openvino" else None,
+            cache_dir=compiled_folder(),
             say=remark,
         )
 

@@ -45,6 +45,7 @@ def tune(request: BenchRequest) -> None:
             batches=(smallest, largest),
             on_processor=choice.backend not in DEVICE_BACKENDS,
             seconds=request.seconds,
+            backend=choice.backend,
             say=remark,
         )
     about: dict[str, Any] = {

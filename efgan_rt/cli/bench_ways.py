@@ -20,7 +20,7 @@ from efgan_rt.engine_sets import EngineSet, compiled_folder
 from efgan_rt.errors import EfganError
 from efgan_rt.reporting.bench import generated_pictures
 from efgan_rt.reporting.bench_result import Result
-from efgan_rt.tuning import DEFAULT_BATCH, RunSettings
+from efgan_rt.tuning import RunSettings, default_batch
 from engines.base import EngineError
 from engines.manifest import Manifest, read_manifest
 from engines.open import BACKENDS, DEVICE_BACKENDS, PRECISIONS, choose_backend
@@ -79,7 +79,9 @@ def find_ways(request: BenchRequest, engine_set: EngineSet) -> list[Way]:
         raise EfganError(
             "no backend works here; efgan-rt info says what is missing and how to get it"
         )
-    return [Way(*pair, batch) for batch in request.batches or (DEFAULT_BATCH,) for pair in pairs]
+    if request.batches:
+        return [Way(*pair, batch) for batch in request.batches for pair in pairs]
+    return [Way(*pair, default_batch(pair[0], manifest)) for pair in pairs]
 
 
 def _precisions_of(
@@ -157,7 +159,7 @@ def opened(
         batch=settings.batch,
         threads=settings.threads,
         lanes=settings.lanes or busy_lanes(backend, settings.threads),
-        cache_dir=compiled_folder() if backend == "openvino" else None,
+        cache_dir=compiled_folder(),
     )
 
 

@@ -12,6 +12,7 @@ from efgan_rt.cli.build_options import (
     Target,
     batch_range,
     refuse_for_a_directory,
+    stream_count,
     wants_int8,
 )
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 PLANS_PANEL = "TensorRT plans"
 DEFAULT_BATCH = (1, 8, 32)
+DATA_CENTRE_BATCH = (1, 64, 128)
 
 
 def build_engines(
@@ -59,7 +61,8 @@ def build_engines(
         typer.Option(
             metavar="MIN:OPT:MAX",
             help="Smallest, most usual and largest batch "
-            "(default: 1:8:32; for an engine directory, its own).",
+            "(default: 1:8:32, with a data centre's GPU 1:64:128; for an engine directory, its "
+            "own). One number alone is a fixed batch: plans are compiled for it and run no other.",
             show_default=False,
         ),
     ] = None,
@@ -86,6 +89,15 @@ def build_engines(
             help="Let later versions of TensorRT open the plans; may be slower.",
         ),
     ] = False,
+    auxiliary_streams: Annotated[
+        str,
+        typer.Option(
+            metavar="N|auto",
+            rich_help_panel=PLANS_PANEL,
+            help="Streams that a network may use beside its lane's, for branches side by side; "
+            "`auto` is TensorRT's own choice.",
+        ),
+    ] = "0",
 ) -> None:
     """Compiles a checkpoint, network by network, into an engine directory.
 
@@ -107,9 +119,10 @@ def build_engines(
     if again:
         refuse_for_a_directory(backend, None if int8 else precision, weights, sizes, int8=int8)
 
-    options = {
+    options: dict[str, Any] = {
         "hardware_compatibility": hardware_compatible.value.replace("-", "_"),
         "version_compatible": version_compatible,
+        "auxiliary_streams": stream_count(auxiliary_streams),
     }
     try:
         if again and int8:
@@ -125,7 +138,7 @@ def build_engines(
             chosen = precision or (Precision.FP16 if wants_plans else Precision.FP32)
             plans = options if wants_plans else None
             manifest, directory = _from_checkpoint(
-                source, out, chosen, weights, sizes or DEFAULT_BATCH, plans
+                source, out, chosen, weights, sizes or _default_batch(), plans
             )
             current = out is None
     except KeyboardInterrupt:
@@ -136,6 +149,14 @@ def build_engines(
     from efgan_rt.cli.engine_tables import print_engines
 
     print_engines(manifest, directory, current=current)
+
+
+def _default_batch() -> tuple[int, int, int]:
+    """What a run takes by default on this machine must be within."""
+    from engines.nvidia_driver import is_of_a_data_centre, present_gpu
+
+    gpu = present_gpu()
+    return DATA_CENTRE_BATCH if gpu is not None and is_of_a_data_centre(gpu) else DEFAULT_BATCH
 
 
 def _plans_suit() -> bool:

@@ -93,3 +93,15 @@ def batch_range(text: str) -> tuple[int, int, int]:
             param_hint="--batch",
         )
     return sizes[0], sizes[1], sizes[2]
+
+
+def stream_count(text: str) -> int | None:
+    """`--auxiliary-streams` as a number; None for `auto`."""
+    if text == "auto":
+        return None
+    if not re.fullmatch(r"\d{1,2}", text):
+        raise typer.BadParameter(
+            f"'{text}' is no number of streams; expected 0 to 99, or auto",
+            param_hint="--auxiliary-streams",
+        )
+    return int(text)

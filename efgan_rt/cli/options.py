@@ -62,7 +62,8 @@ BatchSizeOption = Annotated[
         metavar="N",
         min=1,
         rich_help_panel=ENGINES_PANEL,
-        help="Pictures that go through the networks together (default: as tuned, else 8).",
+        help="Pictures that go through the networks together (default: as tuned, else 8, on a data "
+        "centre's GPU up to 64).",
         show_default=False,
     ),
 ]

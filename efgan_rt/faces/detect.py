@@ -38,6 +38,8 @@ WINDOW_POINTS: Final = np.array(
 )
 WINDOW_SIDES: Final = (128, 160, 192)
 HAAR_FILE: Final = "haarcascade_frontalface_alt2.xml"
+# A box or a point further out is no face's; faces that fill a picture exceed it by less.
+FURTHEST_SIDES: Final = 2
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,33 @@ class Detector(Protocol):
 
     def find(self, picture: Picture) -> list[Face]:
         """Every face of a picture, uint8 RGB (H, W, 3), the largest first."""
+
+
+def find_faces(detector: Detector, picture: Picture) -> list[Face]:
+    """What a detector finds in a picture, uint8 RGB (H, W, 3), without what can be no face."""
+    return [face for face in detector.find(picture) if is_plausible(face, picture)]
+
+
+def is_plausible(face: Face, picture: Picture) -> bool:
+    """True for a finite box of positive size that lies on the picture, with its points near it.
+
+    OpenCV's network has been seen to give a face of 1e20 pixels in a picture of one, from memory
+    that it had not written.
+    """
+    height, width = picture.shape[:2]
+    reach = FURTHEST_SIDES * max(height, width)
+    right, bottom = face.left + face.width, face.top + face.height
+    return (
+        0 < face.width <= reach
+        and 0 < face.height <= reach
+        and right > 0
+        and bottom > 0
+        and face.left < width
+        and face.top < height
+        and (face.score is None or bool(np.isfinite(face.score)))
+        # A comparison with NaN is false, so that this asks for finite numbers as well.
+        and (face.points is None or bool((np.abs(face.points) <= reach).all()))
+    )
 
 
 class YuNet:
@@ -189,10 +218,9 @@ class YuNet:
         faces = []
         for row in () if rows is None else rows:
             box, points, score = row[:4], row[4:14].reshape(5, 2), float(row[14])
-            if np.isfinite(row).all() and box[2] > 0 and box[3] > 0:
-                left, top, width, height = map(float, box)
-                faces.append(Face(left, top, width, height, score, points.astype(np.float32)))
-        return faces
+            left, top, width, height = map(float, box)
+            faces.append(Face(left, top, width, height, score, points.astype(np.float32)))
+        return [face for face in faces if is_plausible(face, picture)]
 
 
 class HaarCascade:

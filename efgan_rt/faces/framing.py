@@ -23,7 +23,7 @@ import numpy as np
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
-from efgan_rt.faces.detect import Detector, Face
+from efgan_rt.faces.detect import Detector, Face, find_faces
 from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.template import HAAR_CENTRE, HAAR_SIDE, STANDARD_POINTS, STANDARD_PX, Template
 from efgan_rt.images import CROP_PX, Picture, to_crop
@@ -136,7 +136,7 @@ class FaceFramer:
         if self._is_crop_by_size(pixels):
             return (self._whole(pixels),)
         assert self._detector is not None, "checked when it was made"
-        found = self._detector.find(rgb8(pixels))
+        found = find_faces(self._detector, rgb8(pixels))
         if self._choice.crops is None and self._is_crop_by_face(pixels, found):
             return (self._whole(pixels),)
         return tuple(self._framed(pixels, face) for face in self._choice.of(found))

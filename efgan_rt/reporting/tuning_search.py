@@ -24,7 +24,7 @@ TURNS: Final = 3
 LEAST_GAIN: Final = 1.03
 MOST_LANES: Final = 8
 MOST_WORKERS: Final = 8
-MOST_BATCH: Final = 64
+MOST_BATCH: Final = 128
 # A turn lasts a tenth of the time that a bench gives to one way.
 TURN_SHARE: Final = 0.1
 
@@ -83,6 +83,7 @@ def search(
     batches: tuple[int, int],
     on_processor: bool,
     seconds: float,
+    backend: str = "",
     say: Callable[[str], None],
 ) -> Tuned:
     """Measures candidates until no setting is left.
@@ -93,6 +94,7 @@ def search(
         pictures: a folder with at least one picture; they are used over and over.
         batches: see `candidates`.
         on_processor: see `candidates`.
+        backend: whose defaults are the first to be measured.
         seconds: that a bench of one way would take for a half; the search takes several of these.
         say: told of each comparison.
 
@@ -108,7 +110,7 @@ def search(
         return _in_turn(one, other, expected, turn_s)
 
     cores = this_processor().cores
-    default = default_settings()
+    default = default_settings(backend)
     if not batches[0] <= default.batch <= batches[1]:
         default = replace(default, batch=batches[1])
     with Runner(open_with, target, files, default) as runner:

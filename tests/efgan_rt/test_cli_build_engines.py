@@ -28,6 +28,7 @@ Cli = Callable[..., Any]
             "for fp32 OpenVINO reads the ONNX files; only int8 has files of its own",
         ),
         (("--batch", "4:2:1"), "'4:2:1' is no batch range"),
+        (("--auxiliary-streams", "-1"), "'-1' is no number of streams; expected 0 to 99, or auto"),
     ],
 )
 def test_what_an_engine_directory_cannot_be_asked_for_is_wrong_usage(

@@ -1,7 +1,9 @@
 """Faces found by the real detectors, and the detector's file: named, stored or fetched."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,7 +13,8 @@ import pytest
 from efgan_rt.errors import EfganError
 from efgan_rt.faces import detector_file
 from efgan_rt.faces.align import Similarity, similarity_between, warp
-from efgan_rt.faces.detect import Face, HaarCascade, YuNet
+from efgan_rt.faces.detect import Face, HaarCascade, YuNet, find_faces
+from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.detector_file import fetch_detector, open_detector, sha256_of
 from efgan_rt.faces.template import Template, read_template, template_from_dict
 from efgan_rt.images import read_picture
@@ -88,6 +91,59 @@ def test_faces_at_the_edge_and_of_several_sizes_are_found_largest_first(
 
 def test_a_picture_without_a_face_has_none(yunet: YuNet) -> None:
     assert yunet.find(np.full((50, 300, 3), 90, np.uint8)) == []
+    assert yunet.find(np.zeros((1, 1, 3), np.uint8)) == []
+
+
+GOOD = Face(20, 10, 60, 70, 0.9, np.full((5, 2), 50, np.float32))
+AT_THE_EDGE = Face(-25, 90, 60, 60)
+FILLING = Face(-10, -20, 220, 140, 0.7, np.full((5, 2), -15, np.float32))
+
+
+class Claims:
+    """A detector that finds what it was told."""
+
+    def __init__(self, *faces: Face) -> None:
+        self.facts = DetectorFacts("claims", "none", "")
+        self._faces = list(faces)
+
+    def find(self, picture: np.ndarray) -> list[Face]:
+        return self._faces
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({side: value} for side in ("left", "top") for value in (np.nan, np.inf, -np.inf, 1e20)),
+        *({side: value} for side in ("width", "height") for value in (np.nan, np.inf, 1e20, 0, -5)),
+        *({"left": value} for value in (200, -60)),
+        *({"top": value} for value in (120, -70)),
+        {"score": np.nan},
+        *({"points": np.full((5, 2), value, np.float32)} for value in (np.nan, np.inf, 1e20, -401)),
+    ],
+    ids=str,
+)
+def test_a_finding_that_can_be_no_face_is_dropped_and_the_others_stay(
+    wrong: dict[str, Any],
+) -> None:
+    picture = np.zeros((120, 200, 3), np.uint8)
+    kept = [GOOD, AT_THE_EDGE, FILLING]
+    assert find_faces(Claims(replace(GOOD, **wrong), *kept), picture) == kept
+
+
+def test_yunet_itself_gives_nothing_that_can_be_no_face(
+    yunet: YuNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = np.zeros((1, 15), np.float32)
+    row[0, 2:4], row[0, 14] = 1e20, 0.9  # what an Intel processor has been seen to give
+
+    class Network:
+        def setInputSize(self, size: tuple[int, int]) -> None:  # noqa: N802
+            pass
+
+        def detect(self, picture: np.ndarray) -> tuple[int, np.ndarray]:
+            return 1, row
+
+    monkeypatch.setattr(yunet, "_network", Network())
     assert yunet.find(np.zeros((1, 1, 3), np.uint8)) == []
 
 

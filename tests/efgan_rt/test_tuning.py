@@ -18,7 +18,9 @@ from efgan_rt.tuning import (
     settings_for,
     write_tuning,
 )
+from engines.nvidia_driver import Gpu
 from engines.open import BackendChoice
+from tests.toy_engines import write_toy_engines
 
 CHOICE = BackendChoice("openvino", "fp32", "")
 TUNED = RunSettings(batch=4, lanes=2, threads=1, workers=3)
@@ -50,6 +52,73 @@ def test_a_wish_goes_before_what_was_tuned(toy_engines: Path) -> None:
     assert workers == replace(TUNED, workers=1)
     batch = settings_for(toy_engines, CHOICE, RunWishes(batch=2), ignore)
     assert batch == replace(default_settings(), batch=2)
+
+
+def gpu_here(monkeypatch: pytest.MonkeyPatch, name: str, compute_capability: str) -> None:
+    gpu = Gpu(name, compute_capability, "580.65.06")
+    monkeypatch.setattr("engines.nvidia_driver.present_gpu", lambda: gpu)
+    monkeypatch.setattr(tuning, "present_gpu", lambda: gpu, raising=False)
+
+
+H200 = ("NVIDIA H200", "9.0")
+ON_GPU = BackendChoice("onnxruntime-cuda", "fp32", "")
+
+
+def test_a_tuning_belongs_to_the_gpu(toy_engines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu_here(monkeypatch, *H200)
+    write_tuning(toy_engines, ON_GPU, TUNED, {})
+    assert find_tuning(toy_engines, ON_GPU) == TUNED
+    gpu_here(monkeypatch, "NVIDIA L4", "8.9")
+    assert find_tuning(toy_engines, ON_GPU) is None
+
+
+@pytest.mark.parametrize("package", ["onnxruntime-gpu", "tensorrt", "tensorrt-cu13-bindings"])
+def test_a_tuning_on_a_gpu_belongs_to_the_runtimes_version(
+    toy_engines: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    gpu_here(monkeypatch, *H200)
+    write_tuning(toy_engines, ON_GPU, TUNED, {})
+    real = tuning._version
+    monkeypatch.setattr(tuning, "_version", lambda name: "99" if name == package else real(name))
+    assert find_tuning(toy_engines, ON_GPU) is None
+
+
+@pytest.mark.parametrize(
+    ("gpu", "backend", "largest", "expected"),
+    [
+        (H200, "tensorrt", 128, 64),
+        (("NVIDIA A100-SXM4-80GB", "8.0"), "onnxruntime-cuda", 128, 64),
+        (H200, "onnxruntime-cuda", 32, 32),
+        (H200, "openvino", 128, 8),
+        (("NVIDIA H200 MIG 1g.18gb", "9.0"), "tensorrt", 128, 8),
+        (("NVIDIA GeForce RTX 4090", "8.9"), "tensorrt", 128, 8),
+    ],
+)
+def test_the_default_batch_is_large_on_a_data_centres_gpu_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gpu: tuple[str, str],
+    backend: str,
+    largest: int,
+    expected: int,
+) -> None:
+    gpu_here(monkeypatch, *gpu)
+    folder = engines_for(tmp_path, (1, 8, largest))
+    choice = BackendChoice(backend, "fp32", "")
+    assert settings_for(folder, choice, RunWishes(), ignore).batch == expected
+
+
+def test_the_default_batch_is_that_of_engines_for_a_single_one(tmp_path: Path) -> None:
+    folder = engines_for(tmp_path, (24, 24, 24))
+    assert settings_for(folder, CHOICE, RunWishes(), ignore).batch == 24
+
+
+def engines_for(folder: Path, batch: tuple[int, int, int]) -> Path:
+    """Toy engines whose manifest says that they are for these batches."""
+    made = write_toy_engines(folder)
+    networks = {name: replace(entry, batch=batch) for name, entry in made.networks.items()}
+    replace(made, networks=networks).write(folder)
+    return folder
 
 
 def test_a_tuning_belongs_to_engines_and_precision(toy_engines: Path, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ int cuDeviceGetName(char *name, int size, int device)
 { strncpy(name, "Toy GPU", size); return device; }
 int cuDeviceGetAttribute(int *value, int attribute, int device)
 { *value = attribute == 75 ? 8 : attribute == 76 ? 9 : -1; return device; }
+int cuDeviceGetPCIBusId(char *text, int size, int device)
+{ strncpy(text, "0000:81:00.0", size); return device; }
 int cuDriverGetVersion(int *version) { *version = 13020; return 0; }
 """
 MANAGEMENT = """
@@ -39,9 +41,9 @@ def library(folder: Path, name: str, source: str, *options: str) -> None:
     subprocess.run(command, check=True)
 
 
-def answer(folder: Path, device: int = 0) -> str:
+def answer(folder: Path, device: int = 0, ask: str = "present_gpu") -> str:
     """What a process that finds the libraries in `folder` is told."""
-    code = f"from engines.nvidia_driver import present_gpu; print(present_gpu({device}))"
+    code = f"from engines.nvidia_driver import {ask}; print({ask}({device}))"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"LD_LIBRARY_PATH": str(folder)},
@@ -74,3 +76,9 @@ def test_without_the_management_library_the_cuda_version_stands_for_the_drivers(
 def test_a_driver_without_such_a_device_is_no_gpu(tmp_path: Path, status: int, device: int) -> None:
     library(tmp_path, "libcuda.so.1", DRIVER, f"-DSTATUS={status}")
     assert answer(tmp_path, device) == "None"
+
+
+def test_a_gpus_place_is_what_nvidia_smi_takes(tmp_path: Path) -> None:
+    library(tmp_path, "libcuda.so.1", DRIVER, "-DSTATUS=0")
+    assert answer(tmp_path, ask="pci_address") == "0000:81:00.0"
+    assert answer(tmp_path, 1, ask="pci_address") == "None"

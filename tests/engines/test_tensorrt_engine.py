@@ -293,6 +293,140 @@ SCRATCH = DeviceSlice(4096, 1024)
 STREAM: Any = SimpleNamespace(handle=77)
 
 
+@dataclass
+class StandInCache:
+    """Holds what a context compiled, as TensorRT for RTX's runtime cache does."""
+
+    content: bytes = b""
+
+    def serialize(self) -> bytes:
+        return self.content
+
+    def deserialize(self, content: bytes) -> bool:
+        self.content = content
+        return content.startswith(b"kernels")
+
+
+class StandInConfig:
+    """TensorRT for RTX's runtime configuration, with its defaults."""
+
+    def __init__(self) -> None:
+        self.strategy: Any = None
+        self.dynamic_shapes_kernel_specialization_strategy = "LAZY"
+        self.cache: StandInCache | None = None
+
+    def set_execution_context_allocation_strategy(self, strategy: Any) -> None:
+        self.strategy = strategy
+
+    def create_runtime_cache(self) -> StandInCache:
+        return StandInCache()
+
+    def set_runtime_cache(self, cache: StandInCache) -> None:
+        self.cache = cache
+
+
+class StandInRtxContext(StandInContext):
+    """A context that compiles once its shapes are known, and says whether it can be captured."""
+
+    def infer_shapes(self) -> list[str]:
+        for config in self.engine.strategies:
+            if getattr(config, "cache", None) is not None:
+                config.cache.content = b"kernels of this GPU"
+        return []
+
+    def is_stream_capturable(self, stream: int) -> bool:
+        return self.engine.refuses != "capture" and stream == STREAM.handle
+
+
+class StandInRtxEngine(StandInEngine):
+    def create_runtime_config(self) -> StandInConfig:
+        return StandInConfig()
+
+    def create_execution_context(self, strategy: Any) -> StandInContext | None:
+        self.strategies.append(strategy)
+        self.contexts.append(StandInRtxContext(self))
+        return self.contexts[-1]
+
+
+OpenRtx = Callable[..., tuple[Any, StandInRtxEngine]]
+
+
+@pytest.fixture
+def open_rtx(
+    loaded_tensorrt: Any, with_plans: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> OpenRtx:
+    """`open_rtx(refuses, **names)`: an engine of TensorRT for RTX, its module with these names."""
+
+    def opened(refuses: str = "", **more: Any) -> tuple[Any, StandInRtxEngine]:
+        engine = StandInRtxEngine(loaded_tensorrt, refuses)
+        runtime = SimpleNamespace(deserialize_cuda_engine=lambda _: engine)
+        names = {name: getattr(loaded_tensorrt, name) for name in dir(loaded_tensorrt)}
+        names["DynamicShapesKernelSpecializationStrategy"] = SimpleNamespace(EAGER="EAGER")
+        module = SimpleNamespace(**{**names, "Runtime": lambda _: runtime, **more})
+        monkeypatch.setattr(runtimes, "import_tensorrt", lambda _: module)
+        manifest = read_manifest(with_plans)
+        assert manifest.plans is not None
+        manifest = replace(manifest, plans=replace(manifest.plans, library="tensorrt_rtx"))
+        cuda = FakeCuda()
+        with cuda.current():
+            made = open_device_engine(
+                with_plans,
+                manifest,
+                NETWORK,
+                backend="tensorrt",
+                batch=4,
+                cuda=cuda,
+                cache_dir=tmp_path / "cache",
+            )
+        return made, engine
+
+    return opened
+
+
+@pytest.mark.parametrize(
+    ("refuses", "names", "capturable"),
+    [
+        ("", {}, True),
+        ("capture", {}, False),
+        ("", {"DynamicShapesKernelSpecializationStrategy": None}, False),
+    ],
+    ids=["as documented", "not capturable", "an older version"],
+)
+def test_a_plan_of_tensorrt_for_rtx_is_captured_only_where_it_says_so(
+    open_rtx: OpenRtx, refuses: str, names: dict[str, Any], capturable: bool
+) -> None:
+    engine, _ = open_rtx(refuses, **names)
+    engine.bind(BUFFERS, SCRATCH, STREAM)
+    assert engine.capturable is capturable
+
+
+def test_kernels_of_tensorrt_for_rtx_are_compiled_before_the_first_run_and_kept(
+    open_rtx: OpenRtx, loaded_tensorrt: Any, tmp_path: Path
+) -> None:
+    engine, stand_in = open_rtx()
+    engine.bind(BUFFERS, SCRATCH, STREAM)
+    (config,) = stand_in.strategies
+    assert isinstance(config, StandInConfig)
+    assert config.strategy == loaded_tensorrt.ExecutionContextAllocationStrategy.USER_MANAGED
+    assert config.dynamic_shapes_kernel_specialization_strategy == "EAGER"
+    (kept,) = (tmp_path / "cache").rglob("*.runtime")
+    assert kept.read_bytes() == b"kernels of this GPU"
+    kept.write_bytes(b"kernels from an earlier start")
+    engine, again = open_rtx()
+    engine.bind(BUFFERS, SCRATCH, STREAM)
+    assert again.strategies[0].cache.content == b"kernels of this GPU"
+
+
+def test_a_damaged_file_of_kernels_is_replaced(open_rtx: OpenRtx, tmp_path: Path) -> None:
+    engine, _ = open_rtx()
+    engine.bind(BUFFERS, SCRATCH, STREAM)
+    (kept,) = (tmp_path / "cache").rglob("*.runtime")
+    kept.write_bytes(b"rubbish")
+    engine, _ = open_rtx()
+    engine.bind(BUFFERS, SCRATCH, STREAM)
+    assert kept.read_bytes() == b"kernels of this GPU"
+
+
 def test_a_context_is_bound_by_name_to_the_lanes_memory_and_stream(
     open_stand_in: OpenStandIn, loaded_tensorrt: Any
 ) -> None:

@@ -205,6 +205,88 @@ def test_tensorrt_for_rtx_goes_the_same_way_where_it_alone_is_installed(
     assert plans.library == "tensorrt_rtx"
 
 
+# What stands for `tensorrt_rtx`: the bindings over its libraries, with the one name that they lack.
+# 28 is its number there: with it, and with no other, the compiler speaks of the flag by name.
+AS_RTX = """
+import sys, tensorrt_bindings
+from types import SimpleNamespace
+names = {name: getattr(tensorrt_bindings, name) for name in dir(tensorrt_bindings)}
+flags = dict(tensorrt_bindings.BuilderFlag.__members__)
+flags["REQUIRE_USER_ALLOCATION"] = tensorrt_bindings.BuilderFlag(28)
+names["BuilderFlag"] = SimpleNamespace(**flags)
+names["__spec__"] = tensorrt_bindings.__spec__
+sys.modules.update(tensorrt_rtx=SimpleNamespace(**names), tensorrt=None)
+sys.modules["tensorrt_bindings"] = None
+from pathlib import Path
+from export import to_tensorrt
+from export.plans import PlanOptions, remake_plans
+"""
+
+
+def as_rtx(libraries: Path, lines: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", AS_RTX + lines],
+        env=environment(libraries),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_plans_of_tensorrt_for_rtx_leave_all_memory_to_the_lane(
+    fp16_engines: Built, tmp_path: Path, tensorrt_libraries: Path
+) -> None:
+    made = f"remake_plans(Path({str(fp16_engines.directory)!r}), Path({str(tmp_path / 'e')!r}), "
+    # The compiler itself must see the flag: then it refuses what the flag forbids.
+    forbidden = (
+        "config_of = to_tensorrt._config\n"
+        "def with_streaming(*arguments):\n"
+        "    config = config_of(*arguments)\n"
+        "    config.set_flag(to_tensorrt.trt.BuilderFlag.WEIGHT_STREAMING)\n"
+        "    return config\n"
+        "to_tensorrt._config = with_streaming\n"
+    )
+    refused = as_rtx(tensorrt_libraries, f"{forbidden}{made}PlanOptions())")
+    assert "kREQUIRE_USER_ALLOCATION is not compatible with BuilderFlag::kWEI" in refused.stderr
+    done = as_rtx(tensorrt_libraries, f"{made}PlanOptions())")
+    assert done.returncode == 0, done.stderr
+    plans = read_manifest(tmp_path / "e").plans
+    assert plans is not None and plans.settings["user_allocation"] is True
+
+
+@pytest.mark.parametrize(("asked", "given"), [(0, 0), (3, 3), (None, -1)])
+def test_auxiliary_streams_reach_the_builder_and_the_manifest(
+    fp16_engines: Built,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: int | None,
+    given: int,
+) -> None:
+    from export import to_tensorrt
+
+    seen = []
+    config_of = to_tensorrt._config
+
+    def noted(*arguments: Any) -> Any:
+        seen.append(config_of(*arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(to_tensorrt, "_config", noted)
+    options = PlanOptions(auxiliary_streams=asked)
+    made = remake_plans(fp16_engines.directory, tmp_path / "engines", options, batch=(2, 2, 2))
+    assert {config.max_aux_streams for config in seen} == {given}
+    assert made.plans is not None
+    assert made.plans.settings["auxiliary_streams"] == asked
+    assert made.plans.settings["user_allocation"] is False  # TensorRT itself has no such flag
+    # A fixed batch is the whole profile: kernels are chosen for the batch that runs.
+    assert made.plans.settings["profile"] == {"min": 2, "opt": 2, "max": 2}
+
+
+def test_a_negative_number_of_auxiliary_streams_is_refused() -> None:
+    with pytest.raises(EfganError, match="auxiliary streams: found -1, expected 0 or more, or"):
+        PlanOptions(auxiliary_streams=-1)
+
+
 def test_other_files_in_the_destination_are_refused_before_any_work(
     fp16_engines: Built, tmp_path: Path
 ) -> None:

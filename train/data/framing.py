@@ -15,7 +15,7 @@ import numpy as np
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
-from efgan_rt.faces.detect import Detector, Face
+from efgan_rt.faces.detect import Detector, Face, find_faces
 from efgan_rt.faces.template import HAAR_CENTRE, HAAR_SIDE
 from efgan_rt.images import CROP_PX
 from efgan_rt.labels import rows
@@ -79,11 +79,11 @@ def frame_face(
         face = None
         if not rule.regions_from_labels:
             assert detector is not None
-            face = _chosen(detector.find(picture), None, rule)
+            face = _chosen(find_faces(detector, picture), None, rule)
     else:
         assert detector is not None
         row = _only_row(labelled, rule)
-        face = _chosen(detector.find(picture), row.landmarks, rule)
+        face = _chosen(find_faces(detector, picture), row.landmarks, rule)
         to_crop = _to_crop(face, row, rule)
     regions = row.region_centres if rule.regions_from_labels else _regions_of(face)
     assert regions is not None, "checked for the whole set before"

@@ -21,7 +21,7 @@ import cv2
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
-from efgan_rt.faces.detect import Detector
+from efgan_rt.faces.detect import Detector, find_faces
 from efgan_rt.images import MAX_PIXELS, read_picture, write_picture
 from efgan_rt.labels.matching import FrameRule, match_rows
 from efgan_rt.labels.rows import LabelRow, Labels
@@ -254,5 +254,5 @@ def _seen(detector: Detector | None, crop: Picture) -> FloatArray | None:
     """The detector's points on a finished crop: what an alignment template is the mean of."""
     if detector is None:
         return None
-    faces = detector.find(crop)
+    faces = find_faces(detector, crop)
     return faces[0].points if faces else None
