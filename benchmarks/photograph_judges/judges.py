@@ -163,6 +163,8 @@ def _ask(
             if versions != kept_versions:
                 readings.clear()
                 store.write("\n" + first)
+            else:
+                store.write("\n")  # a run that was stopped may have left half a line
             jobs = [job for key, job in wanted.items() if key not in readings]
             for count, job in enumerate(jobs, 1):
                 try:

@@ -73,7 +73,7 @@ def london_photographs(folder: Path, *, everybody: bool) -> list[Photograph]:
     return found
 
 
-def test_portraits(folder: Path, count: int) -> list[Photograph]:
+def portrait_photographs(folder: Path, count: int) -> list[Photograph]:
     """So many of the portraits whose split is `test`, spread evenly over the table.
 
     Raises:

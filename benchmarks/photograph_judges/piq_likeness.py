@@ -2,7 +2,9 @@
 
     VENV/bin/python piq_likeness.py
 
-Jobs and readings are lines of JSON, as `judges.py` says.
+piq imports torchvision for measures that are not asked for here, and PyPI's build of it wants the
+CUDA build of torch; an empty stand-in takes its place. Jobs and readings are lines of JSON, as
+`judges.py` says.
 """
 
 import base64
@@ -10,6 +12,7 @@ import json
 import sys
 from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,10 @@ import numpy as np
 
 def main() -> None:
     """Answers each line of stdin by one of stdout."""
+    for name in ("torchvision", "torchvision.models"):
+        sys.modules[name] = ModuleType(name)
+    for name in ("vgg16", "vgg19"):
+        setattr(sys.modules["torchvision.models"], name, None)
     torch, piq = import_module("torch"), import_module("piq")
     torch.set_num_threads(1)
 
