@@ -26,7 +26,15 @@ from efgan_rt.faces.align import warp
 from efgan_rt.faces.detect import Face
 from efgan_rt.images import read_picture
 from efgan_rt.originals import Picture, rgb8
-from train.metrics.bootstrap import NO_INTERVAL, Interval, bootstrap, draw_multiplicities, middle
+from train.metrics.bootstrap import (
+    NO_INTERVAL,
+    Interval,
+    bootstrap,
+    draw_multiplicities,
+    mean,
+    median,
+    middle,
+)
 from train.metrics.sharpness import laplacian_variance
 
 NAMERS: Final = ("face-api", "fer")
@@ -41,6 +49,9 @@ AMOUNTS: Final = {
     "brow_down": ("browDownLeft", "browDownRight"),
     "eyes_wide": ("eyeWideLeft", "eyeWideRight"),
 }
+
+# Ratios have a long tail: their median, as in the tables of renders.
+OF_MEDIANS: Final = ("face_sharpness", "mouth_sharpness", "mouth_sharpness_by_true")
 
 Column = dict[str, float]
 Values = dict[str, dict[str, dict[str, Column]]]
@@ -223,7 +234,7 @@ def put_likeness(
 
 
 def intervals(values: Values, people: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Every column's mean and its interval over people.
+    """Every column's mean, or median, and its interval over people.
 
     Args:
         values: of a set, or of the photographs.
@@ -233,7 +244,9 @@ def intervals(values: Values, people: Mapping[str, Mapping[str, str]]) -> dict[s
         group: {
             metric: {
                 column: bootstrap(
-                    list(found.values()), [people[group][name] for name in found]
+                    list(found.values()),
+                    [people[group][name] for name in found],
+                    median if metric in OF_MEDIANS else mean,
                 ).to_plain()
                 for column, found in columns.items()
             }

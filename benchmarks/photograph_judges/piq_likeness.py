@@ -2,16 +2,16 @@
 
     VENV/bin/python piq_likeness.py
 
-piq imports torchvision for measures that are not asked for here, and PyPI's build of it wants the
-CUDA build of torch; an empty stand-in takes its place. Jobs and readings are lines of JSON, as
-`judges.py` says.
+The package's two modules are imported without its front page, which imports torchvision for other
+measures; PyPI's build of that wants the CUDA build of torch. Jobs and readings are lines of JSON,
+as `judges.py` says.
 """
 
 import base64
 import json
 import sys
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from types import ModuleType
 from typing import Any
 
@@ -20,11 +20,11 @@ import numpy as np
 
 def main() -> None:
     """Answers each line of stdin by one of stdout."""
-    for name in ("torchvision", "torchvision.models"):
-        sys.modules[name] = ModuleType(name)
-    for name in ("vgg16", "vgg19"):
-        setattr(sys.modules["torchvision.models"], name, None)
-    torch, piq = import_module("torch"), import_module("piq")
+    torch = import_module("torch")
+    package = ModuleType("piq")
+    package.__path__ = [str(distribution("piq").locate_file("piq"))]
+    sys.modules["piq"] = package
+    gmsd, ms_ssim = import_module("piq.gmsd"), import_module("piq.ms_ssim")
     torch.set_num_threads(1)
 
     def tensor(pixels: dict[str, Any]) -> Any:
@@ -38,8 +38,8 @@ def main() -> None:
         job = json.loads(line)
         one, other = tensor(job["pixels"]), tensor(job["other"])
         reading = {
-            "gmsd": float(piq.gmsd(one, other, data_range=1.0)),
-            "ms_ssim": float(piq.multi_scale_ssim(one, other, data_range=1.0)),
+            "gmsd": float(gmsd.gmsd(one, other, data_range=1.0)),
+            "ms_ssim": float(ms_ssim.multi_scale_ssim(one, other, data_range=1.0)),
         }
         print(json.dumps({"key": job["key"], "reading": reading}), flush=True)
 

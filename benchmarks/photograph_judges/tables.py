@@ -16,9 +16,9 @@ TITLES: Final = {
     "outer_brow": "browOuterUp",
     "brow_down": "browDown",
     "eyes_wide": "eyeWide",
-    "face_sharpness": "sharpness of face / input's",
-    "mouth_sharpness": "sharpness of mouth / input's",
-    "mouth_sharpness_by_true": "sharpness of mouth / true's",
+    "face_sharpness": "sharp face / input's, median",
+    "mouth_sharpness": "sharp mouth / input's, median",
+    "mouth_sharpness_by_true": "sharp mouth / true's, median",
     "gmsd": "GMSD to the true picture",
     "ms_ssim": "MS-SSIM to the true picture",
     "pixels_changed_outside": "pixels changed outside the paste",
@@ -29,7 +29,7 @@ NAME_WIDTH, CELL_WIDTH = 33, 17
 def table(
     title: str, figures: Mapping[str, Mapping[str, Any]], beside: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
-    """A group's lines: a metric each, mean and 95 % interval in every cell.
+    """A group's lines: a metric each, mean (or median) and 95 % interval in each cell.
 
     Args:
         title: of the table.

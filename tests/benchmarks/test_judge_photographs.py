@@ -125,6 +125,12 @@ def test_a_share_leaves_out_pictures_that_nobody_could_read() -> None:
     assert 0 <= found["low"] <= found["value"] <= found["high"] <= 1
 
 
+def test_ratios_of_sharpness_are_told_by_their_median() -> None:
+    values = {"smile": {"mouth_sharpness": {"sad": {"a": 1.0, "b": 1.2, "c": 9.0}}}}
+    people = {"smile": {name: name for name in "abc"}}
+    assert intervals(values, people)["smile"]["mouth_sharpness"]["sad"]["value"] == 1.2
+
+
 def test_the_distance_of_two_descriptions_is_euclidean() -> None:
     assert descriptor_distance({"descriptor": [0, 3]}, {"descriptor": [4, 0]}) == 5
     assert np.isnan(descriptor_distance(None, {"descriptor": [4, 0]}))
