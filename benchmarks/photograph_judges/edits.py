@@ -223,4 +223,6 @@ def _write_whole(file: Path, picture: Picture) -> None:
 def _store_facts(edited: EditedSet, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     values = {OUTSIDE: edited.changed_outside, "faceless": sorted(set(edited.faceless))}
-    file.write_text(json.dumps(values, indent=1) + "\n")
+    partial = file.with_suffix(".part")
+    partial.write_text(json.dumps(values, indent=1) + "\n")
+    partial.replace(file)

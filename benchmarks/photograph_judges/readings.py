@@ -100,9 +100,15 @@ def see(
                 jobs[name].append((file, job))
         if count % SHOW_EVERY == 0:
             say(f"faces: {count} pictures")
-            store.write_text(json.dumps(kept))
-    store.write_text(json.dumps(kept))
+            _store(store, kept)
+    _store(store, kept)
     return jobs
+
+
+def _store(file: Path, kept: Mapping[str, Any]) -> None:
+    partial = file.with_suffix(".part")
+    partial.write_text(json.dumps(kept))
+    partial.replace(file)
 
 
 def jobs_of(file: Path, sha256: str, picture: Picture, face: Face) -> dict[str, Job]:
