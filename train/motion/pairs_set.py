@@ -23,6 +23,7 @@ from train.portraits.pairs import (
 
 FACE, AROUND_MOUTH, AROUND_EYES = 1, 2, 4
 SATURATION, GAMMA_SPREAD, TINT_SPREAD = 0.2, 0.2, 0.06
+OPENED_SHARE: Final = 0.4
 GREY_SHARE: Final = 0.06
 SOFT_SHARE: Final = 0.25  # of the pictures lose detail, as small faces and old scans have none
 
@@ -88,8 +89,22 @@ class PairSet:
                 raise EfganError(f"{folder}: not a set of pairs: {error}") from error
         self._ends = np.cumsum([len(part["source"]) for part in self._parts])
 
+        opened = [
+            np.array([bool((weights[-1] & MOUTH_BIT).any()) for weights in part["weights"]])
+            for part in self._parts
+        ]
+        self._opened = np.flatnonzero(np.concatenate(opened))
+
     def __len__(self) -> int:
         return int(self._ends[-1])
+
+    def draw(self, count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+        """Random pairs; `OPENED_SHARE` of them open a mouth that the source does not show."""
+        rows = rng.integers(0, len(self), count)
+        if len(self._opened):
+            chosen = self._opened[rng.integers(0, len(self._opened), count)]
+            rows = np.where(rng.random(count) < OPENED_SHARE, chosen, rows)
+        return np.asarray(rows, np.intp)
 
     def row(self, number: int) -> dict[str, npt.NDArray[np.generic]]:
         """A pair's arrays."""

@@ -108,15 +108,11 @@ def train(options: Any) -> None:
     while (done := (time.monotonic() - began) / options.seconds) < 1:
         if step % 500 == 0 and len(found := _folders(options.pairs)) > len(folders):
             folders, pairs = found, PairSet(found)  # more were made meanwhile
-        rate = min(1, (step + 1) / WARM_STEPS) * (
-            0.03 + 0.97 * min(1.0, 1 + math.cos(math.pi * max(0.0, done - 0.3) / 0.7)) / 1.0
-            if done > 0.3 else 1.0
-        )
-        if done > 0.3:
-            rate = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * (done - 0.3) / 0.7))
+        falling = 0.5 * (1 + math.cos(math.pi * max(0.0, done - 0.3) / 0.7))
+        rate = min(1.0, (step + 1) / WARM_STEPS) * (0.03 + 0.97 * falling)
         for group in optimizer.param_groups:
             group["lr"] = options.rate * rate
-        rows = rng.integers(0, len(pairs), options.batch)
+        rows = pairs.draw(options.batch, rng)
         batch = pairs.batch(rows, asked_steps(count, options.batch, rng), rng)
         total, figures = losses(stages, batch, atlas, rng)
         optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,129 @@
+"""Whose photographs are judged: the London set's people, neutral and smiling, and test portraits.
+
+None of them is ever committed or shown. A group is judged alike: `neutral` and `smile` have the
+person's other picture as the truth of one expression, `enlarged` are neutral pictures grown until
+a face's crop has 768 pixels, with a camera's grain, and `portrait` are of all kinds.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from benchmarks.london_crops import is_test_person
+from benchmarks.photograph_kit import grown, with_grain
+from efgan_rt.errors import EfganError
+from efgan_rt.faces.align import similarity_between
+from efgan_rt.faces.detect import Face
+from efgan_rt.faces.template import STANDARD_POINTS, STANDARD_PX
+from efgan_rt.images import encode_picture, read_picture
+
+EXPRESSIONS: Final = ("happy", "surprised", "sad", "disgusted", "fearful", "angry", "neutral")
+GROUPS: Final = ("neutral", "smile", "portrait", "enlarged")
+FINE_PX: Final = 256  # a portrait whose crop has as many of its source's own pixels is sharp
+LARGE_PX: Final = 768
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph to be edited.
+
+    Attributes:
+        name: unique in its group.
+        person: whose it is.
+        group: one of `GROUPS`.
+        file: the picture.
+        truth: the same person with another expression, where there is such a picture.
+        truth_expression: what that picture shows.
+        is_sharp: False where its pixels were made by enlarging, so that sharpness says nothing.
+    """
+
+    name: str
+    person: str
+    group: str
+    file: Path
+    truth: Path | None = None
+    truth_expression: str | None = None
+    is_sharp: bool = True
+
+
+def london_photographs(folder: Path, *, everybody: bool) -> list[Photograph]:
+    """Each person's neutral and smiling photograph, those of the test people only if not everybody.
+
+    Raises:
+        EfganError: there is nobody with both pictures.
+    """
+    found = []
+    for neutral in sorted((folder / "images").glob("*_neutral.jpg")):
+        number = neutral.stem.removesuffix("_neutral")
+        happy = neutral.with_name(f"{number}_happy.jpg")
+        if (everybody or is_test_person(number)) and happy.is_file():
+            found += [
+                Photograph(neutral.stem, number, "neutral", neutral, happy, "happy"),
+                Photograph(happy.stem, number, "smile", happy, neutral, "neutral"),
+            ]
+    if not found:
+        raise EfganError(
+            f"{folder}: nobody with images/N_neutral.jpg and images/N_happy.jpg; expected the "
+            "London set, named by --london"
+        )
+    return found
+
+
+def portrait_photographs(folder: Path, count: int) -> list[Photograph]:
+    """So many of the portraits whose split is `test`, spread evenly over the table.
+
+    Raises:
+        EfganError: the table cannot be read.
+    """
+    table = folder / "portraits.csv"
+    try:
+        with table.open(newline="", encoding="utf-8") as stream:
+            rows = [row for row in csv.DictReader(stream) if row["split"] == "test"]
+        chosen = [rows[i] for i in spread(len(rows), count)]
+        return [
+            Photograph(
+                f"{Path(row['file']).stem}",
+                row["person"],
+                "portrait",
+                folder / "images" / row["file"],
+                is_sharp=float(row["native_px"]) >= FINE_PX,
+            )
+            for row in chosen
+        ]
+    except (OSError, KeyError, ValueError) as error:
+        raise EfganError(
+            f"{table}: cannot be read ({error}); expected the portraits' folder, named by "
+            "--portraits"
+        ) from error
+
+
+def spread(length: int, count: int) -> list[int]:
+    """So many places of a list, evenly from its first on; all where it has no more."""
+    if count >= length:
+        return list(range(length))
+    return [i * length // count for i in range(count)]
+
+
+def enlarged(photograph: Photograph, face: Face, folder: Path) -> Photograph:
+    """A photograph whose face's crop has 768 pixels, with grain; its file is made if missing."""
+    assert face.points is not None, "YuNet gives points"
+    file = folder / f"{photograph.name}.png"
+    if not file.is_file():
+        scale = similarity_between(face.points, STANDARD_POINTS).scale
+        large = grown(read_picture(photograph.file), LARGE_PX / STANDARD_PX * scale)
+        seed = int.from_bytes(photograph.name.encode()[:4], "big")
+        folder.mkdir(parents=True, exist_ok=True)
+        made = with_grain(np.ascontiguousarray(large), seed)
+        partial = file.with_suffix(".part")
+        partial.write_bytes(encode_picture(".png", made))
+        partial.replace(file)
+    return Photograph(photograph.name, photograph.person, "enlarged", file)
+
+
+def of_group(photographs: Sequence[Photograph], group: str) -> list[Photograph]:
+    """Those of one group, in their order."""
+    return [each for each in photographs if each.group == group]
