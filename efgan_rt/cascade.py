@@ -27,8 +27,9 @@ from efgan_rt.cascade_properties import (
     read_properties,
 )
 from efgan_rt.device_lane import DeviceLane
-from efgan_rt.edited import ByteArray, Edited
+from efgan_rt.edited import ByteArray, Edited, MotionBatch
 from efgan_rt.errors import EfganError
+from efgan_rt.faces.motion import FIELDS
 from efgan_rt.lane import Lane
 from engines.base import Array, Engine
 from engines.cuda_memory import open_cuda
@@ -106,6 +107,7 @@ class CascadeEngines:
         self.au_names = properties.au_names
         self.expressions = properties.expressions
         self.template = properties.template
+        self.mouths = properties.mouths
         self.lanes = lanes
         """Lanes that the engines were opened for: on a GPU one computes while another is fed."""
         self._new_lane = new_lane
@@ -160,7 +162,13 @@ class CascadeEngines:
                     for name in networks
                 }
             new_lane = partial(
-                DeviceLane, cuda, on_device, properties.stages, batch, say=_once(say)
+                DeviceLane,
+                cuda,
+                on_device,
+                properties.stages,
+                batch,
+                mouths=properties.mouths,
+                say=_once(say),
             )
             return cls(manifest, properties, choice, batch, lanes or DEVICE_LANES, new_lane)
         lanes = lanes or 1  # a single lane gets all threads
@@ -180,7 +188,9 @@ class CascadeEngines:
 
         with ThreadPoolExecutor(MOST_OPENED_AT_ONCE) as pool:
             engines = dict(zip(networks, pool.map(opened, networks), strict=True))
-        new_processor_lane = partial(Lane, engines, properties.stages, batch)
+        new_processor_lane = partial(
+            Lane, engines, properties.stages, batch, mouths=properties.mouths
+        )
         return cls(manifest, properties, choice, batch, lanes, new_processor_lane)
 
     def lane(self) -> Lane | DeviceLane:
@@ -231,6 +241,14 @@ class CascadeEngines:
         seconds: dict[str, float] = {}
         shape = (count, self.crop_px, self.crop_px, 3)
         made = tuple(np.empty(shape, np.uint8) for _ in range(self.stages if stages else 1))
+        motions: tuple[MotionBatch, ...] = ()
+        if self.mouths is not None:
+            grid = self.crop_px // 2
+            chosen = np.empty(count, np.int32)
+            motions = tuple(
+                MotionBatch(np.empty((count, grid, grid, FIELDS), np.float16), chosen, self.mouths)
+                for _ in made
+            )
         edited = Edited(
             pixels=made[-1],
             source_au=np.empty((count, units), np.float32),
@@ -238,6 +256,8 @@ class CascadeEngines:
             attention=np.empty((count, self.crop_px, self.crop_px), np.uint8),
             seconds=seconds,
             stage_pixels=made if stages else (),
+            motion=motions[-1] if motions else None,
+            stage_motion=motions if stages else (),
         )
         with self._kept_or_new(lane) as lane:
             for rows in self._batches(count):
@@ -250,6 +270,11 @@ class CascadeEngines:
                 edited.pixels[rows] = result.pixels[:used]
                 for whole, part in zip(edited.stage_pixels, result.stage_pixels, strict=True):
                     whole[rows] = part[:used]
+                found = result.stage_motion or (result.motion,)
+                for whole_motion, part_motion in zip(motions, found, strict=bool(motions)):
+                    assert part_motion is not None, "a set with motion gives fields"
+                    whole_motion.fields[rows] = part_motion.fields[:used]
+                    whole_motion.choices[rows] = part_motion.choices[:used]
                 edited.source_au[rows] = result.source_au[:used]
                 edited.stage_au[:, rows] = result.stage_au[:, :used]
                 edited.attention[rows] = result.attention[:used]

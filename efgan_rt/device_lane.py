@@ -19,8 +19,9 @@ import numpy as np
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.cascade_properties import AU_ESTIMATOR, INTERPOLATOR, stage_name
-from efgan_rt.device_layout import AIM, ESTIMATE, IMAGES, places_of, tensors_of
-from efgan_rt.edited import ByteArray, Edited, check_finite, even_progress
+from efgan_rt.device_layout import AIM, ESTIMATE, IMAGES, TOTALS, places_of, tensors_of
+from efgan_rt.edited import ByteArray, Edited, MotionBatch, check_finite, even_progress
+from efgan_rt.faces.mouths import Mouths
 from engines import binding
 from engines.base import Array, EngineError
 from engines.cuda_memory import Cuda, DeviceBuffer, DeviceSlice, Event
@@ -32,7 +33,12 @@ DOWNLOAD: Final = "download"
 
 
 def _say_nothing(_: str) -> None:
-    """Tells nobody."""
+    """No-op callback."""
+
+
+def early_name(network: str, tensor: str) -> str:
+    """Where what an earlier stage gave is kept on the host."""
+    return f"{network} {tensor}"
 
 
 class DeviceLane:
@@ -50,6 +56,7 @@ class DeviceLane:
         stages: int,
         batch: int,
         *,
+        mouths: Mouths | None = None,
         graphs: bool = True,
         say: Callable[[str], None] = _say_nothing,
     ) -> None:
@@ -60,6 +67,7 @@ class DeviceLane:
             engines: every network of a cascade, opened for `batch`.
             stages: of the cascade.
             batch: pictures in every run.
+            mouths: of a set with motion.
             graphs: whether networks are launched as CUDA graphs where that can be done.
             say: told in one sentence if a graph cannot be captured.
 
@@ -76,6 +84,9 @@ class DeviceLane:
         self._launches: dict[str, Launch] = {}
         self._marks: dict[str, Event] = {}
         self._unfinished = False
+        self._mouths = mouths
+        # What is taken of a stage before the next one writes over it.
+        self._shown = ("pixels_out", "fields") if mouths is not None else ("pixels_out",)
         tensors = tensors_of(engines, stages)
         with cuda.current():
             self._stream = cuda.stream()
@@ -85,7 +96,7 @@ class DeviceLane:
                 self._pinned = {
                     name: cuda.pinned(spec.resolve(), spec.numpy_dtype)
                     for name, spec in tensors.items()
-                    if name not in (*IMAGES, AIM)
+                    if name not in (*IMAGES, *TOTALS, AIM)
                 }
                 for name, spec in tensors.items():
                     self._memory[name] = cuda.device(tensor_bytes(spec))
@@ -155,6 +166,8 @@ class DeviceLane:
         names = tuple(stage_name(number) for number in range(1, self._stages + 1))
         networks: tuple[str, ...] = (INTERPOLATOR, *names)
         wanted: tuple[str, ...] = ("pixels_out", "attention", "stage_au")
+        if self._mouths is not None:
+            wanted = (*wanted, "fields", "mouth_choice")
         if source_au is None:
             networks = (AU_ESTIMATOR, *networks)
             wanted = (*wanted, ESTIMATE)
@@ -170,16 +183,29 @@ class DeviceLane:
             self._pinned["stage_au"],
             self._pinned["attention"],
             seconds,
-            (*(self._pinned[name] for name in early), last) if stages else (),
+            (*(self._pinned[early_name(name, "pixels_out")] for name in early), last)
+            if stages
+            else (),
+            self._motion("fields"),
+            self._stage_motion(early) if stages else (),
         )
+
+    def _motion(self, place: str) -> MotionBatch | None:
+        if self._mouths is None:
+            return None
+        return MotionBatch(self._pinned[place], self._pinned["mouth_choice"], self._mouths)
+
+    def _stage_motion(self, early: tuple[str, ...]) -> tuple[MotionBatch, ...]:
+        places = (*(early_name(name, "fields") for name in early), "fields")
+        return tuple(each for each in map(self._motion, places) if each is not None)
 
     def _take_stage_memory(self) -> None:
         """Pinned arrays for the pictures of the stages before the last; few runs want them."""
-        last = self._pinned["pixels_out"]
         for number in range(1, self._stages):
-            name = stage_name(number)
-            if name not in self._pinned:
-                self._pinned[name] = self._cuda.pinned(last.shape, last.dtype)
+            for tensor in self._shown:
+                name, last = early_name(stage_name(number), tensor), self._pinned[tensor]
+                if name not in self._pinned:
+                    self._pinned[name] = self._cuda.pinned(last.shape, last.dtype)
 
     def _check(self, network: str, given: Mapping[str, Array]) -> None:
         """Holds those inputs of a network that come from the caller against their specs."""
@@ -230,7 +256,9 @@ class DeviceLane:
                 self._aim(network)
             self._launches[network].enqueue()
             if network in early:  # its time counts as the stage's
-                self._cuda.download(self._pinned[network], self._memory["pixels_out"], stream)
+                for tensor in self._shown:
+                    place = self._pinned[early_name(network, tensor)]
+                    self._cuda.download(place, self._memory[tensor], stream)
             self._marks[network].record(stream)
         for name in wanted:
             self._cuda.download(self._pinned[name], self._memory[name], stream)

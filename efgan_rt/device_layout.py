@@ -1,9 +1,9 @@
 """Where each tensor of a cascade lies in the memory of a lane on a GPU.
 
 Most have a stretch of their own. Shared are the estimate and what the Interpolator reads as source,
-the stages' aim, their pixels and their attention, each overwritten by the next stage; and the image
-between two stages, which lies in one of two stretches, so that a stage reads one and writes the
-other.
+the stages' aim, their pixels, attention and fields, each overwritten by the next stage; and what
+one stage hands to the next, the image and the totals of a motion, which lies in one of two
+stretches, so that a stage reads one and writes the other. The original's pixels stay where they were uploaded to.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from engines.base import TensorSpec
 from engines.device import DeviceEngine
 
 IMAGES: Final = ("image, odd stages", "image, even stages")
+TOTALS: Final = ("totals, odd stages", "totals, even stages")
 AIM: Final = "aim"
 ESTIMATE: Final = "source_au"
 
@@ -36,8 +37,10 @@ def places_of(network: str, engine: DeviceEngine, stages: int) -> dict[str, str]
     for number in range(1, stages + 1):
         if network == stage_name(number):
             places["au"] = AIM
-            own, other = IMAGES if number % 2 else reversed(IMAGES)
-            places["image_out"] = own
-            if "image_in" in places:
-                places["image_in"] = other
+            for name, stretches in (("image", IMAGES), ("totals", TOTALS)):
+                own, other = stretches if number % 2 else reversed(stretches)
+                if f"{name}_out" in places:
+                    places[f"{name}_out"] = own
+                if f"{name}_in" in places:
+                    places[f"{name}_in"] = other
     return places

@@ -8,8 +8,29 @@ import numpy.typing as npt
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from efgan_rt.faces.motion import Motion
+from efgan_rt.faces.mouths import Mouths
 
 ByteArray = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class MotionBatch:
+    """What a stage of a set with motion says of a batch.
+
+    Attributes:
+        fields: float16 (B, h, w, 10), see `efgan_rt.faces.motion`.
+        choices: int32 (B,), which mouth of the set each face shows.
+        mouths: the set's.
+    """
+
+    fields: npt.NDArray[np.float16]
+    choices: npt.NDArray[np.int32]
+    mouths: Mouths
+
+    def of(self, row: int) -> Motion:
+        """One face's, copied."""
+        return Motion(self.fields[row].copy(), int(self.choices[row]), self.mouths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +49,10 @@ class Edited:
     """Time of each network that was run; on a GPU also of `upload` and `download`."""
     stage_pixels: tuple[ByteArray, ...] = ()
     """What each stage made, in order, each like `pixels`, which is the last; only if asked for."""
+    motion: MotionBatch | None = None
+    """What the last stage says of each face, of a set with motion."""
+    stage_motion: tuple[MotionBatch, ...] = ()
+    """The same of each stage, in order; only if asked for."""
 
 
 def even_progress(stages: int, batch: int) -> FloatArray:

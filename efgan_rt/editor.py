@@ -35,6 +35,7 @@ from efgan_rt.expressions import Target
 from efgan_rt.faces.detect import MIN_SCORE, Face
 from efgan_rt.faces.detector_file import fetch_detector as fetch_yunet
 from efgan_rt.faces.framing import MIN_FACE_PX, FaceChoice, FaceFramer
+from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.paste import paste
 from efgan_rt.images import write_original
 from efgan_rt.originals import Picture, Pixels
@@ -225,11 +226,12 @@ class Editor:
             results.append(result)
         return results if is_several(image) else results[0]
 
-    def _edited(self, crops: Sequence[Picture], target: Target) -> Iterator[Picture]:
+    def _edited(self, crops: Sequence[Picture], target: Target) -> Iterator[Picture | Motion]:
         if not crops:
             return iter(())
         scale, offset = target.scale, target.offset
-        return iter(self._cascade.edit(np.stack(crops), scale, offset, lane=self._lane).pixels)
+        made = self._cascade.edit(np.stack(crops), scale, offset, lane=self._lane)
+        return iter(made.pixels) if made.motion is None else map(made.motion.of, range(len(crops)))
 
     @overload
     def action_units(self, image: npt.NDArray[Any] | PathOrText) -> FloatArray: ...

@@ -9,14 +9,27 @@ from time import perf_counter
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.cascade_properties import AU_ESTIMATOR, INTERPOLATOR, stage_name
-from efgan_rt.edited import ByteArray, Edited, check_finite, even_progress
+from efgan_rt.edited import ByteArray, Edited, MotionBatch, check_finite, even_progress
+from efgan_rt.faces.mouths import Mouths
 from engines.base import Array, Engine
 
 
 class Lane:
     """What one batch in flight owns: a request of every network. For one thread at a time."""
 
-    def __init__(self, engines: Mapping[str, Engine], stages: int, batch: int) -> None:
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        stages: int,
+        batch: int,
+        *,
+        mouths: Mouths | None = None,
+    ) -> None:
+        """Takes the engines of a cascade, and the mouths of a set with motion."""
+        self._mouths = mouths
+        self._inputs = {
+            name: tuple(spec.name for spec in engine.inputs) for name, engine in engines.items()
+        }
         self._requests = {name: engine.request() for name, engine in engines.items()}
         self._stages = stages
         self._progress = even_progress(stages, batch)
@@ -72,17 +85,35 @@ class Lane:
             "target_offset": offset,
             "progress": progress,
         }
-        stage_au = self._timed(INTERPOLATOR, inputs, seconds)["stage_au"]
-        image: dict[str, Array] = {"pixels": pixels}
+        asked = self._timed(INTERPOLATOR, inputs, seconds)
+        stage_au = asked["stage_au"]
+        # What stages read: everything known so far, by the names of their inputs.
+        known: dict[str, Array] = {"pixels": pixels}
+        if self._mouths is not None:
+            known["mouth_choice"] = asked["mouth_choice"]
         seen: list[ByteArray] = []
+        motions: list[MotionBatch] = []
         for number in range(1, self._stages + 1):
             # Stage-major, so the slice is contiguous and bound without a copy, as is the image.
-            aim = {"au": stage_au[number - 1]}
-            outputs = self._timed(stage_name(number), image | aim, seconds)
-            image = {"image_in": outputs["image_out"]}
+            known["au"] = stage_au[number - 1]
+            name = stage_name(number)
+            outputs = self._timed(name, {each: known[each] for each in self._inputs[name]}, seconds)
+            known["image_in"] = outputs["image_out"]
             seen.append(outputs["pixels_out"])
-        made = tuple(seen) if stages else ()
-        return Edited(seen[-1], source_au, stage_au, outputs["attention"], seconds, made)
+            if self._mouths is not None:
+                known["totals_in"] = outputs["totals_out"]
+                batch = MotionBatch(outputs["fields"], asked["mouth_choice"], self._mouths)
+                motions.append(batch)
+        return Edited(
+            seen[-1],
+            source_au,
+            stage_au,
+            outputs["attention"],
+            seconds,
+            tuple(seen) if stages else (),
+            motions[-1] if motions else None,
+            tuple(motions) if stages else (),
+        )
 
     def _timed(
         self, network: str, inputs: Mapping[str, Array], seconds: dict[str, float]

@@ -36,7 +36,7 @@ BLOCK: Final = 2  # a head's pixels at once, down and across
 
 
 def folded(networks: InferenceNetworks) -> InferenceNetworks:
-    """A copy whose stages are `FoldedStage`s; the rest is as it was, and so are stages that move."""
+    """A copy whose stages are `FoldedStage`s; stages that move, and the rest, are as they were."""
     twin = copy.deepcopy(networks)
     if isinstance(twin.cascade, MotionCascade):
         return twin

@@ -117,6 +117,9 @@ class ChoosingInterpolator(nn.Module):
 class MotionStage(nn.Module):
     """A stage of a cascade with motion: totals from those before it, and their picture."""
 
+    atlas_pixels: Tensor
+    atlas_skin: Tensor
+
     def __init__(self, cascade: MotionCascade, number: int, image_type: torch.dtype) -> None:
         super().__init__()
         self.stage = cascade.stage(number)

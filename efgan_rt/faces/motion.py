@@ -49,10 +49,12 @@ class Motion:
     Attributes:
         fields: float16 (h, w, FIELDS), over the whole crop.
         mouth: which of the set's mouths.
+        mouths: the set's, shared by all.
     """
 
     fields: Half
     mouth: int
+    mouths: Mouths
 
     @property
     def nbytes(self) -> int:
@@ -68,7 +70,6 @@ class MotionPaste:
         to_region: from the crop's pixels to the region's.
         crop: uint8 (crop, crop, 3), as the networks saw it.
         motion: what they said.
-        mouths: the set's.
         mask: float32 (h, w), how much counts, on the fields' grid.
     """
 
@@ -78,7 +79,6 @@ class MotionPaste:
         to_region: Similarity,
         crop: Picture,
         motion: Motion,
-        mouths: Mouths,
         mask: FloatArray,
     ) -> None:
         self._before = before
@@ -100,7 +100,7 @@ class MotionPaste:
         self._active = cv2.dilate((~still).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         self._drawn = self._mouth[..., 2].any()
         if self._drawn:
-            self._light, self._gain = _lit_mouth(crop, motion, mouths, to_region.scale)
+            self._light, self._gain = _lit_mouth(crop, motion, to_region.scale)
 
     @property
     def active_share(self) -> float:
@@ -173,16 +173,14 @@ def cheek_light(crop: Picture) -> FloatArray:
     return np.asarray(linear(np.concatenate(found)).mean(axis=0), np.float32)
 
 
-def _lit_mouth(
-    crop: Picture, motion: Motion, mouths: Mouths, scale: float
-) -> tuple[FloatArray, FloatArray]:
+def _lit_mouth(crop: Picture, motion: Motion, scale: float) -> tuple[FloatArray, FloatArray]:
     """The chosen mouth in linear light, no sharper than it can be drawn, and its gain."""
-    pixels = linear(mouths.pixels[motion.mouth])
+    pixels = linear(motion.mouths.pixels[motion.mouth])
     rows = len(pixels)
     drawn = EYES_SHARE * len(crop) * scale * DEPTH / rows  # picture pixels a row of the atlas
     if drawn < 1:
         pixels = cv2.GaussianBlur(pixels, (0, 0), 0.5 / max(drawn, 0.02))
-    gain = cheek_light(crop) / mouths.skin[motion.mouth]
+    gain = cheek_light(crop) / motion.mouths.skin[motion.mouth]
     gain = np.clip(TINT * gain + (1 - TINT) * gain.mean(), *TONES)
     return np.asarray(pixels, np.float32), np.asarray(gain, np.float32)
 

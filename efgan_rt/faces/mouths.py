@@ -1,4 +1,4 @@
-"""The mouths of an engine set: insides of generated people's mouths, for photographs that show none.
+"""The mouths of an engine set: what a photograph does not show when a mouth opens.
 
 They lie in one picture, one below the other, straightened: along the lips as a share of their
 length, down from the upper lip in lengths from eye to eye.
@@ -6,7 +6,6 @@ length, down from the upper lip in lengths from eye to eye.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import cv2

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.faces.detail import FloatImage, plan_detail
 from efgan_rt.faces.framing import Framed
+from efgan_rt.faces.motion import Motion, MotionPaste
 from efgan_rt.images import Picture, add_difference
 from efgan_rt.originals import Pixels, rgb8
 
@@ -33,15 +34,40 @@ LEAST_SCALE: Final = 2 / 3
 TILE_PX: Final = 512
 
 
-def paste(pixels: Pixels, framed: Framed, edited: Picture) -> None:
+def _move(pixels: Pixels, framed: Framed, motion: Motion) -> None:
+    """Moves a face in its picture, at the picture's own size and depth."""
+    grid = len(motion.fields)
+    if framed.face is None:
+        rows, columns, share = slice(0, pixels.shape[0]), slice(0, pixels.shape[1]), np.ones(1)
+        weights = np.broadcast_to(share.astype(np.float32), (grid, grid))
+    else:
+        rows, columns = paste_box(framed, pixels.shape[:2])
+        weights = mask(grid)
+    region = pixels[rows, columns]
+    if region.size == 0:
+        return
+    to_region = framed.to_crop.inverse.then(Similarity(1, -complex(columns.start, rows.start)))
+    pasting = MotionPaste(region.copy(), to_region, framed.crop, motion, weights)
+    for top in range(0, region.shape[0], TILE_PX):
+        for left in range(0, region.shape[1], TILE_PX):
+            tile = region[top : top + TILE_PX, left : left + TILE_PX]
+            down, across = np.mgrid[: tile.shape[0], : tile.shape[1]].astype(np.float32)
+            pasting.into(tile, ((across + left) + 1j * (down + top)).astype(np.complex64))
+
+
+def paste(pixels: Pixels, framed: Framed, edited: Picture | Motion) -> None:
     """Brings an edit into a picture.
 
     Args:
         pixels: uint8 or uint16, (H, W, 3) RGB or (H, W) grey; changed in place, inside `paste_box`.
         framed: the face as it was cut out of this picture, or of the picture before other faces
             were pasted.
-        edited: uint8 (crop, crop, 3), the edited crop.
+        edited: uint8 (crop, crop, 3), the edited crop; or, of a set with motion, what the networks
+            say of the face.
     """
+    if isinstance(edited, Motion):
+        _move(pixels, framed, edited)
+        return
     if framed.face is None:
         add_difference(pixels, framed.crop, edited)
         return

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from efgan_rt.action_units import FloatArray
+from efgan_rt.edited import MotionBatch
 from efgan_rt.images import Picture
 
 
@@ -28,6 +29,16 @@ class EditedBatch(Protocol):
     @property
     def stage_pixels(self) -> Sequence[Picture]:
         """The crops after each stage, in order; only where they were asked for."""
+        ...
+
+    @property
+    def motion(self) -> MotionBatch | None:
+        """What the last stage says of each face, of a set with motion."""
+        ...
+
+    @property
+    def stage_motion(self) -> Sequence[MotionBatch]:
+        """The same of each stage, in order; only where it was asked for."""
         ...
 
     @property

@@ -14,6 +14,7 @@ import numpy as np
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.faces.framing import Framed
+from efgan_rt.faces.motion import Motion
 from efgan_rt.originals import Original
 from efgan_rt.pipeline.budget import Share
 from efgan_rt.pipeline.files import PictureJob
@@ -53,6 +54,7 @@ class Item:
         copied: the file's bytes, of a picture to be copied.
         wanted: the shots that some output to be made needs.
         edited: by shot, uint8 (F, crop, crop, 3), what the networks made of each face.
+        motion: by shot and face, what a set with motion says of it.
         source_au: by face, float32 (K,), what it showed.
         readings: by shot and face, what the networks said; empty where no page is asked for.
         share: of the budget, to be given back when all outputs are published.
@@ -88,6 +90,7 @@ class Item:
         if self.framed:
             faces = (len(self.framed), *self.framed[0].crop.shape)
             self.edited = {shot: np.empty(faces, np.uint8) for shot in self.wanted}
+        self.motion: dict[tuple[int, int], Motion] = {}
         self.source_au: dict[int, FloatArray] = {}
         self.readings: dict[tuple[int, int], Reading] = {}
         self.share = share
@@ -118,7 +121,8 @@ class Item:
     @property
     def nbytes(self) -> int:
         """What the edits of its faces take."""
-        return sum(each.nbytes for each in self.edited.values())
+        crops = sum(each.nbytes for each in self.edited.values())
+        return crops + sum(each.nbytes for each in self.motion.values())
 
     def finish_face(self) -> bool:
         """Counts a face as back from the networks; True for the last one."""

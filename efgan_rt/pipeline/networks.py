@@ -12,7 +12,7 @@ import numpy as np
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.cascade_properties import AU_ESTIMATOR
-from efgan_rt.edited import even_progress
+from efgan_rt.edited import MotionBatch, even_progress
 from efgan_rt.images import Picture
 from efgan_rt.pipeline.editor import BatchEditor, EditedBatch
 from efgan_rt.pipeline.slots import Slot
@@ -96,6 +96,11 @@ class _Passage:
                 for shot, stage in task.shots.items():
                     made = result.pixels if stage is None else result.stage_pixels[stage - 1]
                     self._hand_out((shot,), made[rows])
+                    moved = result.motion
+                    if moved is not None and stage is not None:
+                        moved = result.stage_motion[stage - 1]
+                    if moved is not None:
+                        self._hand_out_motion(shot, moved, rows.start)
             if self._shop.views:
                 self._measure(part, result)
 
@@ -185,6 +190,12 @@ class _Passage:
             for number, row in enumerate(self._slot.rows):
                 if shot in row.item.wanted:
                     row.item.edited[shot][row.face] = pixels[number]
+
+    def _hand_out_motion(self, shot: int, moved: MotionBatch, first: int) -> None:
+        """Copies what the networks say of each face to those who want the shot."""
+        for number, row in enumerate(self._slot.rows):
+            if shot in row.item.wanted:
+                row.item.motion[shot, row.face] = moved.of(first + number)
 
     def _known_source_au(self) -> FloatArray | None:
         """The source AUs of faces some of which came with theirs, (n, K); None if none did."""

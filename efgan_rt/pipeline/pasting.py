@@ -33,7 +33,7 @@ class Paster:
         pixels = item.original.pixels.copy()
         for number, (framed, crop) in enumerate(zip(item.framed, item.edited[shot], strict=True)):
             try:
-                paste(pixels, framed, crop)
+                paste(pixels, framed, item.motion.get((shot, number), crop))
             except Exception as error:
                 if framed.face is None:
                     raise

@@ -187,6 +187,10 @@ def _run(edits: Sequence[Edit], editor: BatchEditor, target: Target, batch: int)
     scale, offset = (np.tile(each, (batch, 1)) for each in (target.scale, target.offset))
     result = editor.run(pixels, scale, offset, source_au=source_au)
     for row, edit in enumerate(edits):
+        if result.motion is not None:
+            edit.motion = result.motion.of(row)
+            edit.residual = edit.motion.fields
+            continue
         edit.residual = np.subtract(result.pixels[row], edit.framed.crop, dtype=np.int16)
 
 

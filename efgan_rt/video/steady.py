@@ -6,7 +6,7 @@ itself looks different, because it speaks or turns, count less.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import cv2
@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.faces.framing import Framed
+from efgan_rt.faces.motion import Motion
 from efgan_rt.images import Picture
 from efgan_rt.video.tracks import Sighting
 
-Residual = npt.NDArray[np.int16]
+Residual = npt.NDArray[np.int16] | npt.NDArray[np.float16]
 
 STEADY_S: Final = 0.08  # standard deviation over time
 # Mean difference of two crops without their noise, in levels, up to which a face looks the same.
@@ -50,13 +51,16 @@ class Edit:
         frame: its number.
         framed: the face as the networks see it.
         face: which it is.
-        residual: int16 (crop, crop, 3), the edited crop less the crop; set by the networks.
+        residual: int16 (crop, crop, 3), the edited crop less the crop, or the fields of `motion`;
+            set by the networks.
+        motion: what a set with motion says of the face.
     """
 
     frame: int
     framed: Framed
     face: FaceInFrame
     residual: Residual = field(default_factory=lambda: np.zeros((0, 0, 3), np.int16))
+    motion: Motion | None = None
 
 
 class SteadyEdits:
@@ -76,8 +80,8 @@ class SteadyEdits:
         seen = cv2.resize(edit.framed.crop, (SEEN_PX, SEEN_PX), interpolation=cv2.INTER_AREA)
         self._tracks[edit.face.track][edit.frame] = edit, seen.astype(np.float32)
 
-    def edited(self, edit: Edit) -> Picture:
-        """The edited crop; every edit up to `reach` frames later must have been added."""
+    def edited(self, edit: Edit) -> Picture | Motion:
+        """The edited crop, or the face's motion; every edit up to `reach` frames later must have been added."""
         track = self._tracks[edit.face.track]
         _, own = track[edit.frame]
         total = np.zeros(edit.residual.shape, np.float32)
@@ -92,6 +96,8 @@ class SteadyEdits:
             total += np.float32(weight) * other.residual
             weights += weight
         total *= np.float32(edit.face.strength / weights)
+        if edit.motion is not None:
+            return replace(edit.motion, fields=total.astype(np.float16))
         return np.asarray(np.clip(np.rint(edit.framed.crop + total), 0, 255), dtype=np.uint8)
 
     def forget_before(self, frame: int) -> None:

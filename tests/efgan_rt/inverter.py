@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from efgan_rt.edited import MotionBatch
 from efgan_rt.action_units import AU_NAMES, FloatArray
 from efgan_rt.expressions import Target
 from efgan_rt.images import (
@@ -35,6 +36,8 @@ class Inverted:
     attention: Picture
     seconds: dict[str, float]
     stage_pixels: tuple[Picture, ...] = ()
+    motion: MotionBatch | None = None
+    stage_motion: tuple[MotionBatch, ...] = ()
 
 
 class Inverter:

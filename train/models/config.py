@@ -147,15 +147,13 @@ class ModelConfig:
                     raise EfganError(f"regions.{name}: found {box}, expected whole numbers")
             if not all(isinstance(name, str) for name in values["au_names"]):
                 raise EfganError(f"au_names: found {values['au_names']}, expected names")
-            widths = {}
-            if "motion_widths" in values:
-                widths["motion_widths"] = tuple(int(each) for each in values["motion_widths"])
+            a, b, c, d = values.get("motion_widths", (32, 48, 64, 96))
             regions = {name: RegionBox(**box) for name, box in values["regions"].items()}
             return cls(
                 **{k: v for k, v in values.items() if k not in TUPLES},
                 regions=regions,
                 au_names=tuple(values["au_names"]),
-                **widths,
+                motion_widths=(int(a), int(b), int(c), int(d)),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise EfganError(f"the checkpoint's model config cannot be read: {error}") from error

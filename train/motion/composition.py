@@ -16,8 +16,8 @@ from torch import Tensor
 SHADE_LIMIT: Final = 0.4  # of the logarithm
 GAMMA: Final = 2.2
 DEPTH: Final = 0.6  # of the eyes' distance, at the last row of a mouth in the atlas
-# The tone of a drawn mouth: where a crop shows cheeks, shares of its side from the top and the left,
-# and how the cheeks' light tints it.
+# The tone of a drawn mouth: where a crop shows cheeks, shares of its side from the top and the
+# left, and how the cheeks' light tints it.
 CHEEKS: Final = ((0.60, 0.30), (0.60, 0.70))
 CHEEK_SIDE: Final = 0.05
 TINT: Final = 0.25  # the rest is the cheeks' mean light

@@ -45,9 +45,7 @@ def motion_loss(totals: MotionFields, truth: Truth, batch: PairBatch) -> MotionL
     places = places / known.clamp(min=LEAST_ALPHA)
     placed = places.sum() / (2 * truth.mouth.sum() + 20)
     painted = totals.paint[:, 3:].mean()
-    total = (
-        MOVED * moved + SHADED * shaded + MASKED * masked + PLACED * placed + PAINTED * painted
-    )
+    total = MOVED * moved + SHADED * shaded + MASKED * masked + PLACED * placed + PAINTED * painted
     with torch.no_grad():
         on = (truth.displacement.norm(dim=1, keepdim=True) > 0.25) & (batch.face > 0)
         off = error.norm(dim=1, keepdim=True)

@@ -1,8 +1,9 @@
 """EF-GANs with motion: branches that give fields, a Refiner that makes one set of them.
 
 Structure as in the paper's section 3.1: a global branch, local ones for eyes, nose and mouth, and a
-Refiner over the stitched and the global result. Ours is what a branch is: an encoder-decoder with
-skips, without normalisation, steered by the action units in every block, because with
+Refiner over the stitched and the global result. Ours is that the local ones correct the global
+one's fields, so that it can be trained first, alone and cheaply; and what a branch is: an
+encoder-decoder with skips, without normalisation, steered by the action units in every block, because with
 instance norm an action unit's constant plane is taken away again but for a rim of the picture. The
 global branch sees the crop at half its size, the local ones at its own, so that teeth and lids are
 seen at twice the resolution; all give their fields on a grid of half the crop's side.
@@ -36,6 +37,7 @@ class SteeredBlock(nn.Module):
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
         self.steer = nn.Linear(STEER, 2 * channels)
+        keep_variance(self)
         with torch.no_grad():
             self.second.weight.mul_(0.3)
             self.steer.weight.mul_(0.5)
@@ -48,10 +50,25 @@ class SteeredBlock(nn.Module):
         return x + change
 
 
+def keep_variance(module: nn.Module, gain: float = 2**0.5) -> None:
+    """Initialises convolutions for what lies between ReLUs (He et al., 2015).
+
+    Nothing normalises here, and with PyTorch's own initialisation a picture's signal fades to a
+    twentieth of its variance on the way down, so that the action units drown it.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            fan_in = layer.in_channels * layer.kernel_size[0] * layer.kernel_size[1]
+            nn.init.normal_(layer.weight, std=gain / fan_in**0.5)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+
+
 class MotionBranch(nn.Module):
     """Fields for a picture or a patch of it."""
 
-    def __init__(self, widths: tuple[int, int, int, int]) -> None:
+    def __init__(self, widths: tuple[int, int, int, int], *, corrects: bool = False) -> None:
+        """Of some widths, by resolution; one that corrects another's fields begins with none."""
         super().__init__()
         a, b, c, d = widths
         self.stem = nn.Conv2d(4 * 3 + 2, a, 3, padding=1)
@@ -65,12 +82,18 @@ class MotionBranch(nn.Module):
         self.fine = nn.Conv2d(a, a, 3, padding=1)
         self.coarse = nn.Conv2d(b, 2, 3, padding=1)
         self.heads = nn.Conv2d(a, CHANNELS, 3, padding=1)
+        for layer in (self.stem, self.down1, self.down2, self.down3, self.fine):
+            keep_variance(layer)
+        for layer in (self.up1, self.up2, self.up3, self.coarse, self.heads):
+            keep_variance(layer, gain=0.7)
         with torch.no_grad():
             for head in (self.coarse, self.heads):
-                head.weight.mul_(0.05)
-                nn.init.zeros_(head.bias)
-            self.heads.bias[5] = -4.0
-            self.heads.bias[9] = -6.0
+                head.weight.mul_(0.0 if corrects else 0.05)
+                assert head.bias is not None
+                head.bias.zero_()
+                if head is self.heads and not corrects:
+                    head.bias[5] = -4.0
+                    head.bias[9] = -6.0
 
     def forward(self, image: Tensor, z: Tensor) -> Tensor:
         """Raw fields.
@@ -116,8 +139,11 @@ class FieldRefiner(nn.Module):
         self.deep = SteeredBlock(b)
         self.up = nn.Conv2d(b, a, 1)
         self.heads = nn.Conv2d(a, CHANNELS, 3, padding=1)
-        nn.init.zeros_(self.heads.weight)
-        nn.init.zeros_(self.heads.bias)
+        keep_variance(self.stem, gain=1.0)
+        keep_variance(self.down)
+        keep_variance(self.up, gain=0.7)
+        for each in self.heads.parameters():
+            nn.init.zeros_(each)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """(B, 24, h, w) -> (B, CHANNELS, h, w), to be added."""
@@ -145,12 +171,18 @@ class MotionEFGAN(nn.Module):
         super().__init__()
         self.regions = regions
         self.crop_px = crop_px
+        self.uses_regions = True
+        """False: the global branch alone, which a training begins with because it is cheap."""
         self.steer = nn.Sequential(
-            nn.Linear(au_count, STEER), nn.LeakyReLU(SLOPE), nn.Linear(STEER, STEER),
+            nn.Linear(au_count, STEER),
+            nn.LeakyReLU(SLOPE),
+            nn.Linear(STEER, STEER),
             nn.LeakyReLU(SLOPE),
         )
         self.face = MotionBranch(widths)
-        self.patches = nn.ModuleDict({name: MotionBranch(widths) for name in regions})
+        self.patches = nn.ModuleDict(
+            {name: MotionBranch(widths, corrects=True) for name in regions}
+        )
         self.refiner = FieldRefiner((24, 48))
         self.register_buffer("feather", _feathers(crop_px // 2, regions), persistent=False)
         # Displacements are tens of pixels; what the Refiner sees of them is about 1.
@@ -167,7 +199,11 @@ class MotionEFGAN(nn.Module):
         z = self.steer(au / MAX_INTENSITY)
         half = F.avg_pool2d(image.float(), 2)
         face = enlarged(self.face(half, z))
-        face = torch.cat([2 * face[:, :2], face[:, 2:]], dim=1)  # displacements in this grid's pixels
+        face = torch.cat(
+            [2 * face[:, :2], face[:, 2:]], dim=1
+        )  # displacements in this grid's pixels
+        if not self.uses_regions:
+            return limited(face)
         stitched = torch.zeros_like(face)
         covered = torch.zeros_like(face[:, :1])
         for name, feather in zip(self.regions, self.feather, strict=True):
@@ -179,7 +215,7 @@ class MotionEFGAN(nn.Module):
             laid = F.pad(patch, (columns.start, right, rows.start, below))
             stitched = stitched + feather * (laid - stitched)
             covered = torch.maximum(covered, feather.expand_as(covered))
-        ground = face + covered * (stitched - face)
+        ground = face + stitched
         seen = torch.cat([stitched, face], dim=1)
         raw = ground + self.refiner(torch.cat([seen * self.shown, half, covered], dim=1), z)
         return limited(raw)

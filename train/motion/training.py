@@ -6,11 +6,14 @@ the cascade each stage gets what the stages before it made of the source and ans
 
 import argparse
 import copy
+import itertools
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +36,7 @@ BETAS: Final = (0.9, 0.99)
 LARGEST_NORM: Final = 1.0
 WARM_STEPS: Final = 150
 EMA: Final = 0.998
+AHEAD: Final = 3  # batches
 CROP_PX: Final = 256
 
 
@@ -77,6 +81,7 @@ def main() -> None:
     parser.add_argument("--kind", choices=("stage", "cascade"), required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--start", type=Path, help="weights to begin with")
+    parser.add_argument("--global-only", action="store_true", help="without local branches")
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
@@ -97,27 +102,30 @@ def train(options: Any) -> None:
         saved = torch.load(options.start, weights_only=True)
         for number, stage in enumerate(stages):
             stage.load_state_dict(saved[min(number, len(saved) - 1)])
+    for stage in stages:
+        stage.uses_regions = not options.global_only
     stages.to(memory_format=torch.channels_last)
     average = copy.deepcopy(stages).requires_grad_(False)
-    optimizer = torch.optim.Adam(stages.parameters(), options.rate, betas=BETAS, fused=True)
+    used = [
+        p
+        for name, p in stages.named_parameters()
+        if not options.global_only or "face." in name or "steer" in name
+    ]
+    optimizer = torch.optim.Adam(used, options.rate, betas=BETAS, fused=True)
     began, step, sums = time.monotonic(), 0, {}
-    folders = _folders(options.pairs)
-    pairs = PairSet(folders)
+    ahead = batches_ahead(options.pairs, options.batch, count, options.seed)
     tested = PairSet(sorted(options.pairs.glob("test_*")))
     log = options.out.with_suffix(".jsonl").open("a")
     while (done := (time.monotonic() - began) / options.seconds) < 1:
-        if step % 500 == 0 and len(found := _folders(options.pairs)) > len(folders):
-            folders, pairs = found, PairSet(found)  # more were made meanwhile
         falling = 0.5 * (1 + math.cos(math.pi * max(0.0, done - 0.3) / 0.7))
         rate = min(1.0, (step + 1) / WARM_STEPS) * (0.03 + 0.97 * falling)
         for group in optimizer.param_groups:
             group["lr"] = options.rate * rate
-        rows = pairs.draw(options.batch, rng)
-        batch = pairs.batch(rows, asked_steps(count, options.batch, rng), rng)
+        batch = next(ahead)
         total, figures = losses(stages, batch, atlas, rng)
         optimizer.zero_grad(set_to_none=True)
         total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(stages.parameters(), LARGEST_NORM)
+        norm = torch.nn.utils.clip_grad_norm_(used, LARGEST_NORM)
         if not torch.isfinite(norm):
             raise FloatingPointError(f"step {step}: the gradient is {norm}")
         optimizer.step()
@@ -138,6 +146,30 @@ def train(options: Any) -> None:
     torch.save([stage.state_dict() for stage in average], options.out)
     final = {f"test_{k}": v for k, v in test(average, tested, atlas).items()}
     print(json.dumps({"step": step, **final, "done": True}), file=log, flush=True)
+
+
+def batches_ahead(folder: Path, size: int, stages: int, seed: int) -> Iterator[PairBatch]:
+    """Random batches without end, made by a thread of their own; new folders join."""
+    made: Queue[PairBatch | BaseException] = Queue(AHEAD)
+
+    def make() -> None:
+        try:
+            rng = np.random.default_rng([seed, 1])
+            folders: list[Path] = []
+            for number in itertools.count():
+                if number % 500 == 0 and len(found := _folders(folder)) > len(folders):
+                    folders, pairs = found, PairSet(found)
+                rows = pairs.draw(size, rng).tolist()
+                made.put(pairs.batch(rows, asked_steps(stages, size, rng), rng))
+        except BaseException as error:
+            made.put(error)
+
+    Thread(target=make, daemon=True, name="batches").start()
+    while True:
+        batch = made.get()
+        if isinstance(batch, BaseException):
+            raise batch
+        yield batch
 
 
 def asked_steps(stages: int, batch: int, rng: np.random.Generator) -> list[list[int]]:
@@ -188,7 +220,9 @@ def _shares(sums: dict[str, float], count: int) -> dict[str, float]:
 
 
 def _folders(pairs: Path) -> list[Path]:
-    return sorted(done.parent for done in pairs.glob("*/done") if not done.parent.name.startswith("test"))
+    return sorted(
+        done.parent for done in pairs.glob("*/done") if not done.parent.name.startswith("test")
+    )
 
 
 if __name__ == "__main__":

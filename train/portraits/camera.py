@@ -83,7 +83,7 @@ def draw(model: FaceModel, points: Doubles, side: int) -> Drawn:
     return Drawn(points, triangle, weights, part)
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def _rasterise(points, triangles, nearness, triangle, weights):  # type: ignore[no-untyped-def]
     """A z-buffer over triangles that turn clockwise on the screen, which are those seen."""
     height, width = nearness.shape

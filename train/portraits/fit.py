@@ -30,9 +30,7 @@ OF_478: Final = (
 )
 LIPS_GAP: Final = (13, 14)  # of the 478: middle of the inner lips
 LIPS_ENDS: Final = (61, 291)
-WEIGHTS: Final = np.concatenate(
-    [np.full(17, 0.15), np.ones(10), np.full(9, 1.2), np.full(32, 1.5)]
-)
+WEIGHTS: Final = np.concatenate([np.full(17, 0.15), np.ones(10), np.full(9, 1.2), np.full(32, 1.5)])
 # Priors, in cm of landmark error: a standard deviation of identity, a full shape of expression away
 # from what the landmarker scores it.
 IDENTITY_CM: Final = 0.144
@@ -55,9 +53,7 @@ LARGEST_AU09: Final = 2.5  # landmarks hardly see a wrinkled nose
 SHIFT_CM: Final = 0.5  # of the whole face, the fit's own error of pose
 
 
-def fit(
-    model: FaceModel, landmarks: Doubles, scores: Mapping[str, float]
-) -> tuple[Fit, float]:
+def fit(model: FaceModel, landmarks: Doubles, scores: Mapping[str, float]) -> tuple[Fit, float]:
     """Fits the model.
 
     Args:
@@ -135,8 +131,11 @@ def scored_shapes(model: FaceModel, scores: Mapping[str, float]) -> Doubles:
         if name in ("browInnerUp", "cheekPuff"):
             sides = [f"{name}_L", f"{name}_R"]
         elif name not in model.names:
-            sides = [name.removesuffix("Left") + "_L" if name.endswith("Left") else
-                     name.removesuffix("Right") + "_R"]
+            sides = [
+                name.removesuffix("Left") + "_L"
+                if name.endswith("Left")
+                else name.removesuffix("Right") + "_R"
+            ]
         for each in sides:
             if each in model.names:
                 found[model.names.index(each)] = score

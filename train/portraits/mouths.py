@@ -82,7 +82,9 @@ def straightened(picture: Bytes, landmarks: Doubles) -> Mouth:
     dark = np.percentile(pixels[past[..., 0] == 0], 10, axis=0) if (past == 0).any() else 0
     dark = dark * min(1.0, DARKEST / max(float(np.mean(dark)), 1.0))
     pixels = np.rint(soft * (1 - past) + dark * past).astype(np.uint8)
-    return Mouth(np.asarray(pixels), cheek_colour(picture, landmarks), float(gap[40:120].mean()) / eyes)
+    return Mouth(
+        np.asarray(pixels), cheek_colour(picture, landmarks), float(gap[40:120].mean()) / eyes
+    )
 
 
 def cheek_colour(picture: Bytes, landmarks: Doubles) -> Doubles:
@@ -93,7 +95,9 @@ def cheek_colour(picture: Bytes, landmarks: Doubles) -> Doubles:
     return np.asarray(np.median(linear(np.concatenate(found)), axis=0), np.float64)
 
 
-def atlas(mouths: Sequence[Mouth]) -> tuple[Bytes, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def atlas(
+    mouths: Sequence[Mouth],
+) -> tuple[Bytes, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """All mouths (M, ROWS, COLUMNS, 3), their skins (M, 3) and gaps (M,)."""
     return (
         np.stack([mouth.pixels for mouth in mouths]),

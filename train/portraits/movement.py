@@ -121,7 +121,9 @@ class Mover:
         places = self._places
         points = (
             self.model.neutral[places]
-            + np.tensordot(face.fit.identity, self.model.identities[:, places][: len(face.fit.identity)], 1)
+            + np.tensordot(
+                face.fit.identity, self.model.identities[:, places][: len(face.fit.identity)], 1
+            )
             + np.tensordot(mine, self.model.expressions[:, places], 1)
         )
         rest = face.landmarks[list(OF_478)] - projected(face.fit, points)[:, :2]
@@ -261,7 +263,11 @@ def moved_picture(picture: Bytes, displacement: Grid) -> Bytes:
 
 
 def seam_darkened(
-    picture: npt.NDArray[np.float32], points: Doubles, model: FaceModel, strength: float, soft: float
+    picture: npt.NDArray[np.float32],
+    points: Doubles,
+    model: FaceModel,
+    strength: float,
+    soft: float,
 ) -> npt.NDArray[np.float32]:
     """A closed mouth's line between the lips, as a moved picture does not have it.
 
@@ -273,7 +279,9 @@ def seam_darkened(
         soft: standard deviation in pixels.
     """
     marks = points[list(model.landmarks)][:, :2]
-    middle = [(marks[a] + marks[b]) / 2 for a, b in zip(UPPER_INNER_LIP, LOWER_INNER_LIP, strict=True)]
+    middle = [
+        (marks[a] + marks[b]) / 2 for a, b in zip(UPPER_INNER_LIP, LOWER_INNER_LIP, strict=True)
+    ]
     knots = np.array([marks[60], *middle, marks[64]])
     steps = np.linspace(0, 4, 41)
     line = np.stack([np.interp(steps, range(5), knots[:, i]) for i in (0, 1)], axis=1)

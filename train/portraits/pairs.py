@@ -216,9 +216,7 @@ def open_set(folder: Path, pairs: int) -> dict[str, np.memmap]:
     }
 
 
-def write_pairs(
-    maker: PairMaker, portraits: Sequence[FittedFace], folder: Path, seed: int
-) -> None:
+def write_pairs(maker: PairMaker, portraits: Sequence[FittedFace], folder: Path, seed: int) -> None:
     """A set of one pair a portrait in turn, into a folder of its own."""
     arrays = open_set(folder, len(portraits))
     for number, portrait in enumerate(portraits):
@@ -229,4 +227,4 @@ def write_pairs(
         array.flush()
 
 
-__all__ = ["PROTOTYPES", "Pair", "PairMaker", "SKIN", "drawn_units", "packed", "write_pairs"]
+__all__ = ["PROTOTYPES", "SKIN", "Pair", "PairMaker", "drawn_units", "packed", "write_pairs"]
