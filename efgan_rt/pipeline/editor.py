@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from efgan_rt.action_units import FloatArray
-from efgan_rt.images import Picture
+from efgan_rt.pictures.original import Picture
 
 
 class EditedBatch(Protocol):

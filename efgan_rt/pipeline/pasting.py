@@ -5,7 +5,8 @@ from time import perf_counter
 
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.paste import paste
-from efgan_rt.originals import Pixels
+from efgan_rt.pictures.crop import from_network
+from efgan_rt.pictures.original import Pixels
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import reason_of
 
@@ -33,7 +34,7 @@ class Paster:
         pixels = item.original.pixels.copy()
         for number, (framed, crop) in enumerate(zip(item.framed, item.edited[shot], strict=True)):
             try:
-                paste(pixels, framed, crop)
+                paste(pixels, framed, from_network(crop, framed.crop))
             except Exception as error:
                 if framed.face is None:
                     raise

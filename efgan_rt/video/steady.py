@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.faces.framing import Framed
-from efgan_rt.images import Picture
+from efgan_rt.pictures.original import Picture
 from efgan_rt.video.tracks import Sighting
 
 Residual = npt.NDArray[np.int16]
