@@ -18,7 +18,8 @@ from efgan_rt.action_units import FloatArray
 from efgan_rt.cascade_properties import AU_ESTIMATOR, INTERPOLATOR, stage_name
 from efgan_rt.edited import ByteArray, Edited, even_progress
 from efgan_rt.expressions import Target
-from efgan_rt.images import encode_picture, read_picture
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import encode_picture
 from engines.manifest import Manifest, read_model
 from engines.runtimes import import_onnxruntime
 

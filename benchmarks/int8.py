@@ -31,7 +31,8 @@ sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repos
 from efgan_rt.cascade import CascadeEngines  # noqa: E402
 from efgan_rt.cascade_properties import read_properties  # noqa: E402
 from efgan_rt.errors import EfganError  # noqa: E402
-from efgan_rt.images import read_picture, to_crop  # noqa: E402
+from efgan_rt.pictures.crop import to_crop  # noqa: E402
+from efgan_rt.pictures.read import read_picture  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
 from engines.manifest import Manifest, read_manifest  # noqa: E402

@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
 from benchmarks.picture_set import find_picture_set  # noqa: E402
-from efgan_rt.images import read_picture  # noqa: E402
+from efgan_rt.pictures.read import read_picture  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from train.metrics.judges import load_or_train_judges  # noqa: E402
 

@@ -76,7 +76,7 @@ from benchmarks.photograph_judges.sheets import write_sheets  # noqa: E402
 from benchmarks.photograph_judges.tables import cell, table  # noqa: E402
 from efgan_rt.errors import EfganError  # noqa: E402
 from efgan_rt.faces.detector_file import open_detector  # noqa: E402
-from efgan_rt.images import read_picture  # noqa: E402
+from efgan_rt.pictures.read import read_picture  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 
 BUILD = REPOSITORY / "build" / "photograph_judges"

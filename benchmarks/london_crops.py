@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.errors import EfganError
-from efgan_rt.images import read_picture
+from efgan_rt.pictures.read import read_picture
 
 Bytes = npt.NDArray[np.uint8]
 Point = npt.NDArray[np.float64]

@@ -27,7 +27,9 @@ import numpy.typing as npt
 from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
 from efgan_rt.faces.align import Similarity, similarity_between, warp
 from efgan_rt.faces.template import STANDARD_POINTS
-from efgan_rt.images import CROP_PX, encode_picture, read_picture
+from efgan_rt.pictures.crop import CROP_PX
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import encode_picture
 
 Bytes = npt.NDArray[np.uint8]
 POINTS = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")

@@ -26,8 +26,8 @@ from benchmarks.torch_loop import TorchLoop
 from efgan_rt.cascade import CascadeEngines, busy_lanes
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target, target_for
-from efgan_rt.images import read_picture
-from efgan_rt.originals import JPEG_QUALITY
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import JPEG_QUALITY
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal

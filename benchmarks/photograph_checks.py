@@ -14,10 +14,9 @@ from efgan_rt.editor import Editor
 from efgan_rt.faces.align import Similarity
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.paste import mask, paste_box
-from efgan_rt.images import Picture, write_original
-from efgan_rt.metadata.record import Metadata
-from efgan_rt.originals import Original, Pixels
-from efgan_rt.tiff_tags import ORIENTATION, Tag, exif_block
+from efgan_rt.pictures.exif import ORIENTATION, Tag, exif_block
+from efgan_rt.pictures.original import Metadata, Original, Picture, Pixels
+from efgan_rt.pictures.write import write_original
 
 FACE_PX: Final = (40, 80, 160, 400, 1024, 2000)
 BOX_IN_CROP: Final = 108.7  # of the crop's 128 pixels

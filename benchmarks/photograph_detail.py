@@ -22,7 +22,9 @@ from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.paste import mask
-from efgan_rt.images import Picture, read_picture, write_picture
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import write_picture
 from train.metrics.bootstrap import bootstrap
 
 WANTED_FACE_PX: Final = 1024

@@ -17,8 +17,7 @@ from efgan_rt.faces.detect import Face
 from efgan_rt.faces.detector_file import open_detector
 from efgan_rt.faces.framing import FaceChoice, FaceFramer, Framed
 from efgan_rt.faces.paste import mask, paste, paste_box
-from efgan_rt.images import Picture
-from efgan_rt.originals import Pixels, rgb8
+from efgan_rt.pictures.original import Picture, Pixels, rgb8
 
 EXPRESSIONS: Final = ("happy", "surprised", "angry")
 GRAIN_LEVELS: Final = 2.5  # standard deviation of a photograph's noise at a usual sensitivity

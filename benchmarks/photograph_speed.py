@@ -27,8 +27,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
 from efgan_rt.errors import EfganError  # noqa: E402
-from efgan_rt.images import encode_picture, read_picture  # noqa: E402
-from efgan_rt.originals import Picture  # noqa: E402
+from efgan_rt.pictures.original import Picture  # noqa: E402
+from efgan_rt.pictures.read import read_picture  # noqa: E402
+from efgan_rt.pictures.write import encode_picture  # noqa: E402
 from efgan_rt.reporting.bench import picture_files  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 

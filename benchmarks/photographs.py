@@ -45,7 +45,8 @@ from benchmarks.picture_set import find_picture_set  # noqa: E402
 from efgan_rt.engine_sets import find_set  # noqa: E402
 from efgan_rt.errors import EfganError  # noqa: E402
 from efgan_rt.faces.paste import paste_box  # noqa: E402
-from efgan_rt.images import Picture, read_picture  # noqa: E402
+from efgan_rt.pictures.original import Picture  # noqa: E402
+from efgan_rt.pictures.read import read_picture  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
 from train.evaluation.sheet import write_sheet  # noqa: E402

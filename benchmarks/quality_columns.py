@@ -12,7 +12,9 @@ from typing import Any, Final
 import numpy as np
 
 from efgan_rt.errors import EfganError
-from efgan_rt.images import READABLE_EXTENSIONS, read_picture, to_crop
+from efgan_rt.pictures.crop import to_crop
+from efgan_rt.pictures.header import READABLE_EXTENSIONS
+from efgan_rt.pictures.read import read_picture
 from train.data.faces import FaceSet
 from train.evaluation.editors import Bytes, Editor
 from train.evaluation.towards import edit_planned, edit_towards

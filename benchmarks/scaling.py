@@ -35,7 +35,8 @@ sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repos
 
 from efgan_rt.errors import EfganError  # noqa: E402
 from efgan_rt.extras import needs_extra  # noqa: E402
-from efgan_rt.images import encode_picture, read_picture  # noqa: E402
+from efgan_rt.pictures.read import read_picture  # noqa: E402
+from efgan_rt.pictures.write import encode_picture  # noqa: E402
 from efgan_rt.reporting.bench import picture_files  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 

@@ -23,7 +23,10 @@ from efgan_rt.cascade import CascadeEngines  # noqa: E402
 from efgan_rt.edited import even_progress  # noqa: E402
 from efgan_rt.engine_sets import find_set  # noqa: E402
 from efgan_rt.expressions import target_for  # noqa: E402
-from efgan_rt.images import Picture, read_picture, to_crop, write_picture  # noqa: E402
+from efgan_rt.pictures.crop import to_crop  # noqa: E402
+from efgan_rt.pictures.original import Picture  # noqa: E402
+from efgan_rt.pictures.read import read_picture  # noqa: E402
+from efgan_rt.pictures.write import write_picture  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from efgan_rt.unfolding import PROBES, Pace, Unfolding, frame_shares  # noqa: E402
 

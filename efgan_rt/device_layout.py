@@ -3,7 +3,8 @@
 Most have a stretch of their own. Shared are the estimate and what the Interpolator reads as source,
 the stages' aim, their pixels, attention and fields, each overwritten by the next stage; and what
 one stage hands to the next, the image and the totals of a motion, which lies in one of two
-stretches, so that a stage reads one and writes the other. The original's pixels stay where they were uploaded to.
+stretches, so that a stage reads one and writes the other. The original's pixels stay where they
+were uploaded to.
 """
 
 from collections.abc import Mapping

@@ -37,8 +37,9 @@ from efgan_rt.faces.detector_file import fetch_detector as fetch_yunet
 from efgan_rt.faces.framing import MIN_FACE_PX, FaceChoice, FaceFramer
 from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.paste import paste
-from efgan_rt.images import write_original
-from efgan_rt.originals import Picture, Pixels
+from efgan_rt.pictures.crop import from_network, to_network
+from efgan_rt.pictures.original import Picture, Pixels
+from efgan_rt.pictures.write import write_original
 
 PathOrText = str | PathLike[str]
 Uint = TypeVar("Uint", np.uint8, np.uint16)
@@ -216,13 +217,16 @@ class Editor:
             framed = [self._framer.frame(pixels) for pixels in pictures]
             if no_face == "fail":
                 refuse_faceless(framed, image)
-            crops = [face.crop for faces in framed for face in faces]
+            crops = [to_network(face.crop) for faces in framed for face in faces]
             edited = self._edited(crops, target)
         results = []
         for pixels, faces in zip(pictures, framed, strict=True):
             result = pixels.copy()
             for face in faces:
-                paste(result, face, next(edited))
+                made = next(edited)
+                if not isinstance(made, Motion):
+                    made = from_network(made, face.crop)
+                paste(result, face, made)
             results.append(result)
         return results if is_several(image) else results[0]
 
@@ -256,7 +260,7 @@ class Editor:
         results = []
         with self._at_work():
             for pixels in pictures:
-                crops = [face.crop for face in self._framer.frame(pixels)]
+                crops = [to_network(face.crop) for face in self._framer.frame(pixels)]
                 none = np.zeros((0, len(self.au_names)), np.float32)
                 found = self._cascade.estimate(np.stack(crops), lane=self._lane) if crops else none
                 results.append(found)

@@ -13,8 +13,8 @@ from efgan_rt.errors import EfganError
 from efgan_rt.expressions import AuItem, Target, parse_au_items, prototype_of, target_towards
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.framing import Framed
-from efgan_rt.images import read_original
-from efgan_rt.originals import Original, Pixels
+from efgan_rt.pictures.original import Original, Pixels
+from efgan_rt.pictures.read import read_original
 
 
 def is_several(image: Any) -> bool:

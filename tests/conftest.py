@@ -36,6 +36,15 @@ def synth_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def cases() -> Path:
+    """Small inputs that failed once, which lie beside the repository as the picture set does."""
+    folder = _shared() / "cases"
+    if not (folder / "files").is_dir():
+        pytest.skip(f"no cases: {folder}/files is missing (EFGAN_SHARED moves it)")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def yunet_file() -> Path:
     """A YuNet detector's file, which lies beside the repository as the picture set does."""
     folder = _shared() / "data" / "models"

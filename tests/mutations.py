@@ -5,6 +5,7 @@ its reader and its number, so that whatever a run finds can be made again.
 """
 
 import contextlib
+import io
 import json
 import random
 import struct
@@ -15,18 +16,22 @@ from typing import Final
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.cascade_properties import read_properties
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import target_for
-from efgan_rt.images import decode_original, encode_original, from_crop, to_crop
-from efgan_rt.metadata.record import Density, Metadata
-from efgan_rt.originals import Original
+from efgan_rt.pictures.crop import from_crop, to_crop
+from efgan_rt.pictures.exif import EXIF_DIRECTORY, ORIENTATION, Tag, exif_block
+from efgan_rt.pictures.header import missing_reader
+from efgan_rt.pictures.original import Density, Metadata, Original
+from efgan_rt.pictures.read import decode_original
+from efgan_rt.pictures.write import encode_original
 from efgan_rt.requests.target_table import read_target_table
-from efgan_rt.tiff_tags import EXIF_DIRECTORY, ORIENTATION, Tag, exif_block
 from engines.base import EngineError
 from engines.manifest import read_manifest, verify_file
+from tests.picture_files import WITH_MORE_INSIDE
 from tests.toy_engines import write_toy_engines
 
 MENDABLE: Final = (EfganError, EngineError)
@@ -111,9 +116,17 @@ def picture_reader() -> Reader:
     ]
     seeds = [
         bytes(encode_original(extension, original))
-        for extension in (".jpg", ".png", ".webp", ".bmp", ".tif")
+        for extension in (".jpg", ".png", ".webp", ".bmp", ".tif", ".avif")
         for original in originals
     ]
+    if not missing_reader("JPEG XL"):
+        seeds += [bytes(encode_original(".jxl", original)) for original in originals]
+    inks = Image.fromarray(np.dstack([colours, grey]), "CMYK")
+    for format_ in ("JPEG", "TIFF"):
+        file = io.BytesIO()
+        inks.save(file, format_)
+        seeds.append(file.getvalue())
+    seeds += [make(seeds[0]) for make, _ in WITH_MORE_INSIDE.values()]
     seeds += [
         bytes(cv2.imencode(".jpg", colours, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1]),
         bytes(cv2.imencodemulti(".tif", [colours, colours])[1]),

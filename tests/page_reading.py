@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from efgan_rt.images import Picture
+from efgan_rt.pictures.original import Picture
 from efgan_rt.pipeline.outcome import PictureResult, Status
 from efgan_rt.pipeline.resume import Need
 from efgan_rt.pipeline.views import EditView, FaceView, PictureView, small_jpeg

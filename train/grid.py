@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from efgan_rt.action_units import FloatArray
-from efgan_rt.images import Picture
+from efgan_rt.pictures.original import Picture
 from train.data.faces import FaceSet
 from train.models.cascade import CascadeEFGAN, to_bytes, to_unit_range
 

@@ -16,9 +16,9 @@ from efgan_rt.faces.detect import Detector
 from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.detector_file import fetch_detector, open_detector
 from efgan_rt.faces.template import STANDARD_POINTS, read_template
-from efgan_rt.images import CROP_PX
 from efgan_rt.labels.matching import FrameRule
 from efgan_rt.labels.rows import Labels, canonical_expression
+from efgan_rt.pictures.crop import CROP_PX
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.outcome import Failure
 from efgan_rt.reporting.contact_sheet import check_contact_sheet

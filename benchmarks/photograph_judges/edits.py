@@ -23,8 +23,8 @@ from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector
 from efgan_rt.faces.framing import FaceChoice, FaceFramer
 from efgan_rt.faces.paste import paste_box
-from efgan_rt.images import read_picture
-from efgan_rt.originals import Picture
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import read_picture
 from engines.manifest import read_manifest
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]

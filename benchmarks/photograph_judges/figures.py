@@ -24,8 +24,8 @@ from benchmarks.photograph_judges.photographs import EXPRESSIONS, Photograph
 from benchmarks.photograph_judges.readings import Readings
 from efgan_rt.faces.align import warp
 from efgan_rt.faces.detect import Face
-from efgan_rt.images import read_picture
-from efgan_rt.originals import Picture, rgb8
+from efgan_rt.pictures.original import Picture, rgb8
+from efgan_rt.pictures.read import read_picture
 from train.metrics.bootstrap import (
     NO_INTERVAL,
     Interval,

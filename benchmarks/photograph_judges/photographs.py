@@ -19,7 +19,8 @@ from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import similarity_between
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.template import STANDARD_POINTS, STANDARD_PX
-from efgan_rt.images import encode_picture, read_picture
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import encode_picture
 
 EXPRESSIONS: Final = ("happy", "surprised", "sad", "disgusted", "fearful", "angry", "neutral")
 GROUPS: Final = ("neutral", "smile", "portrait", "enlarged")

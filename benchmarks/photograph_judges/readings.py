@@ -21,8 +21,8 @@ from benchmarks.photograph_judges.judges import (
     readings_of,
 )
 from efgan_rt.faces.detect import Detector, Face
-from efgan_rt.images import read_picture
-from efgan_rt.originals import Picture
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import read_picture
 
 MARGIN: Final = 0.05  # around the detector's box, for both networks of expressions
 FACE_API_PX, FER_PX = 112, 64

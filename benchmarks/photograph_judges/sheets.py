@@ -15,8 +15,8 @@ from benchmarks.photograph_judges.geometry import frame_of
 from benchmarks.photograph_judges.photographs import EXPRESSIONS, Photograph
 from benchmarks.photograph_judges.readings import Readings
 from efgan_rt.faces.align import Similarity, warp
-from efgan_rt.images import read_picture
-from efgan_rt.originals import Picture, rgb8
+from efgan_rt.pictures.original import Picture, rgb8
+from efgan_rt.pictures.read import read_picture
 
 HEADING_PX, NAME_PX, INK = 24, 84, 40
 QUALITY: Final = 92

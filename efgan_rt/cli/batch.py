@@ -106,6 +106,14 @@ def batch(
         ),
     ] = None,
     no_mark: NoMarkOption = False,
+    sidecars: Annotated[
+        bool,
+        typer.Option(
+            "--sidecars",
+            rich_help_panel=FILES_PANEL,
+            help="Also copy the .xmp and Takeout .json files beside the pictures, cleaned.",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -183,10 +191,10 @@ def batch(
     **Exit status**: 0 all done, 1 the run could not be done, 2 wrong usage, 3 some
     pictures failed, 130 interrupted.
     """
-    from efgan_rt.animations import Playback
     from efgan_rt.cli.batch_faces import FaceOptions, face_choice
     from efgan_rt.cli.batch_run import BatchRequest, run
     from efgan_rt.errors import EfganError
+    from efgan_rt.pictures.animation import Playback
     from efgan_rt.pipeline.faces import NoFace as PipelineNoFace
     from efgan_rt.pipeline.workers import BatchOptions
     from efgan_rt.requests.edits import EditOptions
@@ -236,6 +244,7 @@ def batch(
                 timeout,
                 playback=playback,
                 mark=not no_mark,
+                sidecars=sidecars,
             ),
             contact_sheet=contact_sheet,
             report=report,

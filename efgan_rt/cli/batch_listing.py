@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from efgan_rt.cli.console import print_text, remark
-from efgan_rt.metadata.mark import UNMARKABLE_FORMATS
-from efgan_rt.originals import FORMAT_OF
+from efgan_rt.pictures.header import FORMAT_OF
+from efgan_rt.pictures.mark import UNMARKABLE_FORMATS
 from efgan_rt.pipeline.faces import FaceFinding, NoFace
 from efgan_rt.pipeline.files import PictureJob, PlanCount
 from efgan_rt.pipeline.journal import Journal

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -75,6 +75,7 @@ def open_report(
     used: Mapping[str, Any],
     recorder: LatencyRecorder,
     edit_of: Callable[[Path], str] = lambda _: "",
+    left_alone: Callable[[], Iterable[tuple[Path, str]]] = tuple,
 ) -> Report:
     """Begins a report.
 
@@ -87,6 +88,7 @@ def open_report(
         used: the same as plain values.
         recorder: has the run's latency at its end.
         edit_of: what a picture was edited to, where each has its own; else "".
+        left_alone: gives the files that were not edited, and why.
 
     Raises:
         EfganError: it cannot be written.
@@ -94,7 +96,7 @@ def open_report(
     if not is_page(path):
         from efgan_rt.reporting.run_report import RunReport
 
-        return RunReport(path, about, cascade.au_names, edit_of)
+        return RunReport(path, about, cascade.au_names, edit_of, left_alone)
     from efgan_rt.reporting.machine import machine_facts
     from efgan_rt.reporting.page_report import PageAbout, PageReport
 

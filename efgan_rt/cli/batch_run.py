@@ -159,7 +159,7 @@ def run(request: BatchRequest) -> int:
         sheet = None
         if request.contact_sheet is not None:
             sheet = Sheet(request.contact_sheet, plan, outputs.labels)
-        report = _open_report(request, edits, plan.root, faces, opened_cascade, used, recorder)
+        report = _open_report(request, edits, plan, faces, opened_cascade, used, recorder)
         try:
             outcome = _edit(
                 request,
@@ -194,7 +194,7 @@ def run(request: BatchRequest) -> int:
 def _open_report(
     request: BatchRequest,
     edits: Edits,
-    root: Path,
+    plan: Plan,
     faces: Faces,
     cascade: CascadeEngines,
     used: Mapping[str, Any],
@@ -218,7 +218,8 @@ def _open_report(
         cascade=cascade,
         used=used,
         recorder=recorder,
-        edit_of=lambda path: edits.label_of(PurePosixPath(path.relative_to(root).as_posix())),
+        edit_of=lambda path: edits.label_of(PurePosixPath(path.relative_to(plan.root).as_posix())),
+        left_alone=plan.left_alone,
     )
 
 
@@ -282,7 +283,7 @@ def _tell(
     if request.json:
         print_json(document)
         return document
-    for line in summary_lines(outcome, planned=count.pictures, skipped=count.skipped):
+    for line in summary_lines(outcome, planned=count.pictures, left=count.left):
         print_text(line)
     if latencies:
         edits = f" x {shots} edits" if shots > 1 else ""

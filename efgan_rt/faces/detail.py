@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.originals import Picture
+from efgan_rt.pictures.original import Picture
 
 FloatImage = npt.NDArray[np.float32]
 

@@ -23,7 +23,7 @@ from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
 from efgan_rt.faces.detector_facts import DetectorFacts
-from efgan_rt.originals import Picture, rgb8
+from efgan_rt.pictures.original import Picture, rgb8
 
 MIRRORED: Final = [1, 0, 2, 4, 3]  # which of them each one is in a mirror
 SEARCH_SIDES: Final = (320, 960)  # YuNet finds faces of about 10 to 300 pixels

@@ -26,8 +26,8 @@ from efgan_rt.faces.align import Similarity, similarity_between, warp
 from efgan_rt.faces.detect import Detector, Face, find_faces
 from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.template import HAAR_CENTRE, HAAR_SIDE, STANDARD_POINTS, STANDARD_PX, Template
-from efgan_rt.images import CROP_PX, Picture, to_crop
-from efgan_rt.originals import Pixels, rgb8
+from efgan_rt.pictures.crop import CROP_PX, to_crop
+from efgan_rt.pictures.original import Picture, Pixels, rgb8
 
 MIN_FACE_PX: Final = 40
 CROP_SIZE_FACTOR: Final = 1.25

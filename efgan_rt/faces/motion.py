@@ -16,8 +16,7 @@ import numpy.typing as npt
 from efgan_rt.action_units import FloatArray
 from efgan_rt.faces.align import Similarity
 from efgan_rt.faces.mouths import DEPTH, Mouths, encoded, linear
-from efgan_rt.images import Picture
-from efgan_rt.originals import Pixels
+from efgan_rt.pictures.original import Picture, Pixels
 
 Half = npt.NDArray[np.float16]
 Places = npt.NDArray[np.complex64]
@@ -150,7 +149,8 @@ class MotionPaste:
         upper = EDGE_LIGHT + (1 - EDGE_LIGHT) * np.clip(down / EDGE_DEPTH, 0, 1)
         corner = np.clip((0.5 - np.abs(along)) / CORNER_SHARE, 0, 1)
         falling = upper * (CORNER_LIGHT + (1 - CORNER_LIGHT) * corner)
-        levels = _like(encoded(light * self._gain * falling[..., np.newaxis]), values)
+        lit = light * self._gain * falling[..., np.newaxis].astype(np.float32)
+        levels = _like(encoded(np.asarray(lit, np.float32)), values)
         steep = np.clip((alpha - 0.5) * EDGE_STEEPNESS + 0.5, 0, 1)
         share = _channels(np.where(alpha < 0.5 / EDGE_STEEPNESS, 0, steep), values)
         return np.asarray(share * levels + (1 - share) * values, np.float32)
@@ -179,7 +179,8 @@ def _lit_mouth(crop: Picture, motion: Motion, scale: float) -> tuple[FloatArray,
     rows = len(pixels)
     drawn = EYES_SHARE * len(crop) * scale * DEPTH / rows  # picture pixels a row of the atlas
     if drawn < 1:
-        pixels = cv2.GaussianBlur(pixels, (0, 0), 0.5 / max(drawn, 0.02))
+        soft = cv2.GaussianBlur(pixels, (0, 0), 0.5 / max(drawn, 0.02))
+        pixels = np.asarray(soft, np.float32)
     gain = cheek_light(crop) / motion.mouths.skin[motion.mouth]
     gain = np.clip(TINT * gain + (1 - TINT) * gain.mean(), *TONES)
     return np.asarray(pixels, np.float32), np.asarray(gain, np.float32)

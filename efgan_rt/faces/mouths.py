@@ -13,7 +13,7 @@ import numpy as np
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
-from efgan_rt.images import Picture
+from efgan_rt.pictures.original import Picture
 
 DEPTH: Final = 0.6
 """Of a mouth's last row, in lengths from eye to eye."""

@@ -19,8 +19,8 @@ from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.faces.detail import FloatImage, plan_detail
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.motion import Motion, MotionPaste
-from efgan_rt.images import Picture, add_difference
-from efgan_rt.originals import Pixels, rgb8
+from efgan_rt.pictures.crop import add_difference
+from efgan_rt.pictures.original import Picture, Pixels, rgb8
 
 Places = npt.NDArray[np.complex64]
 

@@ -14,7 +14,7 @@ from functools import partial
 from time import perf_counter
 from typing import Final
 
-from efgan_rt.images import CROP_PX
+from efgan_rt.pictures.crop import CROP_PX
 from efgan_rt.pipeline.budget import Budget
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.crew import Crew

@@ -12,8 +12,8 @@ import cv2
 
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.framing import FaceFramer, Framed
-from efgan_rt.images import checked_header, decode_original, read_bytes
-from efgan_rt.originals import Original
+from efgan_rt.pictures.original import Original
+from efgan_rt.pictures.read import checked_header, decode_original, read_bytes
 from efgan_rt.pipeline.budget import Share
 from efgan_rt.pipeline.channel import AbortError
 from efgan_rt.pipeline.faces import NoFace, no_face_reason

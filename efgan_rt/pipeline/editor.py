@@ -5,7 +5,7 @@ from typing import Protocol
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.edited import MotionBatch
-from efgan_rt.images import Picture
+from efgan_rt.pictures.original import Picture
 
 
 class EditedBatch(Protocol):

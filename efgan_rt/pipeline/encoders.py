@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
 
-from efgan_rt.animations import encode_animation
 from efgan_rt.errors import EfganError
-from efgan_rt.images import encode_original
-from efgan_rt.originals import FORMAT_OF, JPEG_QUALITY, Original, Pixels
+from efgan_rt.pictures.animation import encode_animation
+from efgan_rt.pictures.header import FORMAT_OF, format_of
+from efgan_rt.pictures.original import Original, Pixels
+from efgan_rt.pictures.write import JPEG_QUALITY, encode_original
 from efgan_rt.pipeline.faces import copy_recipe
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import (
@@ -25,6 +26,7 @@ from efgan_rt.pipeline.outcome import (
 from efgan_rt.pipeline.pasting import Paster
 from efgan_rt.pipeline.publish import Staged, StagedPicture, is_disk_error
 from efgan_rt.pipeline.resume import Need
+from efgan_rt.pipeline.sidecars import copy_sidecars
 from efgan_rt.pipeline.stages import ENCODE, PASTE, VIEW, WAIT_ENCODER, BatchTimes
 from efgan_rt.pipeline.views import ItemViewer, PictureView
 from efgan_rt.pipeline.workers import Workshop
@@ -60,7 +62,10 @@ def _encode(shop: Workshop, item: Item, replace: Callable[[], None]) -> None:
         replace()
 
     def finish(not_renamed: list[Failure]) -> None:
-        _finish_picture(shop.tally, item, [*failures, *not_renamed], view)
+        all_failures = [*failures, *not_renamed]
+        if shop.options.sidecars and not all_failures:
+            all_failures += _copy_sidecars(shop, item)
+        _finish_picture(shop.tally, item, all_failures, view)
         let_go()  # not before, so that the budget bounds what is not yet published, too
 
     paster = Paster(item)
@@ -139,14 +144,23 @@ def _encoded(
 
 def _copied(shop: Workshop, item: Item, path: Path, *, animated: bool) -> memoryview | bytes:
     """The file of a picture without a face: its own bytes, but for another format."""
-    formats = (FORMAT_OF.get(each.suffix.lower()) for each in (path, item.job.source))
-    if len(set(formats)) == 1:
+    if FORMAT_OF.get(path.suffix.lower()) == format_of(item.copied):
         return item.copied
     if animated:
         quality = shop.options.quality or JPEG_QUALITY
         play = shop.options.playback
         return encode_animation(path.suffix, [item.original], play, quality=quality)
     return encode_original(path.suffix, item.original, quality=shop.options.quality)
+
+
+def _copy_sidecars(shop: Workshop, item: Item) -> list[Failure]:
+    options, failures = shop.options, []
+    for output in item.job.outputs:
+        try:
+            copy_sidecars(item.job.source, output, mark=options.mark, overwrite=options.overwrite)
+        except EfganError as error:
+            failures.append(Failure(item.job.source, str(error), output))
+    return failures
 
 
 def _finish_picture(
@@ -161,5 +175,8 @@ def _finish_picture(
     written = sum(need is not Need.DONE for need in needs) - len(failures)
     if not item.framed and not failures:
         status = Status.COPIED
-    result = PictureResult(item.job.source, status, outputs, tuple(failures), item.faces, view)
+    notes = item.original.notes if item.framed else ()
+    result = PictureResult(
+        item.job.source, status, outputs, tuple(failures), item.faces, view, notes
+    )
     tally.finish_picture(result, written=written)

@@ -1,7 +1,10 @@
 """Which pictures a run reads and where each edit goes; all that can be refused is refused here.
 
 The output tree mirrors the input tree. With several products each has its folder on top; the
-extension is the input's unless a format is chosen. The walk is sorted and made twice, once to check
+extension is the input's unless a format is chosen, or none can be written that it names: then the
+name stays whole and a true extension comes behind it (`IMG_1.HEIC.jpg`). A picture is known by its
+extension, and where that says nothing by its content. What is left alone is named, each with the
+reason. The walk is sorted and made twice, once to check
 and once to work, so that memory holds one folder's names, a few hundred bytes each, and never the
 whole tree's.
 
@@ -11,17 +14,31 @@ files. Links to folders are followed unless they lead back to a folder that they
 
 import errno
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
-from efgan_rt.images import READABLE_EXTENSIONS
+from efgan_rt.pictures.header import (
+    EXTENSIONS,
+    FORMAT_OF,
+    READABLE_EXTENSIONS,
+    is_writable,
+    missing_reader,
+    sniffed,
+)
+from efgan_rt.pipeline.sidecars import EXTENSIONS as SIDECAR_EXTENSIONS
 from efgan_rt.shots import Product
 from efgan_rt.video.reader import EXTENSIONS as VIDEO_EXTENSIONS
+
+INSTEAD: Final = ".jpg"  # of a format that can be read and not written
+RAW_EXTENSIONS: Final = frozenset(
+    (".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw")
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,11 +121,12 @@ class Plan:
             raise EfganError(
                 f"{self.output}: the output folder is the input folder; choose another one"
             )
-        pictures = skipped = unwanted = 0
+        pictures = unwanted = 0
+        left: Counter[str] = Counter()
         existing: list[Path] = []
         existing_count = 0
         for listing in self._listings():
-            skipped += listing.skipped
+            left.update(why for _, why in listing.left)
             unwanted += listing.unwanted
             pictures += len(listing.pictures)
             for output in self._outputs_without_collision(listing):
@@ -128,7 +146,13 @@ class Plan:
                 f"left them: {names}; "
                 "choose another output folder, or replace them with --overwrite"
             )
-        return PlanCount(pictures, skipped, unwanted)
+        return PlanCount(pictures, left.total(), unwanted, dict(left.most_common()))
+
+    def left_alone(self) -> Iterator[tuple[Path, str]]:
+        """Every file in the source that is not edited, and why."""
+        for listing in self._listings():
+            for name, why in listing.left:
+                yield listing.folder / name, why
 
     @property
     def _resolved_source(self) -> Path:
@@ -146,7 +170,7 @@ class Plan:
     def _listings(self) -> Iterator["_Listing"]:
         """The source's folders, with the pictures that are wanted."""
         if not self.source.is_dir():
-            listings = iter([_Listing(self.source.parent, [self.source.name], skipped=0)])
+            listings = iter([_Listing(self.source.parent, [self.source.name])])
         else:
             listings = _walk(self.source, self._resolved_output)
         wants = self.wants
@@ -157,7 +181,7 @@ class Plan:
             below = PurePosixPath(found.folder.relative_to(self.root).as_posix())
             wanted = [name for name in found.pictures if wants(below / name)]
             unwanted = len(found.pictures) - len(wanted)
-            yield _Listing(found.folder, wanted, found.skipped, unwanted)
+            yield _Listing(found.folder, wanted, found.left, unwanted)
 
     def _job(self, picture: Path) -> PictureJob:
         relative = picture.relative_to(self.root)
@@ -166,13 +190,23 @@ class Plan:
         )
 
     def _output(self, relative: Path, product: Product) -> Path:
-        name = self._output_name(relative.name, product)
+        name = self._output_name(self.root / relative, product)
         return self.output / product.folder / relative.parent / name
 
-    def _output_name(self, picture: str, product: Product) -> str:
-        """Of a picture's name; it may have a folder in it."""
-        stem, own = os.path.splitext(picture)
-        return stem + product.suffix + (product.extension or self.extension or own)
+    def _output_name(self, picture: Path, product: Product) -> str:
+        """Of a picture's edit; it may have a folder in it."""
+        stem, own = os.path.splitext(picture.name)
+        wanted = product.extension or self.extension
+        format_ = FORMAT_OF.get(own.lower())
+        # Phones give a HEIC and a JPEG of one moment one name.
+        is_renamed = format_ == "HEIC" and wanted is not None
+        if format_ is not None and is_writable(format_) and not is_renamed:
+            return stem + product.suffix + (wanted or own)
+        if wanted is None:
+            format_ = format_ or sniffed(picture)
+            is_one = format_ in EXTENSIONS and is_writable(str(format_))
+            wanted = EXTENSIONS[str(format_)][0] if is_one else INSTEAD
+        return picture.name + product.suffix + wanted
 
     def _outputs_without_collision(self, listing: "_Listing") -> Iterator[Path]:
         """A folder's outputs; two pictures collide only within it, because the tree is mirrored."""
@@ -180,7 +214,7 @@ class Plan:
         for name in listing.pictures:
             outputs = self._job(listing.folder / name).outputs
             for product, output in zip(self.products, outputs, strict=True):
-                made = self._output_name(name, product)
+                made = self._output_name(listing.folder / name, product)
                 other = taken[product.folder].setdefault(made, name)
                 if other != name:
                     raise EfganError(
@@ -205,25 +239,27 @@ class PlanCount:
 
     Attributes:
         pictures: to be read.
-        skipped: files that are no pictures by their extension.
+        skipped: files that are left alone.
         unwanted: pictures that are none of the plan's.
+        left: how many of the skipped for which reason, the most frequent first.
     """
 
     pictures: int
     skipped: int
     unwanted: int = 0
+    left: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Listing:
-    """A folder's pictures, sorted by name, and how many other files and unwanted pictures it has.
+    """A folder's pictures, sorted by name; its other files, each with why it is left alone.
 
     Names and not paths, for a folder may hold hundreds of thousands.
     """
 
     folder: Path
     pictures: list[str]
-    skipped: int
+    left: list[tuple[str, str]] = field(default_factory=list)
     unwanted: int = 0
 
 
@@ -249,7 +285,7 @@ def _listed(folder: Path) -> tuple[list[str], _Listing]:
     """The names of the folders in a folder, sorted, and its files."""
     folders: list[str] = []
     pictures: list[str] = []
-    skipped = 0
+    others: list[str] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -259,8 +295,43 @@ def _listed(folder: Path) -> tuple[list[str], _Listing]:
             elif entry.name.lower().endswith(READABLE_EXTENSIONS):
                 pictures.append(entry.name)
             else:
-                skipped += 1
-    return sorted(folders), _Listing(folder, sorted(pictures), skipped)
+                others.append(entry.name)
+    stems = {os.path.splitext(name)[0].lower() for name in pictures}
+    left = []
+    for name in sorted(others):
+        if why := _why_left_alone(folder / name, stems):
+            left.append((name, why))
+        else:
+            pictures.append(name)
+    readable = []
+    for name in sorted(pictures):
+        format_ = FORMAT_OF.get(os.path.splitext(name)[1].lower(), "")
+        if missing := missing_reader(format_):
+            left.append((name, f"nothing here reads {format_}; {missing}"))
+        else:
+            readable.append(name)
+    return sorted(folders), _Listing(folder, readable, left)
+
+
+def _why_left_alone(path: Path, stems: Container[str]) -> str:
+    """Why a file whose extension is no picture's is left alone; empty for one that is a picture.
+
+    Args:
+        path: the file.
+        stems: of the pictures beside it, in small letters.
+    """
+    stem, extension = os.path.splitext(path.name.lower())
+    if extension in VIDEO_EXTENSIONS:
+        return "the film of a Live Photo, unedited" if stem in stems else "a video"
+    if extension in SIDECAR_EXTENSIONS:
+        return "an .aae, which would redo old edits" if extension == ".aae" else "a sidecar"
+    format_ = sniffed(path)
+    if format_ is None:
+        return "not a picture"
+    if format_ not in EXTENSIONS or extension in RAW_EXTENSIONS:
+        return "a camera's raw picture"
+    missing = missing_reader(format_)
+    return f"nothing here reads {format_}; {missing}" if missing else ""
 
 
 def _identity(path: Path) -> tuple[int, int]:

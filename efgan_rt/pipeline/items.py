@@ -15,7 +15,7 @@ import numpy as np
 from efgan_rt.action_units import FloatArray
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.motion import Motion
-from efgan_rt.originals import Original
+from efgan_rt.pictures.original import Original
 from efgan_rt.pipeline.budget import Share
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.resume import Need, Work

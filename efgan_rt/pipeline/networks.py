@@ -13,7 +13,7 @@ import numpy as np
 from efgan_rt.action_units import FloatArray
 from efgan_rt.cascade_properties import AU_ESTIMATOR
 from efgan_rt.edited import MotionBatch, even_progress
-from efgan_rt.images import Picture
+from efgan_rt.pictures.original import Picture
 from efgan_rt.pipeline.editor import BatchEditor, EditedBatch
 from efgan_rt.pipeline.slots import Slot
 from efgan_rt.pipeline.stages import MEASURE, WAIT_LANE

@@ -6,7 +6,7 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -70,6 +70,7 @@ class PictureResult:
         failures: why others are not.
         faces: those that were edited, the largest first; none where nothing was done now.
         view: what a page shows of it; None if nobody asked, or nothing could be read.
+        notes: what its edit lacks or has otherwise; see `efgan_rt.pictures.original.Original`.
     """
 
     source: Path
@@ -78,6 +79,7 @@ class PictureResult:
     failures: tuple[Failure, ...] = ()
     faces: "tuple[EditedFace, ...]" = ()
     view: "PictureView | None" = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class Outcome:
         abandoned: threads of it are still at work, so the process must end without waiting for them
             (native code that is still running may crash an interpreter that shuts down).
         seconds: wall clock.
+        notes: what the edits of how many pictures lack or have otherwise, the most frequent first.
     """
 
     pictures: int
@@ -114,6 +117,7 @@ class Outcome:
     interrupted: bool
     abandoned: bool
     seconds: float
+    notes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def done(self) -> int:
@@ -143,6 +147,7 @@ class Tally:
         self._statuses: Counter[Status] = Counter()
         self._failures: list[Failure] = []
         self._reasons: Counter[str] = Counter()
+        self._notes: Counter[str] = Counter()
 
     @property
     def pictures(self) -> int:
@@ -165,6 +170,7 @@ class Tally:
         with self._lock:
             self._statuses[result.status] += 1
             self._written += written
+            self._notes.update(result.notes)
             self._faces += sum(face.box is not None for face in result.faces)
             for failure in result.failures:
                 if len(self._failures) < KEPT_FAILURES:
@@ -193,6 +199,7 @@ class Tally:
                 interrupted=interrupted,
                 abandoned=abandoned,
                 seconds=seconds,
+                notes=dict(self._notes.most_common()),
             )
 
 

@@ -5,7 +5,8 @@ from time import perf_counter
 
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.paste import paste
-from efgan_rt.originals import Pixels
+from efgan_rt.pictures.crop import from_network
+from efgan_rt.pictures.original import Pixels
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import reason_of
 
@@ -33,7 +34,8 @@ class Paster:
         pixels = item.original.pixels.copy()
         for number, (framed, crop) in enumerate(zip(item.framed, item.edited[shot], strict=True)):
             try:
-                paste(pixels, framed, item.motion.get((shot, number), crop))
+                moved = item.motion.get((shot, number))
+                paste(pixels, framed, moved or from_network(crop, framed.crop))
             except Exception as error:
                 if framed.face is None:
                     raise

@@ -18,7 +18,8 @@ from time import perf_counter
 
 import numpy as np
 
-from efgan_rt.images import Picture
+from efgan_rt.pictures.crop import to_network
+from efgan_rt.pictures.original import Picture
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.stages import WAIT_SLOT, BatchTimes
@@ -108,7 +109,7 @@ class SlotRing:
                     slot.times.add_picture()
                     for stage, seconds in item.seconds.items():
                         slot.times.add(stage, seconds)
-                if slot.add(Row(item, face), framed.crop):
+                if slot.add(Row(item, face), to_network(framed.crop)):
                     self._send()
             if self._is_short():
                 self._send()

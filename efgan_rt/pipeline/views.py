@@ -17,8 +17,10 @@ from efgan_rt.action_units import MAX_INTENSITY, FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import warp
 from efgan_rt.faces.framing import Framed
-from efgan_rt.images import Picture, encode_original, read_original, to_crop
-from efgan_rt.originals import Original, Pixels, rgb8
+from efgan_rt.pictures.crop import to_crop
+from efgan_rt.pictures.original import Original, Picture, Pixels, rgb8
+from efgan_rt.pictures.read import read_original
+from efgan_rt.pictures.write import encode_original
 from efgan_rt.pipeline.editor import BatchEditor, EditedBatch
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.items import Item

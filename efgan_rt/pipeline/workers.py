@@ -4,8 +4,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from efgan_rt.animations import Playback
-from efgan_rt.images import MAX_PIXELS
+from efgan_rt.pictures.animation import Playback
+from efgan_rt.pictures.read import MAX_PIXELS
 from efgan_rt.pipeline.budget import DEFAULT_BYTES, Budget
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.faces import FaceFinding
@@ -33,6 +33,7 @@ class BatchOptions:
         memory_bytes: what the pictures in flight may take together.
         playback: of animations.
         mark: whether what was edited says so in its metadata.
+        sidecars: whether files beside a picture that speak of it are copied beside its edit.
     """
 
     workers: int = 2
@@ -44,6 +45,7 @@ class BatchOptions:
     memory_bytes: int = DEFAULT_BYTES
     playback: Playback = field(default_factory=Playback)
     mark: bool = True
+    sidecars: bool = False
 
 
 class JobSource:

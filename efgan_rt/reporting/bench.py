@@ -25,7 +25,10 @@ import numpy as np
 
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
-from efgan_rt.images import CROP_PX, Picture, encode_picture, read_picture, to_crop
+from efgan_rt.pictures.crop import CROP_PX, to_crop
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import encode_picture
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.pipeline.files import Plan, asked_of_all

@@ -16,9 +16,10 @@ import numpy as np
 
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, warp
-from efgan_rt.images import Picture, read_picture, to_crop, write_original
-from efgan_rt.metadata.record import Metadata
-from efgan_rt.originals import Original, rgb8
+from efgan_rt.pictures.crop import to_crop
+from efgan_rt.pictures.original import Metadata, Original, Picture, rgb8
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import write_original
 from efgan_rt.reporting.own_file import refuse_foreign
 
 MAX_ROWS: Final = 48

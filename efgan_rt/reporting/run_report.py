@@ -5,7 +5,7 @@ The document is one JSON object, with each picture on a line of its own:
     {"format": "efgan-rt run 1", "about": {...}, "pictures": [
     {"picture": ..., "status": ..., "outputs": [...], "reasons": [...], "faces": [...]},
     ...
-    ], "summary": {...}}
+    ], "left_alone": [{"file": ..., "why": ...}, ...], "summary": {...}}
 
 `faces` are those that were edited in this run, the largest first; each has its box in the upright
 picture (left, top, width, height; null where the whole picture is the face), the detector's score,
@@ -16,7 +16,7 @@ surrogate, as Python has it.
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -47,6 +47,7 @@ class RunReport:
         about: plain values on the run as a whole.
         au_names: the action units of the faces.
         edit_of: what a picture was edited to, where each has its own; else "".
+        left_alone: gives the files that were not edited, and why.
 
     Raises:
         EfganError: it cannot be written.
@@ -58,7 +59,9 @@ class RunReport:
         about: Mapping[str, Any],
         au_names: Sequence[str] = (),
         edit_of: Callable[[Path], str] = lambda _: "",
+        left_alone: Callable[[], Iterable[tuple[Path, str]]] = tuple,
     ) -> None:
+        self._left_alone = left_alone
         self._path = path
         self._edit_of = edit_of
         self._au_names = au_names
@@ -83,6 +86,8 @@ class RunReport:
             "outputs": [str(path) for path in result.outputs],
             "reasons": [failure.reason for failure in result.failures],
         }
+        if result.notes:
+            row["notes"] = list(result.notes)
         if edit := self._edit_of(result.source):
             row["edit"] = edit
         if result.faces:
@@ -106,6 +111,11 @@ class RunReport:
         Raises:
             EfganError: it cannot be written.
         """
+        self._write('\n], "left_alone": [')
+        separator = "\n"
+        for path, why in self._left_alone():
+            self._write(separator + json.dumps({"file": str(path), "why": why}))
+            separator = ",\n"
         self._write(f'\n], "summary": {json.dumps(summary)}}}\n')
         try:
             self._file.close()

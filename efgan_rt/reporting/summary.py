@@ -8,13 +8,13 @@ from efgan_rt.pipeline.outcome import Outcome
 from efgan_rt.reporting.latency import StageLatency
 
 
-def summary_lines(outcome: Outcome, *, planned: int, skipped: int) -> list[str]:
+def summary_lines(outcome: Outcome, *, planned: int, left: Mapping[str, int]) -> list[str]:
     """What was done, what failed, and what was left alone.
 
     Args:
         outcome: of the run.
         planned: pictures found before it.
-        skipped: files in the input that are no pictures by their extension.
+        left: files in the input that were left alone, by the reason.
     """
     rate = outcome.written / outcome.seconds if outcome.seconds else 0.0
     lines = [
@@ -35,8 +35,10 @@ def summary_lines(outcome: Outcome, *, planned: int, skipped: int) -> list[str]:
     if outcome.failed:
         lines.append(f"{outcome.failed:,} failed; each is named above:")
         lines += [f"  {count:,} x {reason}" for reason, count in outcome.reasons.items()]
-    if skipped:
-        lines.append(f"{skipped:,} other files were left alone")
+    lines += [f"{count:,} x {note}" for note, count in outcome.notes.items()]
+    if left:
+        reasons = ", ".join(f"{count:,} x {why}" for why, count in left.items())
+        lines.append(f"{sum(left.values()):,} other files were left alone: {reasons}")
     if outcome.interrupted:
         lines.append(f"interrupted: {max(planned - outcome.pictures, 0):,} pictures were not begun")
     elif outcome.pictures < planned:
@@ -58,7 +60,7 @@ def summary_document(
         outcome: of the run.
         latencies: by stage, per batch.
         planned: pictures found before it.
-        skipped: files in the input that are no pictures by their extension.
+        skipped: files in the input that were left alone.
         engines: what ran: directory, backend, precision, batch.
     """
     return {
@@ -78,6 +80,7 @@ def summary_document(
             for failure in outcome.failures
         ],
         "reasons": dict(outcome.reasons),
+        "notes": dict(outcome.notes),
         "interrupted": outcome.interrupted,
         "seconds": round(outcome.seconds, 3),
         "files_per_s": round(outcome.written / outcome.seconds, 2) if outcome.seconds else 0.0,

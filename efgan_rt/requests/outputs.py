@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from efgan_rt.animations import EXTENSIONS, Playback, check_animation
 from efgan_rt.errors import EfganError
+from efgan_rt.pictures.animation import EXTENSIONS, Playback, check_animation
 from efgan_rt.shots import Product, Shot
 from efgan_rt.unfolding import PROBES, Pace, frame_shares
 

@@ -13,7 +13,8 @@ import numpy as np
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.framing import FaceFramer
-from efgan_rt.images import MAX_PIXELS, Picture, read_original
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import MAX_PIXELS, read_original
 from efgan_rt.requests.known_units import read_units, units_of
 
 # Of 5; a reading below it is no expression that one would see.

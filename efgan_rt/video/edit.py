@@ -22,8 +22,7 @@ from efgan_rt.expressions import Target
 from efgan_rt.faces.align import warp
 from efgan_rt.faces.framing import FaceFramer, Framed
 from efgan_rt.faces.paste import paste
-from efgan_rt.images import Picture
-from efgan_rt.originals import rgb8
+from efgan_rt.pictures.original import Picture, rgb8
 from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.video.steady import Edit, FaceInFrame, SteadyEdits
 from efgan_rt.video.tracks import Sighting, Track, Tracker, smoothed, strengths

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from efgan_rt.errors import EfganError
-from efgan_rt.originals import Picture
+from efgan_rt.pictures.original import Picture
 from efgan_rt.video.ffmpeg import QUIET, Ffmpeg, complaint, need_ffmpeg
 from efgan_rt.video.writer import SCALER_NAMES, Colours
 

@@ -14,9 +14,9 @@ from typing import Final
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
 from efgan_rt.faces.framing import FaceFramer
-from efgan_rt.metadata import mp4
-from efgan_rt.metadata.mark import marked
-from efgan_rt.metadata.record import NONE
+from efgan_rt.pictures.containers import MP4_EXTENSIONS, mp4_xmp_box, video_tags
+from efgan_rt.pictures.mark import marked
+from efgan_rt.pictures.original import NONE
 from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.video.edit import edit_frames, find_faces
 from efgan_rt.video.reader import VideoFacts, read_frames
@@ -134,14 +134,15 @@ def edit_video(
             pixel_shape=facts.pixel_shape,
             sound_of=source if facts.sound else None,
             encode_sound=facts.sound not in COPIED_SOUND,
-            tags=mp4.tags(output) if mark else {},
+            tags=video_tags(output) if mark else {},
         )
         with writer:
             for number, frame in enumerate(frames, start=1):
                 writer.write(frame)
                 on_edit(number)
-        if mark and output.suffix.lower() in mp4.EXTENSIONS:
-            mp4.append_xmp(part, marked(NONE).xmp)
+        if mark and output.suffix.lower() in MP4_EXTENSIONS:
+            with part.open("ab") as file:
+                file.write(mp4_xmp_box(marked(NONE).xmp))
         os.replace(part, output)
     except OSError as error:
         raise EfganError(f"{output}: cannot be written: {error.strerror}") from error

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.motion import Motion
-from efgan_rt.images import Picture
+from efgan_rt.pictures.original import Picture
 from efgan_rt.video.tracks import Sighting
 
 Residual = npt.NDArray[np.int16] | npt.NDArray[np.float16]
@@ -81,7 +81,10 @@ class SteadyEdits:
         self._tracks[edit.face.track][edit.frame] = edit, seen.astype(np.float32)
 
     def edited(self, edit: Edit) -> Picture | Motion:
-        """The edited crop, or the face's motion; every edit up to `reach` frames later must have been added."""
+        """The edited crop, or the face's motion.
+
+        Every edit up to `reach` frames later must have been added.
+        """
         track = self._tracks[edit.face.track]
         _, own = track[edit.frame]
         total = np.zeros(edit.residual.shape, np.float32)

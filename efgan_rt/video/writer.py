@@ -13,7 +13,7 @@ from typing import Final, Self
 import numpy as np
 
 from efgan_rt.errors import EfganError
-from efgan_rt.originals import Picture
+from efgan_rt.pictures.original import Picture
 from efgan_rt.video.ffmpeg import QUIET, Ffmpeg, need_ffmpeg
 
 # x264's factor at quality 95 and at 0, and even steps between; 17 looks like the frames themselves.

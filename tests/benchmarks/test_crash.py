@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.crash import crash
-from efgan_rt.images import write_picture
+from efgan_rt.pictures.write import write_picture
 from tests.toy_engines import write_toy_engines
 
 

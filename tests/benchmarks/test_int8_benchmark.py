@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.int8 import main, parse_arguments, ratios, run, unseen_faces
 from efgan_rt.errors import EfganError
-from efgan_rt.images import write_picture
+from efgan_rt.pictures.write import write_picture
 from tests.toy_engines import toy_faces
 
 

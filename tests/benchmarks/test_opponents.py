@@ -31,7 +31,7 @@ from benchmarks.runtime_limit import cascade_limit, inferences_per_s, network_li
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
-from efgan_rt.images import write_picture
+from efgan_rt.pictures.write import write_picture
 from engines.manifest import read_manifest
 from tests.toy_engines import AU_NAMES, CROP_PX, write_toy_engines
 

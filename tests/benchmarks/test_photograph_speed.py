@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.photograph_speed import HEIGHT, WIDTH, edit_once, measure, snapshot
 from efgan_rt.errors import EfganError
-from efgan_rt.images import read_picture
+from efgan_rt.pictures.read import read_picture
 
 
 def options(**changes: object) -> argparse.Namespace:

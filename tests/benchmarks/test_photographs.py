@@ -28,7 +28,9 @@ from efgan_rt.engine_sets import shipped_set
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity
 from efgan_rt.faces.detect import Face
-from efgan_rt.images import Picture, read_picture, write_picture
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import write_picture
 
 
 @pytest.fixture(scope="module")

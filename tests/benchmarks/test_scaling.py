@@ -10,7 +10,7 @@ from benchmarks import scaling
 from benchmarks.readme_speed import scaling as scaling_text
 from benchmarks.scaling import Point, draw, measure, points, run_point, write_pictures
 from efgan_rt.errors import EfganError
-from efgan_rt.images import write_picture
+from efgan_rt.pictures.write import write_picture
 from tests.toy_engines import CROP_PX, write_toy_engines
 
 

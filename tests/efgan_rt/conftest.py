@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from efgan_rt.cli.app import main
-from efgan_rt.images import Picture, write_picture
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.write import write_picture
 from tests.toy_engines import write_toy_engines
 
 

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from efgan_rt.edited import MotionBatch
 from efgan_rt.action_units import AU_NAMES, FloatArray
+from efgan_rt.edited import MotionBatch
 from efgan_rt.expressions import Target
-from efgan_rt.images import (
-    Picture,
-)
+from efgan_rt.pictures.original import Picture
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import PictureJob, Plan, asked_of_all
 from efgan_rt.pipeline.journal import FOLDER, Journal

@@ -12,10 +12,7 @@ from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.framing import FaceChoice, FaceFramer
 from efgan_rt.faces.paste import paste
 from efgan_rt.faces.template import STANDARD_POINTS, Template
-from efgan_rt.images import (
-    Picture,
-)
-from efgan_rt.originals import Pixels
+from efgan_rt.pictures.original import Picture, Pixels
 from efgan_rt.pipeline.faces import FaceFinding, NoFace
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.outcome import Outcome

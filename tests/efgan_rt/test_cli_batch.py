@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from efgan_rt.images import read_picture
+from efgan_rt.pictures.read import read_picture
 from efgan_rt.pipeline.journal import FOLDER
 from efgan_rt.pipeline.publish import Publisher, not_written
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from efgan_rt.cascade import CascadeEngines
-from efgan_rt.images import Picture, read_picture, to_crop
+from efgan_rt.pictures.crop import to_crop
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import read_picture
 from efgan_rt.pipeline.publish import Publisher
 from tests.page_reading import data_of
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from efgan_rt.images import read_picture, write_picture
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import write_picture
 from engines.nvidia_driver import Gpu
 from tests.toy_engines import toy_faces, write_toy_engines
 

@@ -11,7 +11,7 @@ import pytest
 from efgan_rt import __version__, engine_sets
 from efgan_rt.errors import EfganError
 from efgan_rt.extras import needs_extra
-from efgan_rt.images import READABLE_EXTENSIONS
+from efgan_rt.pictures.header import READABLE_EXTENSIONS
 from tests.toy import toy_checkpoint
 from tests.toy_people import write_people
 

@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from efgan_rt.images import Picture, read_picture, write_picture
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import write_picture
 from efgan_rt.pipeline.journal import FOLDER
 from efgan_rt.video.ffmpeg import find_ffmpeg
 from tests.efgan_rt.test_cli_batch import unboxed

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
-from efgan_rt.images import Picture, read_original, read_picture, write_original, write_picture
-from efgan_rt.metadata.mark import is_marked
-from efgan_rt.metadata.record import Density, Metadata
-from efgan_rt.originals import Original
+from efgan_rt.pictures.mark import is_marked
+from efgan_rt.pictures.original import Density, Metadata, Original, Picture
+from efgan_rt.pictures.read import read_original, read_picture
+from efgan_rt.pictures.write import write_original, write_picture
 from efgan_rt.pipeline.journal import FOLDER
 from tests.page_reading import data_of
 

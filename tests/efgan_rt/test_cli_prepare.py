@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from efgan_rt.images import read_picture
+from efgan_rt.pictures.read import read_picture
 from tests.label_files import openface_csv, pyfeat_csv
 from tests.toy_people import POINTS, write_people
 from train.data.labels import read_labels

@@ -13,9 +13,9 @@ import pytest
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.detector_facts import DetectorFacts
-from efgan_rt.images import Picture
-from efgan_rt.metadata import mp4
-from efgan_rt.metadata.mark import EDITED_BY_AI
+from efgan_rt.pictures.containers import mp4_xmp
+from efgan_rt.pictures.mark import EDITED_BY_AI
+from efgan_rt.pictures.original import Picture
 from efgan_rt.video.ffmpeg import Ffmpeg, find_ffmpeg
 from efgan_rt.video.reader import probe, read_frames
 from efgan_rt.video.writer import VideoWriter, crf_of
@@ -152,7 +152,7 @@ def test_the_output_says_that_a_network_edited_it_unless_asked_not_to(
     for options, said in (((), True), (("--no-mark",), False)):
         output = tmp_path / "out.mp4"
         assert video(source, output, "-e", "happy", "--overwrite", *options).status == 0
-        assert (EDITED_BY_AI.encode() in mp4.read_xmp(output.read_bytes())) == said
+        assert (EDITED_BY_AI.encode() in mp4_xmp(output.read_bytes())) == said
     video(source, tmp_path / "out.mkv", "-e", "happy")
     assert EDITED_BY_AI.encode() in (tmp_path / "out.mkv").read_bytes()
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from efgan_rt.errors import EfganError
-from efgan_rt.images import Picture, read_picture, write_picture
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import write_picture
 from efgan_rt.reporting.contact_sheet import (
     MAX_ROWS,
     MISSING,

@@ -11,8 +11,8 @@ from efgan_rt.faces.detail import plan_detail
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.paste import paste
-from efgan_rt.images import Picture, read_picture
-from efgan_rt.originals import rgb8
+from efgan_rt.pictures.original import Picture, rgb8
+from efgan_rt.pictures.read import read_picture
 
 GROWN = 4
 

@@ -17,7 +17,7 @@ from efgan_rt.faces.detect import Face, HaarCascade, YuNet, find_faces
 from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.detector_file import fetch_detector, open_detector, sha256_of
 from efgan_rt.faces.template import Template, read_template, template_from_dict
-from efgan_rt.images import read_picture
+from efgan_rt.pictures.read import read_picture
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ import pytest
 
 from efgan_rt import Editor, EfganError
 from efgan_rt.faces.align import Similarity, warp
-from efgan_rt.images import Picture, read_original, read_picture, write_original, write_picture
-from efgan_rt.metadata.mark import is_marked
-from efgan_rt.metadata.record import Density, Metadata
-from efgan_rt.originals import Original
+from efgan_rt.pictures.mark import is_marked
+from efgan_rt.pictures.original import Density, Metadata, Original, Picture
+from efgan_rt.pictures.read import read_original, read_picture
+from efgan_rt.pictures.write import write_original, write_picture
 from tests.efgan_rt.conftest import CommandResult
 
 
@@ -82,7 +82,7 @@ def test_a_path_gives_the_array_of_its_picture_and_a_list_a_list(
 def test_a_picture_stored_lying_is_edited_upright(
     crops: Editor, make_picture: Callable[..., Picture], tmp_path: Path
 ) -> None:
-    from tests.efgan_rt.test_metadata import camera_exif
+    from tests.efgan_rt.pictures.test_kept_metadata import camera_exif
 
     write_original(
         tmp_path / "a.jpg", Original(make_picture(60, 90), metadata=Metadata(camera_exif(6)))

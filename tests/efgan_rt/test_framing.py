@@ -21,7 +21,9 @@ from efgan_rt.faces.framing import (
     square_to_crop,
 )
 from efgan_rt.faces.template import STANDARD_POINTS, Template
-from efgan_rt.images import Picture, read_picture, to_crop
+from efgan_rt.pictures.crop import to_crop
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import read_picture
 from engines.base import EngineError
 from engines.manifest import read_manifest
 from tests.toy_engines import write_toy_engines

@@ -11,7 +11,8 @@ from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.framing import FaceChoice, FaceFramer
-from efgan_rt.images import Picture, write_picture
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.write import write_picture
 from efgan_rt.requests.known_units import read_known_units
 from efgan_rt.requests.reference import is_table, units_of_picture, units_of_table
 from tests.label_files import openface_csv

@@ -11,8 +11,8 @@ from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.framing import FaceChoice, FaceFramer, Framed
 from efgan_rt.faces.paste import mask, paste, paste_box
-from efgan_rt.images import Picture, from_crop
-from efgan_rt.originals import Pixels, rgb8
+from efgan_rt.pictures.crop import from_crop
+from efgan_rt.pictures.original import Picture, Pixels, rgb8
 
 
 def framed_at(pixels: Pixels, to_crop: Similarity) -> Framed:

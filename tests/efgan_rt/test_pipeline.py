@@ -7,16 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from efgan_rt.images import (
-    Picture,
-    read_original,
-    read_picture,
-    to_crop,
-    write_original,
-    write_picture,
-)
-from efgan_rt.metadata.record import Density, Metadata
-from efgan_rt.originals import Original
+from efgan_rt.pictures.crop import to_crop
+from efgan_rt.pictures.original import Density, Metadata, Original, Picture
+from efgan_rt.pictures.read import read_original, read_picture
+from efgan_rt.pictures.write import write_original, write_picture
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal

@@ -9,14 +9,10 @@ import pytest
 
 from efgan_rt.faces.framing import FaceFramer
 from efgan_rt.faces.paste import paste_box
-from efgan_rt.images import (
-    read_original,
-    read_picture,
-    write_original,
-    write_picture,
-)
-from efgan_rt.metadata.record import Metadata
-from efgan_rt.originals import Original
+from efgan_rt.pictures.exif import orientation_of
+from efgan_rt.pictures.original import Metadata, Original
+from efgan_rt.pictures.read import read_original, read_picture
+from efgan_rt.pictures.write import write_original, write_picture
 from efgan_rt.pipeline.outcome import PictureResult
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder
@@ -181,7 +177,7 @@ def test_a_photograph_is_edited_upright_whatever_its_orientation(
     told: list[PictureResult] = []
     assert run(source, out, on_picture=told.append).failed == 0
     edited = read_original(out / "a.png")
-    assert edited.metadata.orientation == 1
+    assert orientation_of(edited.metadata.exif) == 1
     wanted = expected(upright, face_at(100, 50), face_at(400, 200))
     np.testing.assert_array_equal(edited.pixels, wanted)
     assert sorted(face.box or () for face in told[0].faces) == [

@@ -9,12 +9,9 @@ import pytest
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.paste import paste
-from efgan_rt.images import (
-    Picture,
-    decode_original,
-)
-from efgan_rt.originals import Original, Pixels
-from efgan_rt.picture_header import PictureHeader
+from efgan_rt.pictures.header import Header
+from efgan_rt.pictures.original import Original, Picture, Pixels
+from efgan_rt.pictures.read import decode_original
 from efgan_rt.pipeline import decoders, pasting
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.journal import Journal
@@ -122,7 +119,7 @@ def test_a_bug_in_an_editor_ends_the_run_with_its_own_exception(
 def test_a_bug_in_a_decoder_fails_its_picture_and_no_other(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(data: bytes, path: Path, *, header: PictureHeader) -> Original:
+    def broken(data: bytes, path: Path, *, header: Header) -> Original:
         if path.name == "x.png":
             raise ZeroDivisionError("a bug")
         return decode_original(data, path, header=header)

@@ -10,13 +10,10 @@ import pytest
 
 from efgan_rt.faces.framing import FaceChoice, FaceFramer
 from efgan_rt.faces.paste import paste_box
-from efgan_rt.images import (
-    decode_original,
-    read_picture,
-    write_picture,
-)
-from efgan_rt.originals import Original
-from efgan_rt.picture_header import PictureHeader
+from efgan_rt.pictures.header import Header
+from efgan_rt.pictures.original import Original
+from efgan_rt.pictures.read import decode_original, read_picture
+from efgan_rt.pictures.write import write_picture
 from efgan_rt.pipeline import batch, decoders
 from efgan_rt.pipeline.outcome import PictureResult
 from efgan_rt.pipeline.workers import BatchOptions
@@ -78,7 +75,7 @@ def test_pictures_in_flight_keep_within_the_budget(
     lock = threading.Lock()
     now = most = 0
 
-    def decode(data: bytes, path: Path, *, header: PictureHeader) -> Original:
+    def decode(data: bytes, path: Path, *, header: Header) -> Original:
         nonlocal now, most
         with lock:
             now += 1

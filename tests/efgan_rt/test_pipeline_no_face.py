@@ -12,14 +12,9 @@ from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.paste import paste
-from efgan_rt.images import (
-    Picture,
-    read_picture,
-    write_original,
-    write_picture,
-)
-from efgan_rt.metadata.record import Metadata
-from efgan_rt.originals import Original, Pixels
+from efgan_rt.pictures.original import Metadata, Original, Picture, Pixels
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import write_original, write_picture
 from efgan_rt.pipeline import pasting
 from efgan_rt.pipeline.faces import NoFace
 from efgan_rt.pipeline.files import Plan

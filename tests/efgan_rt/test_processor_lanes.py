@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from efgan_rt.cascade import CascadeEngines, busy_lanes
-from efgan_rt.images import Picture
+from efgan_rt.pictures.original import Picture
 from tests.toy_engines import AU_NAMES, CROP_PX
 
 BATCH = 2

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from efgan_rt.errors import EfganError
-from efgan_rt.images import encode_original, read_bytes, read_picture, write_picture
-from efgan_rt.originals import Original
+from efgan_rt.pictures.original import Original
+from efgan_rt.pictures.read import read_bytes, read_picture
+from efgan_rt.pictures.write import encode_original, write_picture
 from efgan_rt.pipeline import decoders, encoders, resume
 from efgan_rt.pipeline.files import PictureJob, Plan, asked_of_all
 from efgan_rt.pipeline.journal import FOLDER, Journal

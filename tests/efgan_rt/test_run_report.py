@@ -26,6 +26,7 @@ def test_a_report_has_a_row_for_each_picture_and_the_summary(tmp_path: Path) -> 
             {"picture": "in/a.png", "status": "done", "outputs": ["out/a.png"], "reasons": []},
             {"picture": str(odd), "status": "failed", "outputs": [], "reasons": ["empty"]},
         ],
+        "left_alone": [],
         "summary": {"failed": 1},
     }
     assert [each.name for each in path.parent.iterdir()] == ["run.json"]

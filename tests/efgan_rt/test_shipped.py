@@ -9,7 +9,8 @@ import pytest
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.engine_sets import shipped_set
 from efgan_rt.expressions import target_for
-from efgan_rt.images import Picture, read_picture
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import read_picture
 from engines.manifest import read_manifest, read_model
 from engines.openvino_engine import has_bf16
 

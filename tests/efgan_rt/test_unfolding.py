@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from efgan_rt.images import Picture
+from efgan_rt.pictures.original import Picture
 from efgan_rt.unfolding import Unfolding, frame_shares
 
 FACES = 3

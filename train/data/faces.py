@@ -18,7 +18,9 @@ from torch import Tensor
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
-from efgan_rt.images import Picture, read_picture, to_crop
+from efgan_rt.pictures.crop import to_crop
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import read_picture
 from train.data.labels import LabelTable
 from train.distributed import own_rows
 from train.models.cascade import to_unit_range

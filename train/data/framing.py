@@ -17,10 +17,10 @@ from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
 from efgan_rt.faces.detect import Detector, Face, find_faces
 from efgan_rt.faces.template import HAAR_CENTRE, HAAR_SIDE
-from efgan_rt.images import CROP_PX
 from efgan_rt.labels import rows
 from efgan_rt.labels.rows import LabelRow
-from efgan_rt.originals import Picture, rgb8
+from efgan_rt.pictures.crop import CROP_PX
+from efgan_rt.pictures.original import Picture, rgb8
 
 MIN_SCORE: Final = 0.6
 # A face with less than this share of the largest one's area is somebody in the background.

@@ -20,7 +20,7 @@ from efgan_rt.errors import EfganError
 from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.template import NAME as TEMPLATE_NAME
 from efgan_rt.faces.template import Template
-from efgan_rt.images import CROP_PX
+from efgan_rt.pictures.crop import CROP_PX
 from train.data.prepare import PreparedPicture
 
 CROPS: Final = "images"

@@ -12,7 +12,7 @@ import numpy as np
 
 from efgan_rt.action_units import MAX_INTENSITY, FloatArray
 from efgan_rt.cascade import CascadeEngines
-from efgan_rt.images import read_picture
+from efgan_rt.pictures.read import read_picture
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
 
 

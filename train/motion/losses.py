@@ -12,7 +12,7 @@ from train.motion.pairs_set import PairBatch, Truth
 # Weights of a pixel: anywhere, on the face, around the mouth, around the eyes.
 ANYWHERE, ON_FACE, AT_MOUTH, AT_EYES = 0.25, 0.75, 4.0, 2.0
 INSIDE = 3.0  # a mouth's inside is few pixels among many of the lips around it
-LEAST_ALPHA = 0.05  # where places are learnt before the mouth is
+LEAST_ALPHA = 1e-3
 MOVED, SHADED, MASKED, PLACED, PAINTED = 0.5, 6.0, 2.0, 6.0, 0.3
 
 
@@ -40,9 +40,9 @@ def motion_loss(totals: MotionFields, truth: Truth, batch: PairBatch) -> MotionL
     alpha = totals.mouth[:, 2:].clamp(1e-5, 1 - 1e-5)
     near = (0.2 + 3 * F.max_pool2d(batch.around_mouth, 9, 1, 4)) * (1 + INSIDE * truth.mouth)
     masked = F.binary_cross_entropy(alpha, truth.mouth, weight=near, reduction="sum") / near.sum()
-    known = alpha.detach()
-    places = (totals.mouth[:, :2] - known * truth.place).abs() * truth.mouth
-    places = places / known.clamp(min=LEAST_ALPHA)
+    # Divided by alpha within the graph, so that places pull at no alpha.
+    found = totals.mouth[:, :2] / totals.mouth[:, 2:].clamp(min=LEAST_ALPHA)
+    places = (found - truth.place).abs() * truth.mouth
     placed = places.sum() / (2 * truth.mouth.sum() + 20)
     painted = totals.paint[:, 3:].mean()
     total = MOVED * moved + SHADED * shaded + MASKED * masked + PLACED * placed + PAINTED * painted

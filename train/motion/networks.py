@@ -3,8 +3,8 @@
 Structure as in the paper's section 3.1: a global branch, local ones for eyes, nose and mouth, and a
 Refiner over the stitched and the global result. Ours is that the local ones correct the global
 one's fields, so that it can be trained first, alone and cheaply; and what a branch is: an
-encoder-decoder with skips, without normalisation, steered by the action units in every block, because with
-instance norm an action unit's constant plane is taken away again but for a rim of the picture. The
+encoder-decoder with skips, steered by the action units in every block, without normalisation,
+because instance norm takes an action unit's constant plane away again but for a rim. The
 global branch sees the crop at half its size, the local ones at its own, so that teeth and lids are
 seen at twice the resolution; all give their fields on a grid of half the crop's side.
 """

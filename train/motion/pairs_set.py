@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -21,6 +21,9 @@ from train.portraits.pairs import (
     SHADE_UNIT,
 )
 
+MIRRORED: Final = np.array([-1, 1], np.float32)
+PLACE_UNITS: Final = np.array([PLACE_UNIT, DEPTH_UNIT], np.float32)
+PLACE_ZERO: Final = np.array([0.5, DEPTH / 2], np.float32)
 FACE, AROUND_MOUTH, AROUND_EYES = 1, 2, 4
 SATURATION, GAMMA_SPREAD, TINT_SPREAD = 0.2, 0.2, 0.06
 OPENED_SHARE: Final = 0.4
@@ -106,7 +109,7 @@ class PairSet:
             rows = np.where(rng.random(count) < OPENED_SHARE, chosen, rows)
         return np.asarray(rows, np.intp)
 
-    def row(self, number: int) -> dict[str, npt.NDArray[np.generic]]:
+    def row(self, number: int) -> dict[str, npt.NDArray[Any]]:
         """A pair's arrays."""
         part = int(np.searchsorted(self._ends, number, side="right"))
         start = int(self._ends[part - 1]) if part else 0
@@ -141,17 +144,17 @@ class PairSet:
                 step = which[place]
                 share = (step + 1) / count
                 au = row["source_au"] + share * (row["target_au"] - row["source_au"])
-                arrays = [
+                places = np.asarray(row["place"][step], np.float32) * PLACE_UNITS - PLACE_ZERO
+                arrays: list[npt.NDArray[Any]] = [
                     np.asarray(row["displacement"][step], np.float32),
-                    np.asarray(row["shade"][step], np.float32) * SHADE_UNIT,
+                    np.asarray(row["shade"][step], np.float32) * np.float32(SHADE_UNIT),
                     (row["weights"][step] & MOUTH_BIT) > 0,
-                    np.asarray(row["place"][step], np.float32) * [PLACE_UNIT, DEPTH_UNIT]
-                    - [0.5, DEPTH / 2],
+                    places,
                 ]
                 if flip:
                     arrays = [array[:, ::-1] for array in arrays]
-                    arrays[0] = arrays[0] * [-1, 1]
-                    arrays[3] = arrays[3] * [-1, 1]
+                    arrays[0] = arrays[0] * MIRRORED
+                    arrays[3] = arrays[3] * MIRRORED
                 truth.append((np.asarray(au, np.float32), *arrays))
         image = torch.from_numpy(np.stack(sources)).permute(0, 3, 1, 2).float() / 255
         if rng is not None:

@@ -47,6 +47,14 @@ UNIT_WEIGHTS: Final = np.concatenate(
 )
 GAP_WEIGHT: Final = 2.0
 UNIT_CM: Final = 0.06
+# Units that a resting face seems to show, because its brows, lids or lips are not the average's: up
+# to this intensity they are the person's own shape (over 1,436 portraits, few of which frown or
+# stare, AU01 is 1.4 on average, AU05 0.8, AU07 1.1).
+OWN_SHAPE: Final = (
+    *("AU01", "AU02", "AU04", "AU05", "AU07", "AU09", "AU10", "AU14", "AU15", "AU17", "AU20"),
+    "AU23",
+)
+OWN_INTENSITY: Final = 1.3
 # The shapes' own full smile is wider than a person's, so a said one moves less than it says.
 SMILE: Final = ("AU06", "AU12")
 LARGEST_AU09: Final = 2.5  # landmarks hardly see a wrinkled nose
@@ -202,6 +210,8 @@ def said_units(units: FloatArray, smile: float, gap: float) -> FloatArray:
     said["AU10"] *= 1 - 0.6 * smiling
     said["AU09"] *= 1 - 0.8 * smiling
     said["AU23"] *= 1 - smiling
+    for unit in OWN_SHAPE:
+        said[unit] = max(said[unit] - OWN_INTENSITY, 0) / (1 - OWN_INTENSITY / MAX_INTENSITY)
     return np.clip(np.array(list(said.values()), np.float32), 0, MAX_INTENSITY)
 
 

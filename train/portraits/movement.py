@@ -51,8 +51,8 @@ class Fields:
         displacement: float32 (n, n, 2), x and y in grid pixels from a pixel of the target to where
             in the source it comes from.
         mouth: bool (n, n): the inside of a mouth that the source does not show.
-        place: float32 (n, n, 2), of those pixels: along the inner lips as a share, less a half; down
-            from the upper lip in lengths from eye to eye.
+        place: float32 (n, n, 2), of those pixels: along the inner lips as a share, less a half;
+            down from the upper lip in lengths from eye to eye.
         shade: float32 (n, n), logarithm of how much lighter the skin gets.
         weights: uint8 (n, n), bits: 1 the face, 2 around the mouth, 4 around the eyes, 8 inside
             of the target's mouth.
@@ -115,7 +115,7 @@ class Mover:
         return found
 
     def _rest(self, face: FittedFace, state: Doubles, units: FloatArray, own: bool) -> Doubles:
-        """What the picture's own state leaves at the inner landmarks, (51, 2), as another has it."""
+        """What the picture's own state leaves at its landmarks, as another has it: (51, 2)."""
         shapes = at_rest(self.model, face.fit)
         mine = np.clip(shapes + face.moved.astype(np.float64) @ self.model.of_units, 0, 1)
         places = self._places
@@ -285,10 +285,10 @@ def seam_darkened(
     knots = np.array([marks[60], *middle, marks[64]])
     steps = np.linspace(0, 4, 41)
     line = np.stack([np.interp(steps, range(5), knots[:, i]) for i in (0, 1)], axis=1)
-    mask = np.zeros(picture.shape[:2], np.float32)
-    cv2.polylines(mask, [np.rint(line * 8).astype(np.int32)], False, 1.0, 2, cv2.LINE_AA, 3)
-    mask = cv2.GaussianBlur(mask, (0, 0), soft)
-    mask /= max(float(mask.max()), 1e-3)
+    drawn = np.zeros(picture.shape[:2], np.float32)
+    cv2.polylines(drawn, [np.rint(line * 8).astype(np.int32)], False, 1.0, 2, cv2.LINE_AA, 3)
+    blurred = cv2.GaussianBlur(drawn, (0, 0), soft)
+    mask = blurred / max(float(blurred.max()), 1e-3)
     return np.asarray(
         picture * (1 - mask[..., None] * strength * np.array([0.85, 1.0, 1.0], np.float32)),
         np.float32,

@@ -189,8 +189,8 @@ ARRAYS: Final[Mapping[str, tuple[tuple[int, ...], type]]] = {
 
 def packed(pair: Pair) -> dict[str, npt.NDArray[np.generic]]:
     """A pair as the arrays of a set's files."""
-    place = np.stack([fields.place for fields in pair.steps])
-    place = (place + [0.5, 0]) / [PLACE_UNIT, DEPTH_UNIT]
+    places = np.stack([fields.place for fields in pair.steps])
+    place = (places + np.array([0.5, 0])) / np.array([PLACE_UNIT, DEPTH_UNIT])
     shade = np.stack([fields.shade for fields in pair.steps]) / SHADE_UNIT
     mouth = np.stack([fields.mouth for fields in pair.steps])
     weights = np.stack([fields.weights for fields in pair.steps])

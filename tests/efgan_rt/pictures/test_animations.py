@@ -9,14 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from efgan_rt import animations
-from efgan_rt.animations import Playback, encode_animation
 from efgan_rt.errors import EfganError
-from efgan_rt.metadata import gif, mp4
-from efgan_rt.metadata.files import read_metadata
-from efgan_rt.metadata.record import Metadata
-from efgan_rt.originals import Original, Picture
-from efgan_rt.picture_header import read_header
+from efgan_rt.pictures.animation import Playback, check_animation, encode_animation
+from efgan_rt.pictures.containers import gif_xmp, mp4_xmp, read_metadata
+from efgan_rt.pictures.header import read_header
+from efgan_rt.pictures.original import Metadata, Original, Picture
 from efgan_rt.video.ffmpeg import find_ffmpeg
 
 MakePicture = Callable[..., Picture]
@@ -86,9 +83,9 @@ def test_an_apng_keeps_transparency(frames: list[Original]) -> None:
 def test_metadata_are_kept(frames: list[Original], extension: str) -> None:
     told = [replace(frame, metadata=Metadata(xmp=XMP)) for frame in frames]
     data = bytes(encode_animation(extension, told))
-    assert read_metadata(data, "PNG" if extension == ".apng" else "WebP").xmp == XMP
-    header = read_header(data)
-    assert header is not None and header.whole and not header.still
+    header = read_header(data, "PNG" if extension == ".apng" else "WebP")
+    assert read_metadata(data, header)[0].xmp == XMP
+    assert header.count > 1
     assert len(decoded(data).frames) == 5
 
 
@@ -100,7 +97,7 @@ def test_xmp_is_kept_where_there_is_a_place_for_nothing_else(
         need_ffmpeg()
     told = [replace(frame, metadata=Metadata(xmp=XMP, exif=b"II*\0")) for frame in frames]
     data = bytes(encode_animation(extension, told))
-    reader = gif.read_xmp if extension == ".gif" else mp4.read_xmp
+    reader = gif_xmp if extension == ".gif" else mp4_xmp
     assert reader(data) == XMP
     path = tmp_path / f"film{extension}"
     path.write_bytes(data)
@@ -164,12 +161,12 @@ def test_without_ffmpeg_mp4_is_refused_with_the_way_to_get_it(
 ) -> None:
     monkeypatch.setattr("efgan_rt.video.ffmpeg.find_ffmpeg", lambda: None)
     with pytest.raises(EfganError) as error:
-        animations.check_animation(".mp4", 12)
+        check_animation(".mp4", 12)
     assert str(error.value) == (
         "MP4 needs ffmpeg, which is not on the PATH; install it with your system's packages "
         '(such as: apt install ffmpeg) or with: pip install "efgan-rt[video]"'
     )
-    animations.check_animation(".gif", 12)
+    check_animation(".gif", 12)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +180,7 @@ def test_without_ffmpeg_mp4_is_refused_with_the_way_to_get_it(
 )
 def test_what_cannot_be_written_is_refused(extension: str, fps: float, message: str) -> None:
     with pytest.raises(EfganError) as error:
-        animations.check_animation(extension, fps)
+        check_animation(extension, fps)
     assert message in str(error.value)
 
 

@@ -10,11 +10,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from efgan_rt.errors import EfganError
-from efgan_rt.images import from_crop, read_original, read_picture, to_crop, write_original
-from efgan_rt.originals import Original, Picture
-from efgan_rt.tiff_tags import EXTRA_SAMPLES, ORIENTATION, Tag, first_directory, tiff_with_tags
+from efgan_rt.pictures.crop import from_crop, to_crop
+from efgan_rt.pictures.exif import (
+    EXTRA_SAMPLES,
+    ORIENTATION,
+    Tag,
+    first_directory,
+    orientation_of,
+    tiff_with_tags,
+)
+from efgan_rt.pictures.original import Original, Picture
+from efgan_rt.pictures.read import read_original, read_picture
+from efgan_rt.pictures.write import write_original
 
 Make = Callable[..., Picture]
 Array = npt.NDArray[Any]
@@ -206,10 +216,18 @@ def cmyk_tiff(path: Path, picture: Picture) -> None:
     path.write_bytes(tiff_with_tags(data, {262: Tag(3, 1, struct.pack("<H", 5))}))
 
 
-def test_cmyk_becomes_rgb(tmp_path: Path, make_picture: Make) -> None:
+def test_cmyk_stays_cmyk(tmp_path: Path, make_picture: Make) -> None:
     cmyk_tiff(tmp_path / "in.tif", make_picture())
     result = edited(tmp_path / "in.tif", tmp_path / "out.tif")
-    assert result.alpha is None
+    assert result.alpha is None and result.stored is not None
+    np.testing.assert_array_equal(result.stored.pixels[..., :3], 255 - make_picture())
+    np.testing.assert_allclose(result.pixels.astype(int), make_picture(), atol=1)
+
+
+def test_cmyk_becomes_rgb_in_a_format_without_inks(tmp_path: Path, make_picture: Make) -> None:
+    cmyk_tiff(tmp_path / "in.tif", make_picture())
+    result = edited(tmp_path / "in.tif", tmp_path / "out.png")
+    assert result.stored is None
     np.testing.assert_allclose(result.pixels.astype(int), make_picture(), atol=1)
 
 
@@ -221,7 +239,7 @@ def orient(path: Path, stored: Picture, orientation: int) -> None:
     if path.suffix == ".tif":
         path.write_bytes(tiff_with_tags(data, tag))
         return
-    from efgan_rt.tiff_tags import exif_block
+    from efgan_rt.pictures.exif import exif_block
 
     chunk = png_chunk(b"eXIf", exif_block(tag))
     path.write_bytes(data[:33] + chunk + data[33:])
@@ -249,7 +267,7 @@ def test_a_turned_picture_is_stored_upright_and_looks_as_before(
     orient(tmp_path / f"in{extension}", stored, orientation)
     result = edited(tmp_path / f"in{extension}", tmp_path / f"out{extension}")
     np.testing.assert_array_equal(result.pixels, upright)
-    assert result.metadata.orientation == 1
+    assert orientation_of(result.metadata.exif) == 1
 
 
 def test_a_lossless_webp_stays_lossless(tmp_path: Path, make_picture: Make) -> None:
@@ -268,14 +286,10 @@ SEVERAL = "holds several pictures, as an animation or as pages; expected one"
 
 
 def test_an_animation_is_refused(tmp_path: Path) -> None:
-    rows = np.zeros((8, 8), np.uint8)
-    animation = png_chunk(b"acTL", struct.pack(">II", 2, 0))
-    (tmp_path / "a.png").write_bytes(png(8, 0, rows, animation))
-    assert f"the PNG file {SEVERAL}" in refusal(tmp_path / "a.png")
-    extended = b"VP8X" + struct.pack("<IB", 10, 2) + bytes(9)
-    body = b"WEBP" + extended
-    (tmp_path / "a.webp").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
-    assert f"the WebP file {SEVERAL}" in refusal(tmp_path / "a.webp")
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    for name, format_ in (("a.png", "PNG"), ("a.webp", "WebP"), ("a.avif", "AVIF")):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        assert f"the {format_} file {SEVERAL}" in refusal(tmp_path / name)
 
 
 def test_pages_are_refused_and_a_preview_is_no_page(tmp_path: Path, make_picture: Make) -> None:
@@ -297,7 +311,7 @@ def test_pages_are_refused_and_a_preview_is_no_page(tmp_path: Path, make_picture
     [
         (np.zeros((8, 8), np.float32), {}, "its pixels are float32; expected 8 or 16 bits"),
         (np.zeros((8, 8, 4), np.uint16), {262: 5}, "16 bits are known for grey and RGB only"),
-        (np.zeros((8, 8, 4), np.uint8), {262: 1}, "grey with transparency is known in PNG only"),
+        (np.zeros((8, 8, 4), np.uint8), {262: 1}, "it is grey with 3 further channels"),
         (np.zeros((8, 8, 4), np.uint8), {277: 5}, "it has 5 channels; expected at most 4"),
     ],
 )

@@ -20,9 +20,8 @@ import cv2
 import numpy as np
 
 from efgan_rt.errors import EfganError
-from efgan_rt.metadata import gif, mp4
-from efgan_rt.metadata.files import with_metadata
-from efgan_rt.originals import Original, Picture, eight_bits, on_white, rgb8
+from efgan_rt.pictures.containers import gif_with_xmp, mp4_xmp_box, with_metadata
+from efgan_rt.pictures.original import Original, Picture, eight_bits, on_white, rgb8
 from efgan_rt.video.ffmpeg import need_ffmpeg
 from efgan_rt.video.writer import VideoWriter
 
@@ -31,7 +30,7 @@ MAX_FPS: Final = {".gif": 50.0, ".webp": 120.0, ".apng": 120.0, ".mp4": 120.0}
 # OpenCV's GIF: of its settings this one comes nearest to the frames (2 levels off on average, as
 # Pillow's is; its default is 18 off).
 _GIF: Final = (cv2.IMWRITE_GIF_DITHER, 3)
-# The container of a format, as `efgan_rt.picture_header` names it; GIF and MP4 hold XMP alone.
+# The container of a format, as `efgan_rt.pictures.header` names it; GIF and MP4 hold XMP alone.
 _METADATA: Final = {".webp": "WebP", ".apng": "PNG"}
 
 
@@ -110,9 +109,9 @@ def encode_animation(
     if not done:
         height, width = kept[0].pixels.shape[:2]
         raise EfganError(f"an animation of {width} x {height} cannot be stored as {extension}")
-    metadata = kept[0].metadata.fitting(grey=False)
+    metadata = kept[0].metadata.fitting(kept[0].pixels if kept[0].stored is None else None)
     if extension == ".gif":
-        return gif.with_xmp(encoded.tobytes(), metadata.xmp)
+        return gif_with_xmp(encoded.tobytes(), metadata.xmp)
     return with_metadata(encoded.tobytes(), _METADATA[extension], metadata)
 
 
@@ -171,4 +170,4 @@ def _mp4(frames: Iterable[Original], play: Playback, quality: int) -> bytes:
                 writer.write(last)
             for _ in range(round(play.hold_s * play.fps)):
                 writer.write(last)
-        return path.read_bytes() + mp4.xmp_box(first.metadata.xmp)
+        return path.read_bytes() + mp4_xmp_box(first.metadata.xmp)

@@ -1,5 +1,6 @@
 """An edited picture says that a network had a hand in it, and keeps what else its XMP says."""
 
+import io
 import struct
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
@@ -8,14 +9,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL.JpegImagePlugin import JpegImageFile
 
-from efgan_rt.images import decode_original, encode_original
-from efgan_rt.metadata.mark import DIGITAL_SOURCE_TYPE, EDITED_BY_AI, is_marked, marked
-from efgan_rt.metadata.record import Metadata
-from efgan_rt.metadata.xmp import RDF, Property, values_of, with_property, without_padding
-from efgan_rt.originals import Original
+from efgan_rt.pictures.mark import DIGITAL_SOURCE_TYPE, EDITED_BY_AI, is_marked, marked
+from efgan_rt.pictures.original import Metadata, Original
+from efgan_rt.pictures.read import decode_original
+from efgan_rt.pictures.write import encode_original
+from efgan_rt.pictures.xmp import HAS_EXTENDED, RDF, values_of, with_property
 
-IPTC = DIGITAL_SOURCE_TYPE.namespace
+IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 CAPTURE = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
 MADE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 PIXELS = np.full((24, 32, 3), 90, np.uint8)
@@ -66,14 +68,19 @@ def test_marking_twice_is_marking_once(packet: str) -> None:
     assert marked(once) == once and marked(once).xmp is once.xmp
 
 
-def test_every_byte_of_a_packet_stays_where_the_mark_is_added() -> None:
-    before, after = FULL.encode(), marked(with_xmp(FULL)).xmp
-    at = before.index(b"</rdf:RDF>")
-    added = len(after) - len(before)
-    assert after[:at] == before[:at] and after[at + added :] == before[at:]
-    assert value_in(after) == [EDITED_BY_AI]
-    description = after[at : at + added].decode()
-    assert 'rdf:about="uuid:7 &amp; 8"' in description  # a packet is about one thing
+def test_all_else_that_a_packet_says_stays_where_the_mark_is_added() -> None:
+    after = marked(with_xmp(FULL)).xmp.decode()
+    assert value_in(after.encode()) == [EDITED_BY_AI]
+    assert after.startswith(HEAD) and after.endswith('<?xpacket end="w"?>')
+    assert after.count('rdf:about="uuid:7 &amp; 8"') == 2  # a packet is about one thing
+    for said in (
+        "<!-- a <rdf:RDF> in a comment -->",
+        "<dc:creator><rdf:Seq><rdf:li>J\u00fcrgen</rdf:li></rdf:Seq></dc:creator>",
+        "<i:DigitalSourceType>of something shown</i:DigitalSourceType>",
+        "image/jpeg i:DigitalSourceType=&quot;no&quot;",
+        'x:xmptk="A&gt;B / C"',
+    ):
+        assert said in after
 
 
 @pytest.mark.parametrize(
@@ -94,7 +101,6 @@ def test_a_source_type_that_is_no_longer_true_is_replaced(stated: str) -> None:
     assert values_of(packet.encode(), DIGITAL_SOURCE_TYPE) == (CAPTURE,)
     after = marked(with_xmp(packet)).xmp
     assert value_in(after) == [EDITED_BY_AI]
-    assert packet.replace(stated, "").encode()[:100] == after[:100]
     assert b"<i:City>Ulm</i:City>" in after and CAPTURE.encode() not in after
 
 
@@ -106,13 +112,13 @@ def test_a_source_type_among_the_attributes_is_replaced() -> None:
     )
     after = marked(with_xmp(packet)).xmp
     assert value_in(after) == [EDITED_BY_AI]
-    assert b"I:City='a I:DigitalSourceType=\"b\"' I:Zone=''/>" in after
+    assert b'I:City="a I:DigitalSourceType=&quot;b&quot;" I:Zone=""/>' in after
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_picture_that_a_network_made_altogether_keeps_saying_so(scheme: str) -> None:
     value = MADE.replace("http", scheme)
-    packet = with_property(b"", DIGITAL_SOURCE_TYPE, value)
+    packet = with_property(b"", DIGITAL_SOURCE_TYPE, value, "Iptc4xmpExt")
     assert marked(with_xmp(packet)).xmp is packet
     assert is_marked(with_xmp(packet)) and not is_marked(with_xmp(FULL))
 
@@ -120,7 +126,7 @@ def test_a_picture_that_a_network_made_altogether_keeps_saying_so(scheme: str) -
 @pytest.mark.parametrize(
     "packet",
     [
-        "<x:xmpmeta xmlns:x='adobe:ns:meta/' tiff:Orientation='1'>who</x:xmpmeta>",
+        "<x:xmpmeta xmlns:x='adobe:ns:meta/' xmlns:t='u' t:Orientation='1'>who</x:xmpmeta>",
         "<x:xmpmeta xmlns:x='adobe:ns:meta/'/>",
         f"<x:xmpmeta xmlns:x='a'><rdf:RDF a='b>/' xmlns:rdf='{RDF}' /></x:xmpmeta>",
         f"<RDF xmlns='{RDF}'></RDF>",
@@ -129,10 +135,8 @@ def test_a_picture_that_a_network_made_altogether_keeps_saying_so(scheme: str) -
 def test_a_packet_without_descriptions_gets_one(packet: str) -> None:
     after = marked(with_xmp(packet)).xmp
     assert values_of(after, DIGITAL_SOURCE_TYPE) == (EDITED_BY_AI,)
-    if "tiff:" in packet:
-        assert b">who" in after
-    else:
-        assert value_in(after) == [EDITED_BY_AI]
+    assert value_in(after) == [EDITED_BY_AI]
+    assert b">who" in after or "who" not in packet
 
 
 @pytest.mark.parametrize(
@@ -156,23 +160,16 @@ def test_a_packet_in_wide_characters_becomes_utf8(encoding: str) -> None:
     assert value_in(after) == [EDITED_BY_AI] and "J\u00fcrgen".encode() in after
 
 
-def test_a_hostile_packet_takes_time_in_proportion_to_its_size() -> None:
+def test_a_packet_that_is_deeper_than_any_should_be_gives_way_to_a_new_one() -> None:
     bindings = "".join(f"<a{n} xmlns:p{n}='{n}'>" for n in range(20_000))
     ends = "".join(f"</a{n}>" for n in reversed(range(20_000)))
-    packet = f"<x>{bindings}{ends}</x>".encode()
-    assert values_of(packet, DIGITAL_SOURCE_TYPE) == ()
-    assert b"</rdf:RDF>\n</x>" in with_property(packet, DIGITAL_SOURCE_TYPE, "v")
+    packet = f"<x>{bindings}{ends}</x>"
+    assert marked(with_xmp(packet)).xmp == marked(Metadata()).xmp
 
 
 def test_a_value_is_escaped() -> None:
-    packet = with_property(b"", Property("urn:n", "P", "n"), "a < b & c")
-    assert values_of(packet, Property("urn:n", "P", "n")) == ("a < b & c",)
-
-
-def test_padding_goes_and_the_rest_stays() -> None:
-    short = without_padding(FULL.encode())
-    assert len(short) < len(FULL) - 2900 and value_in(marked(with_xmp(short)).xmp)
-    assert short.endswith(b'</x:xmpmeta>\n<?xpacket end="w"?>')
+    packet = with_property(b"", "{urn:n}P", "a < b & c", "n")
+    assert values_of(packet, "{urn:n}P") == ("a < b & c",)
 
 
 def through(extension: str, metadata: Metadata) -> tuple[bytes, Metadata]:
@@ -215,9 +212,13 @@ def test_a_packet_that_is_long_by_its_padding_fits_a_jpeg_without_it() -> None:
 def test_a_packet_too_long_for_a_jpegs_segment_goes_on_in_further_ones() -> None:
     packet = long_packet(lambda count: "a" * count)
     data, found = through(".jpg", with_xmp(packet))
-    assert value_in(found.xmp) == [EDITED_BY_AI] and len(found.xmp) < 2000
-    (guid,) = values_of(found.xmp, Property("http://ns.adobe.com/xmp/note/", "HasExtendedXMP", ""))
-    whole, parts = b"", [each[4:] for each in found.own]
+    first, *parts = (
+        payload for name, payload in JpegImageFile(io.BytesIO(data)).applist if name == "APP1"
+    )
+    short = first.removeprefix(b"http://ns.adobe.com/xap/1.0/\0")
+    assert value_in(short) == [EDITED_BY_AI] and len(short) < 2000
+    (guid,) = values_of(short, HAS_EXTENDED)
+    whole = b""
     for part in parts:
         body = part.removeprefix(b"http://ns.adobe.com/xmp/extension/\0")
         assert body[:32] == guid.encode()
@@ -226,5 +227,7 @@ def test_a_packet_too_long_for_a_jpegs_segment_goes_on_in_further_ones() -> None
         whole += body[40:]
     assert len(parts) == 2 and len(whole) == length
     assert value_in(whole) == [EDITED_BY_AI] and b"a" * 70_000 in whole
+    # Read back, it is one packet again.
+    assert set(value_in(found.xmp)) == {EDITED_BY_AI} and b"a" * 70_000 in found.xmp
     again, _ = through(".jpg", found)
-    assert again == data
+    assert through(".jpg", decode_original(again, Path("x.jpg")).metadata)[0] == again

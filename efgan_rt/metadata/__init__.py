@@ -1,1 +1,0 @@
-"""What a picture file says beside its pixels, container by container."""
