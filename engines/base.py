@@ -24,7 +24,7 @@ class TensorSpec:
     """Name, element type and shape of a tensor; a string in the shape is a free dimension."""
 
     name: str
-    dtype: str  # numpy's name: "uint8", "float16", "float32"
+    dtype: str  # numpy's name: "uint8", "int32", "float16", "float32"
     shape: tuple[int | str, ...]
 
     def resolve(self, **sizes: int) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from engines.base import TensorSpec
 from engines.int8_entries import Int8Files, int8_files
 from engines.manifest_fields import Fields, StoredFile, is_count, is_finite_number
 
-DTYPES: Final = ("uint8", "float16", "float32")
+DTYPES: Final = ("uint8", "int32", "float16", "float32")
 BATCH_DIMENSION: Final = "B"
 
 

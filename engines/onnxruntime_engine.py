@@ -16,6 +16,7 @@ from engines.manifest import NetworkEntry
 # Names of the runtime's tensor types -> numpy's.
 _DTYPES: Final = {
     "tensor(uint8)": "uint8",
+    "tensor(int32)": "int32",
     "tensor(float16)": "float16",
     "tensor(float)": "float32",
 }

@@ -24,7 +24,7 @@ from engines.signal_stack import kept_signal_stack
 # Our name of a precision -> the plugin's.
 PRECISIONS: Final = {"fp32": "f32", "bf16": "bf16"}
 INT8: Final = "int8"
-_DTYPES: Final = {"u8": "uint8", "f16": "float16", "f32": "float32"}
+_DTYPES: Final = {"u8": "uint8", "i32": "int32", "f16": "float16", "f32": "float32"}
 
 
 @cache

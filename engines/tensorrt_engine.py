@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import tensorrt as trt
 
 # TensorRT's names of element types -> numpy's.
-_DTYPES: Final = {"UINT8": "uint8", "HALF": "float16", "FLOAT": "float32"}
+_DTYPES: Final = {"UINT8": "uint8", "INT32": "int32", "HALF": "float16", "FLOAT": "float32"}
 
 
 class TensorrtEngine:

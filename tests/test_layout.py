@@ -17,7 +17,7 @@ ALLOWED = {
     "engines": ("engines",),
     "efgan_rt": ("efgan_rt", "engines"),
     "train": ("train", "efgan_rt"),
-    "export": ("export", "train.models", "efgan_rt", "engines"),
+    "export": ("export", "train.models", "train.motion", "efgan_rt", "engines"),
 }
 HEAVY = ("torch", "onnxruntime", "openvino", "cv2")
 # An import of one of these by a file of that name would find the file instead of the library.

@@ -49,12 +49,13 @@ def test_half_precision_graphs_are_named_where_the_arithmetic_is_wider(fp16_engi
     assert half.title == "onnxruntime fp32, fp16 graphs"
 
 
-def test_engines_of_another_size_than_the_judges_are_refused(tmp_path: Path) -> None:
+def test_engines_of_another_size_are_judged_at_the_judges_size(tmp_path: Path) -> None:
     write_toy_engines(tmp_path)
-    with pytest.raises(
-        EfganError, match="takes crops of 16 x 16, and the judges look at 128 x 128; only engines"
-    ):
-        EngineEditor(tmp_path, backend="onnxruntime", precision=None, threads=1)
+    editor = EngineEditor(tmp_path, backend="onnxruntime", precision=None, threads=1)
+    faces = bundled_faces()[:3]
+    units = len(editor.au_names)
+    assert editor.edit(faces, np.zeros((3, units), np.float32)).shape == faces.shape
+    assert editor.au(faces).shape == (3, units)
 
 
 def test_an_expression_that_the_model_lacks_is_named(

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from efgan_rt.action_units import MAX_INTENSITY, FloatArray
 from efgan_rt.cascade import DEFAULT_BATCH, CascadeEngines
-from efgan_rt.errors import EfganError
 from train.models.cascade import to_bytes, to_unit_range
 from train.models.checkpoint import InferenceNetworks, load_checkpoint
 
@@ -117,18 +117,11 @@ class EngineEditor:
         """Opens the engines.
 
         Raises:
-            EfganError: they take crops of another size than the judges.
             EngineError: the directory or the backend cannot be used.
         """
         self._engines = CascadeEngines.open(
             directory, backend=backend, precision=precision, threads=threads, batch=batch
         )
-        if self._engines.crop_px != JUDGED_PX:
-            side = self._engines.crop_px
-            raise EfganError(
-                f"{directory}: takes crops of {side} x {side}, and the judges look at "
-                f"{JUDGED_PX} x {JUDGED_PX}; only engines of that size can be measured"
-            )
         choice = self._engines.choice
         self.backend = choice.backend
         self.precision = choice.precision
@@ -147,8 +140,20 @@ class EngineEditor:
 
     def edit(self, pixels: Bytes, target_au: FloatArray) -> Bytes:
         """See `Editor.edit`."""
-        return self._engines.edit(pixels, np.zeros_like(target_au), target_au).pixels
+        given = resized(pixels, self._engines.crop_px)
+        edited = self._engines.edit(given, np.zeros_like(target_au), target_au).pixels
+        return resized(edited, JUDGED_PX)
 
     def au(self, pixels: Bytes) -> FloatArray:
         """See `Editor.au`."""
-        return self._engines.estimate(pixels)
+        return self._engines.estimate(resized(pixels, self._engines.crop_px))
+
+
+def resized(pixels: Bytes, side: int) -> Bytes:
+    """Crops (n, h, h, 3) at another size; themselves where they have it."""
+    own = pixels.shape[1]
+    if own == side:
+        return pixels
+    how = cv2.INTER_AREA if side < own else cv2.INTER_CUBIC
+    made = [cv2.resize(each, (side, side), interpolation=how) for each in pixels]
+    return np.asarray(np.stack(made), np.uint8)

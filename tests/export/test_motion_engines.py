@@ -1,0 +1,130 @@
+"""A cascade with motion, exported: files against PyTorch, lanes, faults of its mouths."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from efgan_rt.cascade import CascadeEngines
+from efgan_rt.cascade_properties import MOUTHS_FILE, read_properties
+from efgan_rt.device_lane import DeviceLane
+from efgan_rt.edited import Edited
+from efgan_rt.expressions import target_for
+from efgan_rt.faces.motion import FIELDS
+from engines.base import EngineError
+from engines.manifest import read_manifest
+from export.build import build_engines
+from tests.engines.fake_cuda import FakeCuda
+from tests.engines.host_engine import HostEngine
+from tests.motion_models import CROP_PX, smooth_faces, write_motion_checkpoint
+from train.models.cascade import to_bytes, to_unit_range
+from train.models.checkpoint import load_checkpoint
+from train.motion.cascade import MotionCascade
+
+
+@pytest.fixture(scope="module")
+def motion_engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("motion")
+    checkpoint = write_motion_checkpoint(folder / "motion.safetensors")
+    build_engines(checkpoint, folder / "engines", weights="fp16", faces=smooth_faces(2))
+    return folder / "engines"
+
+
+@pytest.fixture
+def opened(motion_engines: Path) -> Iterator[CascadeEngines]:
+    yield CascadeEngines.open(motion_engines, backend="onnxruntime", batch=2)
+
+
+def asked(cascade: CascadeEngines, expression: str = "surprised") -> tuple[np.ndarray, np.ndarray]:
+    target = target_for(cascade.expressions, cascade.au_names, expression=expression, au=None)
+    return target.scale, target.offset
+
+
+def test_a_lane_gives_what_pytorch_gives(opened: CascadeEngines, motion_engines: Path) -> None:
+    faces = smooth_faces(3)
+    edited = opened.edit(faces, *asked(opened), stages=True)
+    stored = load_checkpoint(motion_engines.parent / "motion.safetensors")
+    cascade = stored.build().cascade
+    assert isinstance(cascade, MotionCascade)
+    with torch.no_grad():
+        target = torch.tensor([[4.0, 0.0, 3.0]]).expand(3, -1)
+        made, totals = cascade(
+            to_unit_range(torch.from_numpy(faces)), torch.from_numpy(edited.source_au), target
+        )
+    difference = np.abs(to_bytes(made).numpy().astype(int) - edited.pixels)
+    assert difference.max() <= 1, (difference.max(), difference.mean())
+    assert edited.motion is not None
+    moved = totals[-1].displacement.permute(0, 2, 3, 1).numpy()
+    assert np.abs(moved).max() > 0.5, "the toy is to move"
+    # Half of the last place of a float16 at the largest displacement.
+    np.testing.assert_allclose(edited.motion.fields[..., :2], moved, atol=0.02)
+    assert (edited.motion.choices == cascade.mouth_choice(target).numpy()).all()
+
+
+def test_fields_of_every_stage_are_there_where_stages_are_asked_for(opened: CascadeEngines) -> None:
+    edited = opened.edit(smooth_faces(3), *asked(opened), stages=True)
+    assert [each.fields.shape for each in edited.stage_motion] == [
+        (3, CROP_PX // 2, CROP_PX // 2, FIELDS)
+    ] * 2
+    assert edited.motion is edited.stage_motion[-1]
+    assert opened.edit(smooth_faces(1), *asked(opened)).stage_motion == ()
+
+
+def test_a_batch_gives_each_face_what_it_gets_alone(opened: CascadeEngines) -> None:
+    faces = smooth_faces(2)
+    together = opened.edit(faces, *asked(opened)).motion
+    alone = opened.edit(faces[1:], *asked(opened)).motion
+    assert together is not None and alone is not None
+    np.testing.assert_array_equal(together.fields[1], alone.fields[0])
+
+
+def test_no_way_to_go_is_no_movement_by_the_choice_of_progress(opened: CascadeEngines) -> None:
+    edited = opened.edit(smooth_faces(1), *asked(opened), progress=np.zeros(2, np.float32))
+    again = opened.edit(smooth_faces(1), np.ones(3, np.float32), np.zeros(3, np.float32))
+    np.testing.assert_array_equal(edited.pixels, again.pixels)
+
+
+def test_a_lane_on_a_device_equals_one_on_the_processor(motion_engines: Path) -> None:
+    manifest = read_manifest(motion_engines)
+    properties = read_properties(motion_engines, manifest)
+    cuda = FakeCuda()
+    engines = {
+        name: HostEngine((motion_engines / entry.file).read_bytes(), entry, batch=2, cuda=cuda)
+        for name, entry in manifest.networks.items()
+    }
+    lane = DeviceLane(cuda, engines, 2, 2, mouths=properties.mouths)
+    host = CascadeEngines.open(motion_engines, backend="onnxruntime", batch=2)
+    scale, offset = (np.tile(each, (2, 1)) for each in asked(host))
+    for seed in (0, 1):
+        faces = smooth_faces(2, seed)
+        on_device: Edited = lane.run(faces, scale, offset, stages=True)
+        on_host = host.edit(faces, scale, offset, stages=True)
+        np.testing.assert_array_equal(on_device.pixels, on_host.pixels)
+        for one, other in zip(on_device.stage_motion, on_host.stage_motion, strict=True):
+            np.testing.assert_array_equal(one.fields, other.fields)
+            np.testing.assert_array_equal(one.choices, other.choices)
+    lane.close()
+
+
+def test_mouths_that_are_not_the_recorded_ones_are_refused(
+    motion_engines: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "engines"
+    folder.mkdir()
+    for file in motion_engines.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    (folder / MOUTHS_FILE).write_bytes((folder / MOUTHS_FILE).read_bytes() + b"x")
+    with pytest.raises(EngineError, match=f"{MOUTHS_FILE} is not as recorded"):
+        read_properties(folder, read_manifest(folder))
+    (folder / MOUTHS_FILE).unlink()
+    with pytest.raises(EngineError, match=f"{MOUTHS_FILE}: No such file"):
+        read_properties(folder, read_manifest(folder))
+
+
+def test_the_manifest_says_that_the_set_moves(motion_engines: Path) -> None:
+    properties = json.loads((motion_engines / "manifest.json").read_text())["properties"]
+    assert properties["motion"] is True
+    assert properties["mouths"]["count"] == 3
