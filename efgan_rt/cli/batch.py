@@ -106,6 +106,24 @@ def batch(
         ),
     ] = None,
     no_mark: NoMarkOption = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            metavar="PATTERN",
+            rich_help_panel=FILES_PANEL,
+            help="Leave out files and folders of such a name, or path in IN_DIR; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    keep_times: Annotated[
+        bool,
+        typer.Option(
+            "--keep-times",
+            rich_help_panel=FILES_PANEL,
+            help="Give outputs the times of their inputs.",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -224,6 +242,7 @@ def batch(
         BatchRequest(
             in_dir=in_dir,
             out_dir=out_dir,
+            exclude=tuple(exclude or ()),
             edit=edit,
             known_units=aus,
             faces=face_options,
@@ -236,6 +255,7 @@ def batch(
                 timeout,
                 playback=playback,
                 mark=not no_mark,
+                keep_times=keep_times,
             ),
             contact_sheet=contact_sheet,
             report=report,

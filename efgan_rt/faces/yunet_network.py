@@ -107,8 +107,8 @@ def as_input(picture: Picture) -> FloatArray:
     height, width = picture.shape[:2]
     padded = (-(-side // MULTIPLE) * MULTIPLE for side in (height, width))
     pixels = np.zeros((1, 3, *padded), np.float32)
-    for channel in range(3):
-        pixels[0, 2 - channel, :height, :width] = picture[..., channel]
+    for channel, values in enumerate(cv2.split(picture)):
+        pixels[0, 2 - channel, :height, :width] = values
     return pixels
 
 
@@ -129,7 +129,7 @@ def decode(outputs: Outputs, height: int, width: int, min_score: float) -> Float
 
     Source: OpenCV, `FaceDetectorYN`; the network is of Wu et al. (2023), "YuNet".
     """
-    found = []
+    found = [np.zeros((0, 15), np.float32)]
     for stride in STRIDES:
         columns = width // stride
         certain, something = (
@@ -139,6 +139,8 @@ def decode(outputs: Outputs, height: int, width: int, min_score: float) -> Float
             raise ValueError(f"{len(certain)} places at stride {stride}")
         scores = np.sqrt(certain * something)
         places = np.flatnonzero(scores >= min_score)
+        if not len(places):
+            continue
         corner = np.stack([places % columns, places // columns], axis=1).astype(np.float32)
         boxes = outputs[f"bbox_{stride}"].reshape(-1, 4)[places]
         points = outputs[f"kps_{stride}"].reshape(-1, 5, 2)[places]

@@ -79,6 +79,7 @@ class Publisher:
         input_stamp: str,
         recipe: bytes,
         ours: FileTimes | None,
+        times_of: Path | None = None,
     ) -> Staged:
         """Writes an output under a temporary name.
 
@@ -89,9 +90,10 @@ class Publisher:
             input_stamp: of that picture.
             recipe: of the edit.
             ours: the file under its name that may be replaced.
+            times_of: the file whose times it gets; None leaves them as they are.
 
         Raises:
-            EfganError: it cannot be written; an `OSError` is its cause.
+            EfganError: it cannot be written, or has no times to get; an `OSError` is its cause.
         """
         part = self._journal.parts / f"{next(self._numbers)}"
         try:
@@ -99,6 +101,10 @@ class Publisher:
                 with open(part, "xb") as file:
                     file.write(data)
                     file.flush()
+                    if times_of is not None:
+                        # By name: by descriptor is not everywhere.
+                        times = times_of.stat()
+                        os.utime(part, ns=(times.st_atime_ns, times.st_mtime_ns))
                     written = os.fstat(file.fileno())
             except BaseException:
                 part.unlink(missing_ok=True)

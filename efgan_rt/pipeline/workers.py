@@ -33,6 +33,7 @@ class BatchOptions:
         memory_bytes: what the pictures in flight may take together.
         playback: of animations.
         mark: whether what was edited says so in its metadata.
+        keep_times: whether outputs get the times of their inputs.
     """
 
     workers: int = 2
@@ -44,6 +45,7 @@ class BatchOptions:
     memory_bytes: int = DEFAULT_BYTES
     playback: Playback = field(default_factory=Playback)
     mark: bool = True
+    keep_times: bool = False
 
 
 class JobSource:

@@ -4,18 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from efgan_rt.pipeline.files import PlanCount
 from efgan_rt.pipeline.outcome import Outcome
 from efgan_rt.reporting.latency import StageLatency
 
 
-def summary_lines(outcome: Outcome, *, planned: int, skipped: int) -> list[str]:
+def summary_lines(outcome: Outcome, count: PlanCount) -> list[str]:
     """What was done, what failed, and what was left alone.
 
     Args:
         outcome: of the run.
-        planned: pictures found before it.
-        skipped: files in the input that are no pictures by their extension.
+        count: of the plan before it.
     """
+    planned = count.pictures
     rate = outcome.written / outcome.seconds if outcome.seconds else 0.0
     lines = [
         f"{outcome.done + outcome.again:,} of {planned:,} pictures edited: "
@@ -35,8 +36,15 @@ def summary_lines(outcome: Outcome, *, planned: int, skipped: int) -> list[str]:
     if outcome.failed:
         lines.append(f"{outcome.failed:,} failed; each is named above:")
         lines += [f"  {count:,} x {reason}" for reason, count in outcome.reasons.items()]
-    if skipped:
-        lines.append(f"{skipped:,} other files were left alone")
+    if count.unlisted:
+        folders = "1 folder" if len(count.unlisted) == 1 else f"{len(count.unlisted):,} folders"
+        lines.append(f"{folders} could not be listed; each is named above")
+    if count.skipped:
+        lines.append(f"{count.skipped:,} other files were left alone")
+    if count.system_folders:
+        lines.append(f"{count.system_folders:,} folders of the system were left out")
+    if count.excluded:
+        lines.append(f"{count.excluded:,} files and folders were left out by --exclude")
     if outcome.interrupted:
         lines.append(f"interrupted: {max(planned - outcome.pictures, 0):,} pictures were not begun")
     elif outcome.pictures < planned:
@@ -48,8 +56,7 @@ def summary_document(
     outcome: Outcome,
     latencies: Sequence[StageLatency],
     *,
-    planned: int,
-    skipped: int,
+    count: PlanCount,
     engines: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The same as plain values; only the first failures are named, all are counted.
@@ -57,13 +64,17 @@ def summary_document(
     Args:
         outcome: of the run.
         latencies: by stage, per batch.
-        planned: pictures found before it.
-        skipped: files in the input that are no pictures by their extension.
+        count: of the plan before it.
         engines: what ran: directory, backend, precision, batch.
     """
     return {
-        "planned": planned,
-        "skipped": skipped,
+        "planned": count.pictures,
+        "skipped": count.skipped,
+        "system_folders": count.system_folders,
+        "excluded": count.excluded,
+        "folders_not_listed": [
+            {"folder": str(folder), "reason": fault} for folder, fault in count.unlisted
+        ],
         "pictures": outcome.pictures,
         "written": outcome.written,
         "done": outcome.done,
