@@ -32,6 +32,7 @@ from efgan_rt.originals import (
 )
 from efgan_rt.originals import Picture as Picture
 from efgan_rt.picture_header import FORMATS, PictureHeader, read_header
+from efgan_rt.regular_files import READ_FLAGS
 from efgan_rt.tiff_kinds import UndecodableError
 
 CROP_PX: Final = 128
@@ -141,8 +142,7 @@ def read_bytes(path: Path) -> bytes:
         EfganError: the file is missing, unreadable or not a regular file.
     """
     try:
-        # Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
+        with open(os.open(path, READ_FLAGS), "rb", buffering=0) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise EfganError(f"{path}: not a regular file; expected a picture")
             return file.read()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from efgan_rt.cascade_properties import CascadeProperties
+from efgan_rt.environment import installation_fault
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector
 from efgan_rt.faces.detector_file import fetch_detector, open_detector
@@ -71,8 +72,11 @@ def open_faces(options: FaceOptions, properties: CascadeProperties) -> Faces:
         properties: of the engine set.
 
     Raises:
-        EfganError: there is no detector, or it cannot be fetched or used.
+        EfganError: there is no detector, it cannot be fetched or used, or OpenCV's files are not
+            those of one package.
     """
+    if (fault := installation_fault()) is not None:
+        raise EfganError(fault)
     choice, crop_px = options.choice, properties.crop_px
     if choice.crops:
         return Faces(whole_crops(crop_px), {"crops": True}, {"faces": "every picture is a crop"})

@@ -27,7 +27,10 @@ from efgan_rt.pipeline.resume import FileTimes
 # With these no later picture can be written either.
 DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 # Where a file system knows no hard links.
-LINKLESS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+LINKLESS: Final = frozenset(
+    {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+    | ({errno.EINVAL} if os.name == "nt" else set())  # FAT and exFAT
+)
 
 
 @dataclass(frozen=True)
@@ -173,11 +176,11 @@ class Publisher:
             return
         try:
             # Unlike a renaming, a link never takes the place of a file.
-            os.link(output.part, output.path)
+            _link(output.part, output.path)
         except FileExistsError:
             raise _in_the_way(output.path) from None
         except OSError as error:
-            if error.errno not in LINKLESS | {errno.EXDEV}:
+            if error.errno not in LINKLESS:
                 raise
             if os.path.lexists(output.path):
                 raise _in_the_way(output.path) from error
@@ -222,6 +225,17 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EfganError(f"{folder}: cannot be made a folder: {error.strerror}") from error
+
+
+def _link(part: Path, path: Path) -> None:
+    """A second name for a file.
+
+    Raises:
+        OSError: it has none, or the system knows no such thing.
+    """
+    if not hasattr(os, "link"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    os.link(part, path)
 
 
 def _replace(part: Path, path: Path) -> None:
