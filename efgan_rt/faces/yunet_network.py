@@ -2,8 +2,8 @@
 
 OpenCV's own class around the network (`FaceDetectorYN`) takes twice as long for the same numbers:
 103 ms of one thread against 46 at 1200 x 900, 3.1 against 2.0 at 192 x 192 (medians of 31 and 201
-on a busy Xeon with AMX; ONNX Runtime 1.31.1, OpenCV 4.14). So the runtime that the engines have anyway
-runs the network, and the little around it is here: priors, decoding and the suppression of
+on a busy Xeon with AMX; ONNX Runtime 1.31.1, OpenCV 4.14). So the runtime that the engines have
+anyway runs it, and the little around it is here: priors, decoding and the suppression of
 overlapping boxes, step by step as OpenCV does them, so that boxes and scores are the same. Where
 neither runtime is installed, and for files of a fixed size of input (those of 2023), it is OpenCV.
 """
