@@ -1,7 +1,7 @@
 # Everything happens in .venv, which these targets build and keep up to date by themselves:
 #   make demo    edits examples/faces with the engines that ship, into build/demo
 #   make test    runs the whole suite
-#   make check   ruff and mypy
+#   make check   ruff, and mypy as Linux, Windows and macOS would have it
 #   make evaluate SET=DIR   the papers' tables of the shipped engines, into benchmarks/results
 #   make bench   per-network and per-stage latency of the shipped engines
 #   make ship CKPT=runs/x/weights.safetensors   puts a training's result into the package
@@ -26,6 +26,8 @@ check: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 efgan_rt engines export
+	$(BIN)/mypy --platform darwin efgan_rt engines export
 
 bench: .venv/.installed-cpu
 	$(BIN)/efgan-rt bench --pictures examples/faces

@@ -43,7 +43,7 @@ def open_framer(
     Args:
         cascade: whose template it is.
         choice: which faces.
-        detector: a YuNet file; None for the fetched one, else OpenCV's Haar cascade.
+        detector: a YuNet file, or `haar` for OpenCV's cascade; None for the one that comes along.
         min_score: what the detector scores below it is no face.
         tell: told of a fall-back and of a detector that is not the template's.
 
@@ -52,9 +52,9 @@ def open_framer(
     """
     if choice.crops:
         return FaceFramer(None, None, choice, crop_px=cascade.crop_px)
-    found, why = open_detector(detector, min_score=min_score)
+    found, why = open_detector(detector, min_score=min_score, min_face_px=choice.min_face_px)
     if found.facts.name == "haar":
-        tell(f"faces are found by {why}; from Python: fetch_detector=True, detector=FILE")
+        tell(f"faces are found by {why}; they are framed less well than by YuNet")
     else:
         for note in framing_notes(found.facts, cascade.template):
             tell(note)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from efgan_rt.errors import EfganError
+from efgan_rt.user_folders import cache_folder, data_folder
 from engines.manifest import MANIFEST_NAME
 
 CURRENT: Final = "current"
@@ -25,17 +26,23 @@ class EngineSet:
 
 
 def sets_folder() -> Path:
-    """The folder that holds the user's own engine directories; it may not exist yet."""
-    from platformdirs import user_data_path
+    """The folder that holds the user's own engine directories; it may not exist yet.
 
-    return user_data_path("efgan-rt", appauthor=False) / "engines"
+    Raises:
+        EfganError: the user has no home directory.
+    """
+    return data_folder() / "engines"
 
 
-def compiled_folder() -> Path:
-    """Where networks compiled for this processor or GPU are kept; it may not exist yet."""
-    from platformdirs import user_cache_path
+def compiled_folder() -> Path | None:
+    """Where networks compiled for this processor or GPU are kept; it may not exist yet.
 
-    return user_cache_path("efgan-rt", appauthor=False) / "compiled"
+    None where the user has no home directory: then they are kept nowhere.
+    """
+    try:
+        return cache_folder() / "compiled"
+    except EfganError:
+        return None
 
 
 def current_set() -> Path | None:
@@ -44,10 +51,10 @@ def current_set() -> Path | None:
     Raises:
         EfganError: the current set has been removed.
     """
-    pointer = sets_folder() / CURRENT
     try:
+        pointer = sets_folder() / CURRENT
         name = pointer.read_text().strip()
-    except OSError:
+    except (OSError, EfganError):  # none was built, or there is no home for one
         return None
     directory = sets_folder() / name
     if name != Path(name).name or not (directory / MANIFEST_NAME).is_file():

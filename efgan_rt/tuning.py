@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from efgan_rt.errors import EfganError
+from efgan_rt.user_folders import data_folder
 from engines.manifest import MANIFEST_NAME, Manifest, read_manifest
 from engines.nvidia_driver import is_of_a_data_centre, present_gpu
 from engines.open import DEVICE_BACKENDS, BackendChoice
@@ -133,12 +134,12 @@ def settings_for(
 
 def find_tuning(directory: Path, choice: BackendChoice) -> RunSettings | None:
     """What was tuned for an engine set on this machine; None where nothing usable is found."""
-    if not _tunings().is_dir():  # finding out what a tuning would be called takes longer
-        return None
     try:
+        if not _tunings().is_dir():  # finding out what a tuning would be called takes longer
+            return None
         found = json.loads(tuning_file(directory, choice).read_text())["settings"]
         settings = RunSettings(**{field.name: found[field.name] for field in fields(RunSettings)})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, EfganError):
         return None
     optional = (settings.lanes, settings.threads)
     numbers = (settings.batch, settings.workers, *(each for each in optional if each is not None))
@@ -179,9 +180,7 @@ def tuning_file(directory: Path, choice: BackendChoice) -> Path:
 
 
 def _tunings() -> Path:
-    from platformdirs import user_data_path
-
-    return user_data_path("efgan-rt", appauthor=False) / "tuning"
+    return data_folder() / "tuning"
 
 
 def _subject(directory: Path, choice: BackendChoice) -> dict[str, Any]:

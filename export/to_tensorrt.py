@@ -97,7 +97,7 @@ def check_tensorrt_works(gpu: Gpu | None) -> None:
 
 
 def to_tensorrt(
-    model: bytes, request: PlanRequest, gpu: Gpu | None, timing_cache: Path, watch: Watch
+    model: bytes, request: PlanRequest, gpu: Gpu | None, timing_cache: Path | None, watch: Watch
 ) -> Plan:
     """Compiles a network; takes from a second to many minutes. Ctrl-C stops it.
 
@@ -105,7 +105,8 @@ def to_tensorrt(
         model: the ONNX file's content; all weights inside.
         request: what the plan is for.
         gpu: the GPU that is here; None for ahead of time, which TensorRT for RTX alone can do.
-        timing_cache: the file that holds timings of earlier builds; written to afterwards.
+        timing_cache: the file that holds timings of earlier builds; written to afterwards. None:
+            none is kept.
         watch: called with the share that is done and the phase.
 
     Raises:
@@ -117,7 +118,11 @@ def to_tensorrt(
 
 
 def _compiled(
-    model: bytes, request: PlanRequest, gpu: Gpu | None, timing_cache: Path, monitor: BuildMonitor
+    model: bytes,
+    request: PlanRequest,
+    gpu: Gpu | None,
+    timing_cache: Path | None,
+    monitor: BuildMonitor,
 ) -> Plan:
     LOG.clear()
     builder = _builder(gpu)

@@ -46,12 +46,21 @@ def cases() -> Path:
 
 @pytest.fixture(scope="session")
 def yunet_file() -> Path:
-    """A YuNet detector's file, which lies beside the repository as the picture set does."""
-    folder = _shared() / "data" / "models"
-    found = sorted(folder.glob("face_detection_yunet_*.onnx"))
-    if not found:
-        pytest.skip(f"no face detector: {folder} has no YuNet file (EFGAN_SHARED moves it)")
-    return found[-1]
+    """The YuNet detector that comes along."""
+    from efgan_rt.faces.detector_file import shipped_file
+
+    found = shipped_file()
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def london_images() -> Path:
+    """Photographs of real people, which lie beside the repository as the picture set does."""
+    folder = _shared() / "data" / "london" / "images"
+    if not folder.is_dir():
+        pytest.skip(f"no photographs of people: {folder} is missing (EFGAN_SHARED moves it)")
+    return folder
 
 
 @pytest.fixture(scope="session")

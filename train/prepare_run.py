@@ -93,13 +93,15 @@ def run(request: PrepareRequest) -> int:
     if request.points == "labels" and not labelled:
         raise EfganError("--points labels: the labels do not place eyes, nose and mouth everywhere")
     from_labels = labelled and request.points != "detector"
+    if request.fetch_detector:
+        remark(fetch_detector()[1])
     detector, why = _open_detector(request)
     frame = _frame(request, detector.facts)
     has_points = detector.facts.name == "yunet"
     if not has_points and not from_labels:
         raise EfganError(
             "eyes, nose and mouth are to be placed by the detector, and the Haar cascade cannot; "
-            "fetch YuNet with --fetch-detector, or give its file with --detector FILE"
+            "leave --detector out for YuNet, which comes along"
         )
     remark(f"detector: {why}")
     needs_detector = has_points or not request.crops
@@ -203,8 +205,6 @@ def _weak_labels(request: PrepareRequest, labels: Labels | None) -> WeakLabels |
 
 
 def _open_detector(request: PrepareRequest) -> tuple[Detector, str]:
-    if request.fetch_detector:
-        fetch_detector()
     return open_detector(request.detector, min_score=min(SEARCH_SCORE, request.min_score))
 
 

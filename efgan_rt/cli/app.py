@@ -70,9 +70,15 @@ def main() -> None:
         from efgan_rt.errors import EfganError
         from engines.base import EngineError
 
+        sentence: str | None = str(error)
         if not isinstance(error, EfganError | EngineError):
+            # A bug, unless a package that is missing, old or there twice explains it.
+            from efgan_rt.environment import installation_fault
+
+            sentence = installation_fault()
+        if sentence is None:
             raise
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        print(f"error: {printable(sentence)}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -114,6 +114,24 @@ def batch(
             help="Also copy the .xmp and Takeout .json files beside the pictures, cleaned.",
         ),
     ] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            metavar="PATTERN",
+            rich_help_panel=FILES_PANEL,
+            help="Leave out files and folders of such a name, or path in IN_DIR; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    keep_times: Annotated[
+        bool,
+        typer.Option(
+            "--keep-times",
+            rich_help_panel=FILES_PANEL,
+            help="Give outputs the times of their inputs.",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -232,6 +250,7 @@ def batch(
         BatchRequest(
             in_dir=in_dir,
             out_dir=out_dir,
+            exclude=tuple(exclude or ()),
             edit=edit,
             known_units=aus,
             faces=face_options,
@@ -245,6 +264,7 @@ def batch(
                 playback=playback,
                 mark=not no_mark,
                 sidecars=sidecars,
+                keep_times=keep_times,
             ),
             contact_sheet=contact_sheet,
             report=report,

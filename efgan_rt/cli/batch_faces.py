@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from efgan_rt.cascade_properties import CascadeProperties
+from efgan_rt.environment import installation_fault
 from efgan_rt.errors import EfganError
+from efgan_rt.faces.detect import Detector
 from efgan_rt.faces.detector_file import fetch_detector, open_detector
 from efgan_rt.faces.framing import FaceChoice, FaceFramer, framing_notes
 from efgan_rt.pipeline.faces import FaceFinding, NoFace, whole_crops
@@ -19,7 +21,7 @@ class FaceOptions:
         choice: which faces are edited.
         min_score: what the detector scores below it is no face.
         no_face: what becomes of a picture without one.
-        detector: YuNet's file; None for the fetched one, else OpenCV's Haar cascade.
+        detector: YuNet's file, or `haar`; None for the one that comes along.
         fetch: whether YuNet is fetched first.
     """
 
@@ -70,19 +72,26 @@ def open_faces(options: FaceOptions, properties: CascadeProperties) -> Faces:
         properties: of the engine set.
 
     Raises:
-        EfganError: there is no detector, or it cannot be fetched or used.
+        EfganError: there is no detector, it cannot be fetched or used, or OpenCV's files are not
+            those of one package.
     """
+    if (fault := installation_fault()) is not None:
+        raise EfganError(fault)
     choice, crop_px = options.choice, properties.crop_px
     if choice.crops:
         return Faces(whole_crops(crop_px), {"crops": True}, {"faces": "every picture is a crop"})
-    if options.fetch:
-        fetch_detector()
-    detector, why = open_detector(options.detector, min_score=options.min_score)
+    fetched = [f"note: {fetch_detector()[1]}"] if options.fetch else []
+
+    def opened() -> tuple[Detector, str]:
+        return open_detector(
+            options.detector, min_score=options.min_score, min_face_px=choice.min_face_px
+        )
+
+    detector, why = opened()
     notes = framing_notes(detector.facts, properties.template)
 
     def new_framer() -> FaceFramer:
-        own, _ = open_detector(options.detector, min_score=options.min_score)
-        return FaceFramer(own, properties.template, choice, crop_px=crop_px)
+        return FaceFramer(opened()[0], properties.template, choice, crop_px=crop_px)
 
     recipe = {
         "faces": choice.which,
@@ -97,5 +106,5 @@ def open_faces(options: FaceOptions, properties: CascadeProperties) -> Faces:
         "without a face": str(options.no_face),
         "detector": why,
     }
-    remarks = (f"faces: {why}", *(f"note: {note}" for note in notes))
+    remarks = (*fetched, f"faces: {why}", *(f"note: {note}" for note in notes))
     return Faces(FaceFinding(choice, new_framer, options.no_face), recipe, about, remarks)

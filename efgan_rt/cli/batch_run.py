@@ -32,7 +32,7 @@ from efgan_rt.cli.console import (
 from efgan_rt.engine_sets import compiled_folder, find_set
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.batch import run_batch
-from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount
+from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount, unlisted_reason
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult
@@ -58,6 +58,7 @@ class BatchRequest:
 
     in_dir: Path
     out_dir: Path
+    exclude: tuple[str, ...]
     edit: EditOptions
     known_units: Path | None
     faces: FaceOptions
@@ -106,12 +107,19 @@ def run(request: BatchRequest) -> int:
     edits = Edits(request.edit, properties, lambda path: units_of(path, faces, cascade()), remark)
     outputs = edits.outputs
     plan = Plan(
-        request.in_dir, request.out_dir, outputs.products, request.edit.kind.extension, edits.wants
+        request.in_dir,
+        request.out_dir,
+        outputs.products,
+        request.edit.kind.extension,
+        edits.wants,
+        request.exclude,
     )
     # The format is in the output's name. Other options change nothing that is written.
     written_with = {
         "quality": request.options.quality,
         "mark": request.options.mark,
+        # Only where it is asked for, so that what earlier versions made stays done.
+        **({"keep_times": True} if request.options.keep_times else {}),
         **faces.recipe,
     }
     overwrite = request.options.overwrite
@@ -135,20 +143,31 @@ def run(request: BatchRequest) -> int:
             overwrite=overwrite, is_ours=journal.is_ours if journal else lambda _: False
         )
         edits.say_unused(count.unwanted, remark)
+        unlisted: dict[Path, str] = {}
+
+        def note_unlisted(folder: Path, fault: str) -> None:
+            if folder not in unlisted:
+                unlisted[folder] = fault
+                remark(f"failed: {unlisted_reason(folder, fault)}")
+
+        for folder, fault in count.unlisted:
+            note_unlisted(folder, fault)
         known = known_units(request.known_units, properties, plan)
-        jobs = edits.jobs(plan.jobs(), plan.root, fingerprint, written_with, known)
+        jobs = edits.jobs(plan.jobs(note_unlisted), plan.root, fingerprint, written_with, known)
         remark(f"engines: {engine_set.directory} ({engine_set.reason})")
         for sentence in faces.remarks:
             remark(sentence)
         if request.dry_run:
             list_work(jobs, journal, faces.finding, count)
-            return 0
+            return SOME_FAILED if unlisted else 0
         if request.options.mark:
             jobs = with_bmp_said(jobs, remark)
         opened_cascade = cascade()
         remark(f"backend: {opened_cascade.choice.reason}")
         request = replace(request, options=replace(request.options, workers=settings.workers))
         journal = journal or opened.enter_context(Journal(request.out_dir))
+        if journal.unlocked:
+            remark(f"note: {journal.unlocked}")
         used = {
             "directory": str(engine_set.directory),
             "backend": opened_cascade.choice.backend,
@@ -180,12 +199,14 @@ def run(request: BatchRequest) -> int:
                 remark(f"error: {error}")
                 end_at_once(1)
             raise
+        count = replace(count, unlisted=tuple(unlisted.items()))
         document = _tell(request, outcome, count, len(outputs.shots), used, recorder)
         if report:
             report.finish(document)
         if sheet:
             sheet.write()
-        status = INTERRUPTED if outcome.interrupted else SOME_FAILED if outcome.failed else 0
+        some_failed = outcome.failed or unlisted
+        status = INTERRUPTED if outcome.interrupted else SOME_FAILED if some_failed else 0
         if outcome.abandoned:
             end_at_once(status)
     return status
@@ -277,13 +298,11 @@ def _tell(
 ) -> dict[str, Any]:
     """Prints the result; gives it as plain values."""
     latencies = recorder.summary()
-    document = summary_document(
-        outcome, latencies, planned=count.pictures, skipped=count.skipped, engines=used
-    )
+    document = summary_document(outcome, latencies, count=count, engines=used)
     if request.json:
         print_json(document)
         return document
-    for line in summary_lines(outcome, planned=count.pictures, left=count.left):
+    for line in summary_lines(outcome, count):
         print_text(line)
     if latencies:
         edits = f" x {shots} edits" if shots > 1 else ""

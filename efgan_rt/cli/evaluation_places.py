@@ -5,9 +5,8 @@ import json
 from pathlib import Path
 from typing import Final
 
-from platformdirs import user_cache_path
-
 from efgan_rt.errors import EfganError
+from efgan_rt.user_folders import cache_folder
 
 WRITTEN: Final = ("evaluation.json", "evaluation.md", "pairs.csv", "pictures")
 
@@ -60,6 +59,10 @@ def make_out(out: Path) -> None:
 
 
 def own_judges(data: Path) -> Path:
-    """Where a set's judges are kept without `--judges`: by the content of its labels."""
+    """Where a set's judges are kept without `--judges`: by the content of its labels.
+
+    Raises:
+        EfganError: the user has no home directory.
+    """
     digest = hashlib.sha256((data / "labels.csv").read_bytes()).hexdigest()
-    return user_cache_path("efgan-rt", appauthor=False) / "judges" / digest[:16]
+    return cache_folder() / "judges" / digest[:16]

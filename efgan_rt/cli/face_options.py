@@ -33,7 +33,7 @@ MinFaceOption = Annotated[
         metavar="PX",
         min=1,
         rich_help_panel=FACES_PANEL,
-        help="Leave smaller faces alone.",
+        help="Leave smaller faces alone; such faces are found in pictures of any size.",
     ),
 ]
 MinScoreOption = Annotated[
@@ -68,9 +68,9 @@ DetectorOption = Annotated[
     Path | None,
     typer.Option(
         "--detector",
-        metavar="FILE.onnx",
+        metavar="FILE.onnx|haar",
         rich_help_panel=FACES_PANEL,
-        help="YuNet's file (default: the fetched one, else OpenCV's Haar cascade).",
+        help="YuNet's file, or haar (default: YuNet as it comes along).",
         show_default=False,
     ),
 ]
@@ -79,6 +79,6 @@ FetchDetectorOption = Annotated[
     typer.Option(
         "--fetch-detector",
         rich_help_panel=FACES_PANEL,
-        help="Fetch YuNet (0.2 MB, MIT) from OpenCV's model zoo first, once.",
+        help="Fetch YuNet (0.2 MB, MIT) where this copy has lost it.",
     ),
 ]

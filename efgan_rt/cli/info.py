@@ -24,11 +24,20 @@ def info() -> None:
     print_text(f"processor  {processor.name}, {processor.cores} cores, {bf16}")
     print_text(f"GPU        {_gpu()}")
     print_text(f"ffmpeg     {_ffmpeg()}")
+    print_text(f"OpenCV     {_opencv()}")
+    print_text(f"faces      {_detector()}")
+    print_text(f"home       {_home()}")
     print_table(_packages())
     try:
         _print_engines()
     except (EfganError, EngineError) as error:
         print_text(f"engines    {error}")
+    except (ImportError, AttributeError) as error:
+        from efgan_rt.environment import installation_fault
+
+        if installation_fault() is None:
+            raise
+        print_text(f"engines    cannot be looked at: {error}")
 
 
 def _ffmpeg() -> str:
@@ -36,6 +45,36 @@ def _ffmpeg() -> str:
     from efgan_rt.video.ffmpeg import find_ffmpeg
 
     return find_ffmpeg() or f"none, for videos and MP4: {install_line('video')}"
+
+
+def _opencv() -> str:
+    from efgan_rt.environment import installation_fault, opencv_packages
+
+    found = ", ".join(f"{name} {number}" for name, number in opencv_packages().items())
+    return installation_fault() or found or "of no known package"
+
+
+def _detector() -> str:
+    from efgan_rt.errors import EfganError
+
+    try:
+        from efgan_rt.faces.detector_file import open_detector
+
+        return open_detector(None)[1]
+    except EfganError as error:
+        return str(error)
+    except (ImportError, AttributeError) as error:  # of OpenCV, of which the line above tells
+        return f"none: {error}"
+
+
+def _home() -> str:
+    from efgan_rt.errors import EfganError
+    from efgan_rt.user_folders import cache_folder, data_folder
+
+    try:
+        return f"{data_folder()} (built, tuned), {cache_folder()} (compiled)"
+    except EfganError as error:
+        return f"{error}; nothing is kept"
 
 
 def _gpu() -> str:

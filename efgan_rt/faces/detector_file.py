@@ -1,29 +1,34 @@
-"""The face detector's file: named, in the user's data folder, or fetched once on request.
+"""The face detector's file: the one that comes along, one that is named, or one that was fetched.
 
-Nothing is fetched unless somebody asks for it. What is fetched is pinned: it is OpenCV's own YuNet
-of 2023 (MIT licence) byte for byte, or it is refused. A file that the user names is taken as it is,
-since YuNet files of later years work as well; its hash goes into every template made with it.
+The package ships OpenCV's own YuNet of May 2026 (MIT licence) byte for byte; its licence lies
+beside it. A file that the user names is taken as it is, since other YuNet files work as well; its
+hash goes into every template made with it. A copy of the package without the file can have it
+fetched once, pinned: the same bytes, or they are refused. Nothing is fetched unless somebody asks.
 """
 
 import hashlib
 import os
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from efgan_rt.errors import EfganError
-from efgan_rt.faces.detect import MIN_SCORE, Detector, HaarCascade, YuNet
+from efgan_rt.faces.detect import MIN_SCORE, SMALLEST_FACE_PX, Detector, HaarCascade, YuNet
+from efgan_rt.user_folders import data_folder
 
-NAME: Final = "face_detection_yunet_2023mar.onnx"
-BYTES: Final = 232_589
-SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+NAME: Final = "face_detection_yunet_2026may.onnx"
+BYTES: Final = 229_738
+SHA256: Final = "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"
+COMMIT: Final = "47534e27c9851bb1128ccc0102f1145e27f23f98"
 # The model zoo and, since it is archived, the place that its maintainers name instead.
 ADDRESSES: Final = (
-    f"https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/{NAME}",
+    f"https://github.com/opencv/opencv_zoo/raw/{COMMIT}/models/face_detection_yunet/{NAME}",
     f"https://huggingface.co/opencv/face_detection_yunet/resolve/main/{NAME}",
 )
 TIMEOUT_S: Final = 30
 LARGEST_BYTES: Final = 64 << 20  # YuNet has a quarter of a megabyte; a device or a film is no YuNet
+HAAR: Final = Path("haar")  # named in place of a file, it asks for OpenCV's cascade
 
 
 def sha256_of(file: Path) -> str:
@@ -40,47 +45,79 @@ def sha256_of(file: Path) -> str:
         raise EfganError(f"{file}: cannot be read: {error.strerror}") from error
 
 
+def shipped_file() -> Path | None:
+    """The detector inside the package, or None if this copy has none."""
+    file = Path(str(resources.files("efgan_rt"))) / "faces" / "yunet" / NAME
+    return file if file.is_file() else None
+
+
 def own_file() -> Path:
-    """Where the fetched detector lies, whether or not it is there."""
-    from platformdirs import user_data_path
+    """Where the fetched detector lies, whether or not it is there.
 
-    return user_data_path("efgan-rt", appauthor=False) / "models" / NAME
+    Raises:
+        EfganError: the user has no home directory.
+    """
+    return data_folder() / "models" / NAME
 
 
-def open_detector(named: Path | None, *, min_score: float = MIN_SCORE) -> tuple[Detector, str]:
+def open_detector(
+    named: Path | None, *, min_score: float = MIN_SCORE, min_face_px: int = SMALLEST_FACE_PX
+) -> tuple[Detector, str]:
     """The detector to use, and the sentence that says which it is and why.
 
     Args:
-        named: what `--detector` gave.
+        named: what `--detector` gave: a file, or `haar`.
         min_score: what YuNet scores below it is no face.
+        min_face_px: the smallest face to search for.
 
     Raises:
         EfganError: a file is there and is no YuNet, or there is none and OpenCV has no cascade.
     """
-    file, why = (named, "named by --detector") if named else (own_file(), "fetched earlier")
-    if named or file.exists():
-        digest = sha256_of(file)
-        if not named and digest != SHA256:
-            raise EfganError(f"{file}: is damaged; fetch it again with --fetch-detector")
-        return YuNet(file, digest, min_score=min_score), f"YuNet, {file} ({why})"
-    return HaarCascade(), (
-        "OpenCV's Haar cascade, because no YuNet file is there: it misses more faces and cannot "
-        "turn them upright; --fetch-detector fetches YuNet once (0.2 MB), --detector names a file"
-    )
+    if named == HAAR and not named.exists():
+        return HaarCascade(min_face_px), "OpenCV's Haar cascade (named by --detector)"
+    file, why, remedy = named, "named by --detector", ""
+    if file is None:
+        file, why, remedy = shipped_file(), "comes along", "install efgan-rt again"
+    if file is None:
+        file, why, remedy = _fetched(), "fetched earlier", "fetch it again with --fetch-detector"
+    if file is None:
+        return HaarCascade(min_face_px), (
+            "OpenCV's Haar cascade, because no YuNet file is there: it misses more faces and "
+            "cannot turn them upright; --fetch-detector fetches YuNet once (0.2 MB), --detector "
+            "names a file"
+        )
+    digest = sha256_of(file)
+    if not named and digest != SHA256:
+        raise EfganError(f"{file}: is damaged; {remedy}")
+    found = YuNet(file, digest, min_score=min_score, min_face_px=min_face_px)
+    return found, f"YuNet, {file} ({why})" if why != "comes along" else f"YuNet, {NAME} ({why})"
 
 
-def fetch_detector(addresses: Sequence[str] = ADDRESSES) -> Path:
-    """Fetches the pinned detector into the user's data folder, unless it is there already.
+def _fetched() -> Path | None:
+    try:
+        file = own_file()
+    except EfganError:  # no home directory, so that nothing can have been fetched
+        return None
+    return file if file.exists() else None
+
+
+def fetch_detector(addresses: Sequence[str] = ADDRESSES) -> tuple[Path, str]:
+    """Has the pinned detector: the one that comes along, one fetched earlier, else fetches it.
 
     Args:
         addresses: tried in order until one gives the pinned file.
 
+    Returns:
+        The file, and the sentence that says what was done.
+
     Raises:
         EfganError: none of them gives it, or it cannot be stored; the message says what each gave.
     """
+    if (shipped := shipped_file()) is not None:
+        return shipped, f"nothing was fetched: {NAME} comes along with efgan-rt"
     file = own_file()
     if file.is_file() and sha256_of(file) == SHA256:
-        return file
+        return file, f"nothing was fetched: {file} is there already"
     # Here and not above: it takes longer to import than the rest of finding a detector.
     import urllib.request
 
@@ -96,7 +133,7 @@ def fetch_detector(addresses: Sequence[str] = ADDRESSES) -> Path:
             failures.append(f"{address}: another file than the pinned one")
             continue
         _store(file, data)
-        return file
+        return file, f"fetched {file}"
     raise EfganError(
         f"the detector cannot be fetched ({'; '.join(failures)}); fetch {NAME} by other means "
         "and give it with --detector FILE"

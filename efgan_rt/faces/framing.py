@@ -23,13 +23,13 @@ import numpy as np
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
-from efgan_rt.faces.detect import Detector, Face, find_faces
+from efgan_rt.faces.detect import SMALLEST_FACE_PX, Detector, Face, find_faces
 from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.template import HAAR_CENTRE, HAAR_SIDE, STANDARD_POINTS, STANDARD_PX, Template
 from efgan_rt.pictures.crop import CROP_PX, to_crop
 from efgan_rt.pictures.original import Picture, Pixels, rgb8
 
-MIN_FACE_PX: Final = 40
+MIN_FACE_PX: Final = SMALLEST_FACE_PX
 CROP_SIZE_FACTOR: Final = 1.25
 CROP_DEGREES: Final = 12.0
 CROP_SHIFT_SHARE: Final = 24 / 128
@@ -87,7 +87,12 @@ class Framed:
 
 
 class FaceFramer:
-    """Finds and frames the faces of pictures. One for each thread: OpenCV's detectors need it."""
+    """Finds and frames the faces of pictures. One for each thread: the detectors need it.
+
+    Attributes:
+        smaller_px: of the largest face that the last picture had and that was left alone because it
+            is too small; None where there was none.
+    """
 
     def __init__(
         self,
@@ -108,6 +113,7 @@ class FaceFramer:
         Raises:
             EfganError: there is no detector and one is needed.
         """
+        self.smaller_px: float | None = None
         self._choice = choice or FaceChoice()
         if detector is None and not self._choice.crops:
             raise EfganError("faces cannot be found without a detector; name one with --detector")
@@ -133,12 +139,15 @@ class FaceFramer:
         Raises:
             EfganError: a face's points are such as no face has.
         """
+        self.smaller_px = None
         if self._is_crop_by_size(pixels):
             return (self._whole(pixels),)
         assert self._detector is not None, "checked when it was made"
         found = find_faces(self._detector, rgb8(pixels))
         if self._choice.crops is None and self._is_crop_by_face(pixels, found):
             return (self._whole(pixels),)
+        sizes = [min(face.width, face.height) for face in found]
+        self.smaller_px = max((s for s in sizes if s < self._choice.min_face_px), default=None)
         return tuple(self._framed(pixels, face) for face in self._choice.of(found))
 
     def _whole(self, pixels: Pixels) -> Framed:
@@ -198,8 +207,8 @@ def framing_notes(detector: DetectorFacts, template: Template | None) -> tuple[s
     if detector.name == "haar":
         return (
             "faces are framed by the Haar cascade's boxes, which say nothing of a face's turn, so "
-            "tilted faces are edited less well; with YuNet (--detector FILE) they are turned "
-            "upright",
+            "tilted faces are edited less well; with YuNet, which comes along, they are "
+            "turned upright",
         )
     if template is None:
         return ("the engine set has no alignment template; faces are framed by a standard one",)

@@ -23,6 +23,7 @@ from PIL import (
 )
 
 from efgan_rt.pictures.exif import PHOTOMETRIC, SUB_DIRECTORIES, Directory, first_directory
+from efgan_rt.regular_files import READ_FLAGS
 
 EXTENSIONS: Final = {
     "JPEG": (".jpg", ".jpeg", ".jfif", ".jpe"),
@@ -154,7 +155,7 @@ def is_writable(format_: str) -> bool:
 
 def open_without_waiting(path: Path) -> IO[bytes]:
     """Opens a file for reading; a pipe that nobody writes to would be waited for otherwise."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags = READ_FLAGS
     return open(os.open(path, flags), "rb", buffering=0)
 
 

@@ -147,4 +147,5 @@ class _Decoder:
         if faces.no_face is NoFace.SKIP:
             tally.finish_picture(PictureResult(job.source, Status.SKIPPED, ()), written=0)
         else:
-            tally.fail(job.source, no_face_reason(job.source, faces.choice))
+            smaller_px = None if self._framer is None else self._framer.smaller_px
+            tally.fail(job.source, no_face_reason(job.source, faces.choice, smaller_px))

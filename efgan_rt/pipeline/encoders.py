@@ -112,6 +112,7 @@ def _stage_outputs(
                     input_stamp=item.work.stamp or "",
                     recipe=recipe,
                     ours=item.work.ours[number],
+                    times_of=item.job.source if shop.options.keep_times else None,
                 )
             )
         except Exception as error:

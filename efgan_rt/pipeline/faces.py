@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from efgan_rt.faces.framing import FaceChoice, FaceFramer
+from efgan_rt.faces.search import LEAST_FACE_PX
 
 
 class NoFace(StrEnum):
@@ -48,11 +49,25 @@ def whole_crops(crop_px: int) -> FaceFinding:
     return FaceFinding(choice, partial(FaceFramer, None, None, choice, crop_px=crop_px))
 
 
-def no_face_reason(source: Path, choice: FaceChoice) -> str:
-    """Why nothing could be made of a picture, and what can be done about it."""
+def no_face_reason(source: Path, choice: FaceChoice, smaller_px: float | None = None) -> str:
+    """Why nothing could be made of a picture, and what can be done about it.
+
+    Args:
+        source: the picture.
+        choice: which faces were asked for.
+        smaller_px: of the largest face that was found and left alone as too small; None for none.
+    """
+    others = "--crops takes the picture for a face crop, --no-face copy or skip accepts it"
+    if smaller_px is not None:
+        return (
+            f"{source}: no face of at least {choice.min_face_px} pixels was found; the largest has "
+            f"{smaller_px:.0f}, --min-face takes smaller ones, {others}"
+        )
+    if choice.min_face_px <= LEAST_FACE_PX:
+        return f"{source}: no face was found; {others}"
     return (
         f"{source}: no face of at least {choice.min_face_px} pixels was found; --min-face takes "
-        "smaller ones, --crops takes the picture for a face crop, --no-face copy or skip accepts it"
+        f"smaller ones, {others}"
     )
 
 

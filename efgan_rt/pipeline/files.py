@@ -9,14 +9,16 @@ and once to work, so that memory holds one folder's names, a few hundred bytes e
 whole tree's.
 
 Hidden files and folders are left out: they are thumbnails, resource forks and our own temporary
-files. Links to folders are followed unless they lead back to a folder that they lie in.
+files. So are the folders in which systems and network storage keep previews and what was thrown
+away (`SYSTEM_FOLDERS`), and what `--exclude` names. Links to folders are followed unless they lead
+back to a folder that they lie in. A folder that cannot be listed is told of, and the walk goes on.
 """
 
-import errno
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -38,6 +40,28 @@ from efgan_rt.video.reader import EXTENSIONS as VIDEO_EXTENSIONS
 INSTEAD: Final = ".jpg"  # of a format that can be read and not written
 RAW_EXTENSIONS: Final = frozenset(
     (".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw")
+)
+# Patterns of names, lower case: Synology, QNAP, Windows, macOS, Linux, Lightroom.
+SYSTEM_FOLDERS: Final = (
+    "@eadir",
+    "@tmp",
+    "@recycle",
+    "@recently-snapshot",
+    "#recycle",
+    "#snapshot",
+    ".@__thumb",
+    "$recycle.bin",
+    "recycler",
+    "system volume information",
+    "__macosx",
+    "network trash folder",
+    "temporary items",
+    ".trashes",
+    ".trash",
+    ".trash-*",
+    ".thumbnails",
+    "lost+found",
+    "*.lrdata",
 )
 
 
@@ -61,6 +85,10 @@ class PictureJob:
     source_au: FloatArray | None = None
 
 
+def _ignore(*_: object) -> None:
+    """Tells nobody."""
+
+
 def asked_of_all(
     jobs: Iterable[PictureJob], targets: Sequence[Target], recipes: Sequence[bytes]
 ) -> Iterator[PictureJob]:
@@ -79,6 +107,8 @@ class Plan:
         products: the files made of every picture.
         extension: of outputs whose product has none, such as ".png"; None keeps each input's own.
         wants: whether a picture, by its path in the source, is to be read; None for all of them.
+        exclude: patterns of files and folders to be left out: of a name, or with a slash in it of a
+            path in the source.
     """
 
     source: Path
@@ -86,14 +116,17 @@ class Plan:
     products: tuple[Product, ...]
     extension: str | None = None
     wants: Callable[[PurePosixPath], bool] | None = None
+    exclude: tuple[str, ...] = ()
 
-    def jobs(self) -> Iterator[PictureJob]:
+    def jobs(self, on_unlisted: Callable[[Path, str], None] = _ignore) -> Iterator[PictureJob]:
         """Every picture in the source, sorted by folder and name.
 
-        Raises:
-            EfganError: a folder cannot be listed.
+        Args:
+            on_unlisted: told of a folder that cannot be listed, and why; the others are walked.
         """
         for listing in self._listings():
+            if listing.fault is not None:
+                on_unlisted(listing.folder, listing.fault)
             for name in listing.pictures:
                 yield self._job(listing.folder / name)
 
@@ -107,11 +140,11 @@ class Plan:
             is_ours: whether a file under an output's name is as an earlier run left it.
 
         Raises:
-            EfganError: the source is missing or holds no picture, two pictures would be written to
-                one file, an output would replace an input, or a file that is not ours has an
-                output's name and `overwrite` is not set.
+            EfganError: the source is missing, cannot be listed or holds no picture, two pictures
+                would be written to one file, an output would replace an input, or a file that is
+                not ours has an output's name and `overwrite` is not set.
         """
-        if not self.source.exists():
+        if not os.path.exists(self.source):  # False where even that cannot be found out
             raise EfganError(f"{self.source}: no such file or folder; expected pictures to edit")
         if self.source.suffix.lower() in VIDEO_EXTENSIONS and self.source.is_file():
             raise EfganError(
@@ -121,14 +154,21 @@ class Plan:
             raise EfganError(
                 f"{self.output}: the output folder is the input folder; choose another one"
             )
-        pictures = unwanted = 0
+        pictures = unwanted = system_folders = excluded = 0
         left: Counter[str] = Counter()
+        unlisted: list[tuple[Path, str]] = []
         existing: list[Path] = []
         existing_count = 0
         for listing in self._listings():
             left.update(why for _, why in listing.left)
             unwanted += listing.unwanted
             pictures += len(listing.pictures)
+            system_folders += listing.system_folders
+            excluded += listing.excluded
+            if listing.fault is not None:
+                unlisted.append((listing.folder, listing.fault))
+                if listing.folder == self.source:
+                    raise EfganError(unlisted_reason(*unlisted[0]))
             for output in self._outputs_without_collision(listing):
                 self._refuse_inputs(output)
                 if not overwrite and os.path.lexists(output) and not is_ours(output):
@@ -136,6 +176,8 @@ class Plan:
                     existing = [*existing, output][:3]
         if not pictures and unwanted:
             raise EfganError(f"{self.source}: none of its {unwanted:,} pictures is asked for")
+        if not pictures and unlisted:
+            raise EfganError(f"{unlisted_reason(*unlisted[0])}; no picture found elsewhere")
         if not pictures:
             known = " ".join(READABLE_EXTENSIONS)
             raise EfganError(f"{self.source}: no picture found; expected files ending in {known}")
@@ -146,7 +188,15 @@ class Plan:
                 f"left them: {names}; "
                 "choose another output folder, or replace them with --overwrite"
             )
-        return PlanCount(pictures, left.total(), unwanted, dict(left.most_common()))
+        return PlanCount(
+            pictures,
+            left.total(),
+            unwanted,
+            dict(left.most_common()),
+            system_folders,
+            excluded,
+            tuple(unlisted),
+        )
 
     def left_alone(self) -> Iterator[tuple[Path, str]]:
         """Every file in the source that is not edited, and why."""
@@ -172,7 +222,7 @@ class Plan:
         if not self.source.is_dir():
             listings = iter([_Listing(self.source.parent, [self.source.name])])
         else:
-            listings = _walk(self.source, self._resolved_output)
+            listings = _walk(self.source, self._resolved_output, self.exclude)
         wants = self.wants
         if wants is None:
             yield from listings
@@ -181,7 +231,7 @@ class Plan:
             below = PurePosixPath(found.folder.relative_to(self.root).as_posix())
             wanted = [name for name in found.pictures if wants(below / name)]
             unwanted = len(found.pictures) - len(wanted)
-            yield _Listing(found.folder, wanted, found.left, unwanted)
+            yield replace(found, pictures=wanted, unwanted=unwanted)
 
     def _job(self, picture: Path) -> PictureJob:
         relative = picture.relative_to(self.root)
@@ -229,7 +279,7 @@ class Plan:
         if not root.is_relative_to(self._resolved_output):
             return
         landed = self._resolved_output / output.relative_to(self.output)
-        if landed.is_relative_to(root) and landed.exists():
+        if landed.is_relative_to(root) and os.path.exists(landed):
             raise EfganError(f"{output}: is an input as well; choose another output folder")
 
 
@@ -242,17 +292,30 @@ class PlanCount:
         skipped: files that are left alone.
         unwanted: pictures that are none of the plan's.
         left: how many of the skipped for which reason, the most frequent first.
+        system_folders: folders that were left out by their names.
+        excluded: files and folders that a pattern left out.
+        unlisted: folders that cannot be listed, each with the system's reason.
     """
 
     pictures: int
     skipped: int
     unwanted: int = 0
     left: Mapping[str, int] = field(default_factory=dict)
+    system_folders: int = 0
+    excluded: int = 0
+    unlisted: tuple[tuple[Path, str], ...] = ()
+
+
+def unlisted_reason(folder: Path, fault: str) -> str:
+    """The sentence on a folder that cannot be listed."""
+    return f"{folder}: the folder cannot be listed: {fault}"
 
 
 @dataclass(frozen=True)
 class _Listing:
     """A folder's pictures, sorted by name; its other files, each with why it is left alone.
+
+    Or why the folder's content is not known.
 
     Names and not paths, for a folder may hold hundreds of thousands.
     """
@@ -261,9 +324,12 @@ class _Listing:
     pictures: list[str]
     left: list[tuple[str, str]] = field(default_factory=list)
     unwanted: int = 0
+    system_folders: int = 0
+    excluded: int = 0
+    fault: str | None = None
 
 
-def _walk(root: Path, excluded: Path) -> Iterator[_Listing]:
+def _walk(root: Path, output: Path, exclude: Sequence[str]) -> Iterator[_Listing]:
     """Every folder of a tree, each before those in it."""
     # Folders still to be listed, the next one last, each with the folders that it lies in. No
     # recursion: a tree may be deeper than Python's stack.
@@ -272,25 +338,41 @@ def _walk(root: Path, excluded: Path) -> Iterator[_Listing]:
         folder, ancestors = waiting.pop()
         try:
             identity = _identity(folder)
-            if identity in ancestors or (folder is not root and identity == _output(excluded)):
+            if identity in ancestors or (folder is not root and identity == _output(output)):
                 continue
-            below, listing = _listed(folder)
+            below, listing = _listed(folder, folder.relative_to(root), exclude)
         except OSError as error:
-            raise EfganError(f"{folder}: the folder cannot be listed: {error.strerror}") from error
+            yield _Listing(folder, [], fault=error.strerror or str(error))
+            continue
         yield listing
         waiting += [(folder / name, ancestors | {identity}) for name in reversed(below)]
 
 
-def _listed(folder: Path) -> tuple[list[str], _Listing]:
-    """The names of the folders in a folder, sorted, and its files."""
+def _listed(folder: Path, below: Path, exclude: Sequence[str]) -> tuple[list[str], _Listing]:
+    """The names of the folders in a folder, sorted, and its files.
+
+    Args:
+        folder: to be listed.
+        below: its path in the source.
+        exclude: patterns of what is left out.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
     folders: list[str] = []
     pictures: list[str] = []
     others: list[str] = []
+    system_folders = excluded = 0
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
+            is_folder = _is_folder(entry)
+            if is_folder and any(fnmatchcase(entry.name.lower(), each) for each in SYSTEM_FOLDERS):
+                system_folders += 1
+            elif entry.name.startswith("."):
                 continue
-            if _is_folder(entry):
+            elif exclude and _is_excluded(entry.name, below, exclude):
+                excluded += 1
+            elif is_folder:
                 folders.append(entry.name)
             elif entry.name.lower().endswith(READABLE_EXTENSIONS):
                 pictures.append(entry.name)
@@ -310,7 +392,8 @@ def _listed(folder: Path) -> tuple[list[str], _Listing]:
             left.append((name, f"nothing here reads {format_}; {missing}"))
         else:
             readable.append(name)
-    return sorted(folders), _Listing(folder, readable, left)
+    listing = _Listing(folder, readable, left, 0, system_folders, excluded)
+    return sorted(folders), listing
 
 
 def _why_left_alone(path: Path, stems: Container[str]) -> str:
@@ -334,6 +417,14 @@ def _why_left_alone(path: Path, stems: Container[str]) -> str:
     return f"nothing here reads {format_}; {missing}" if missing else ""
 
 
+def _is_excluded(name: str, below: Path, exclude: Sequence[str]) -> bool:
+    path = (below / name).as_posix()
+    return any(
+        fnmatchcase(path if "/" in pattern.rstrip("/") else name, pattern.rstrip("/"))
+        for pattern in exclude
+    )
+
+
 def _identity(path: Path) -> tuple[int, int]:
     status = path.stat()
     return status.st_dev, status.st_ino
@@ -350,7 +441,5 @@ def _output(folder: Path) -> tuple[int, int] | None:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError as error:
-        if error.errno == errno.ELOOP:  # a link to itself: for the reader to name, as a file
-            return False
-        raise
+    except OSError:  # a link to itself, say: for the reader to name, as a file
+        return False

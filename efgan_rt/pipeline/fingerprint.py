@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from efgan_rt.expressions import Target
+from efgan_rt.regular_files import READ_FLAGS
 from engines.manifest import MANIFEST_NAME
 
 # Raised by whoever changes what the same input, target, engines and options are written as.
@@ -41,8 +42,7 @@ def content_hash(path: Path) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
-    # Without O_NONBLOCK, a pipe put in the file's place would be waited for.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
+    with open(os.open(path, READ_FLAGS), "rb", buffering=0) as file:
         digest = hashlib.sha256()
         while block := file.read(BLOCK_BYTES):
             digest.update(block)

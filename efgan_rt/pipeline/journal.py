@@ -67,16 +67,13 @@ class Journal:
             ) from error
         try:
             with self._faults_named():
-                self._database = sqlite3.connect(
-                    self._path, isolation_level=None, check_same_thread=False
-                )
-                self._prepare()
+                self._open_database()
                 if not only_read:
                     complete_intents(self._database, output, self.parts)
                     self._remove_parts()
                     self._note_beginning()
         except BaseException:
-            self._held.close()
+            self._held.file.close()
             raise
 
     @staticmethod
@@ -92,7 +89,7 @@ class Journal:
 
     def close(self) -> None:
         """Settles what was published and lets go of the folder; of no effect the second time."""
-        if self._held.closed or not self._lock.acquire(timeout=CLOSE_TIMEOUT_S):
+        if self._held.file.closed or not self._lock.acquire(timeout=CLOSE_TIMEOUT_S):
             return
         try:
             if not self._only_read:
@@ -104,7 +101,7 @@ class Journal:
             pass  # a full disk, say: the intents stay, and the next run settles them
         finally:
             self._database.close()
-            self._held.close()
+            self._held.file.close()
             self._lock.release()
 
     def key(self, path: Path) -> bytes:
@@ -189,6 +186,30 @@ class Journal:
             for table in ("outputs", "intents"):
                 change = f"UPDATE {table} SET {column} = ? WHERE path = ?"
                 self._database.execute(change, (value, key))
+
+    @property
+    def unlocked(self) -> str | None:
+        """The sentence that nothing keeps a second run away; None where a lock does."""
+        if self._held.is_held:
+            return None
+        return (
+            f"{self.output}: its file system has no locks, so nothing keeps a second run away from "
+            "it; start only one at a time"
+        )
+
+    def _open_database(self) -> None:
+        """Opens SQLite's file, without locks of its own where the file system has none.
+
+        They are not needed: the run's lock has made us alone, or nothing can.
+        """
+        # As an address, for only that can name the way in which files are used.
+        address = self._path.absolute().as_uri()
+        if not self._held.has_record_locks:
+            address += "?vfs=unix-none"
+        self._database = sqlite3.connect(
+            address, uri=True, isolation_level=None, check_same_thread=False
+        )
+        self._prepare()
 
     def _prepare(self) -> None:
         # The lock has made us alone, so SQLite needs no memory shared with others for its

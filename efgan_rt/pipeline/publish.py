@@ -27,7 +27,10 @@ from efgan_rt.pipeline.resume import FileTimes
 # With these no later picture can be written either.
 DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 # Where a file system knows no hard links.
-LINKLESS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+LINKLESS: Final = frozenset(
+    {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+    | ({errno.EINVAL} if os.name == "nt" else set())  # FAT and exFAT
+)
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Publisher:
         input_stamp: str,
         recipe: bytes,
         ours: FileTimes | None,
+        times_of: Path | None = None,
     ) -> Staged:
         """Writes an output under a temporary name.
 
@@ -89,9 +93,10 @@ class Publisher:
             input_stamp: of that picture.
             recipe: of the edit.
             ours: the file under its name that may be replaced.
+            times_of: the file whose times it gets; None leaves them as they are.
 
         Raises:
-            EfganError: it cannot be written; an `OSError` is its cause.
+            EfganError: it cannot be written, or has no times to get; an `OSError` is its cause.
         """
         part = self._journal.parts / f"{next(self._numbers)}"
         try:
@@ -99,6 +104,10 @@ class Publisher:
                 with open(part, "xb") as file:
                     file.write(data)
                     file.flush()
+                    if times_of is not None:
+                        # By name: by descriptor is not everywhere.
+                        times = times_of.stat()
+                        os.utime(part, ns=(times.st_atime_ns, times.st_mtime_ns))
                     written = os.fstat(file.fileno())
             except BaseException:
                 part.unlink(missing_ok=True)
@@ -167,11 +176,11 @@ class Publisher:
             return
         try:
             # Unlike a renaming, a link never takes the place of a file.
-            os.link(output.part, output.path)
+            _link(output.part, output.path)
         except FileExistsError:
             raise _in_the_way(output.path) from None
         except OSError as error:
-            if error.errno not in LINKLESS | {errno.EXDEV}:
+            if error.errno not in LINKLESS:
                 raise
             if os.path.lexists(output.path):
                 raise _in_the_way(output.path) from error
@@ -216,6 +225,17 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EfganError(f"{folder}: cannot be made a folder: {error.strerror}") from error
+
+
+def _link(part: Path, path: Path) -> None:
+    """A second name for a file.
+
+    Raises:
+        OSError: it has none, or the system knows no such thing.
+    """
+    if not hasattr(os, "link"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    os.link(part, path)
 
 
 def _replace(part: Path, path: Path) -> None:

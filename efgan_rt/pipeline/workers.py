@@ -34,6 +34,7 @@ class BatchOptions:
         playback: of animations.
         mark: whether what was edited says so in its metadata.
         sidecars: whether files beside a picture that speak of it are copied beside its edit.
+        keep_times: whether outputs get the times of their inputs.
     """
 
     workers: int = 2
@@ -46,6 +47,7 @@ class BatchOptions:
     playback: Playback = field(default_factory=Playback)
     mark: bool = True
     sidecars: bool = False
+    keep_times: bool = False
 
 
 class JobSource:

@@ -5,6 +5,7 @@ Every published figure carries these. Nothing heavy is imported to find them out
 
 import os
 import platform
+import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,12 +31,19 @@ def machine_facts() -> dict[str, Any]:
         "cores": processor.cores,
         "bf16": processor.bf16,
         "memory_gib": _memory_gib(),
-        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "load_average": _load_average(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "efgan_rt": __version__,
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
     }
+
+
+def _load_average() -> list[float] | None:
+    """None where the system has none, as on Windows."""
+    if sys.platform == "win32":
+        return None
+    return [round(load, 2) for load in os.getloadavg()]
 
 
 def resident_mb(which: str = "VmRSS") -> float | None:
@@ -54,6 +62,8 @@ def resident_mb(which: str = "VmRSS") -> float | None:
 
 def process_age_s() -> float | None:
     """Seconds since this process was started, imports and all; None where nobody tells."""
+    if sys.platform != "linux":
+        return None
     try:
         # Behind the name, which may hold spaces: field 22 of the line is the start.
         started_ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
@@ -65,6 +75,8 @@ def process_age_s() -> float | None:
 
 
 def _memory_gib() -> float | None:
+    if sys.platform == "win32":
+        return None
     try:
         pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):

@@ -4,18 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from efgan_rt.pipeline.files import PlanCount
 from efgan_rt.pipeline.outcome import Outcome
 from efgan_rt.reporting.latency import StageLatency
 
 
-def summary_lines(outcome: Outcome, *, planned: int, left: Mapping[str, int]) -> list[str]:
+def summary_lines(outcome: Outcome, count: PlanCount) -> list[str]:
     """What was done, what failed, and what was left alone.
 
     Args:
         outcome: of the run.
-        planned: pictures found before it.
-        left: files in the input that were left alone, by the reason.
+        count: of the plan before it.
     """
+    planned = count.pictures
     rate = outcome.written / outcome.seconds if outcome.seconds else 0.0
     lines = [
         f"{outcome.done + outcome.again:,} of {planned:,} pictures edited: "
@@ -35,10 +36,17 @@ def summary_lines(outcome: Outcome, *, planned: int, left: Mapping[str, int]) ->
     if outcome.failed:
         lines.append(f"{outcome.failed:,} failed; each is named above:")
         lines += [f"  {count:,} x {reason}" for reason, count in outcome.reasons.items()]
-    lines += [f"{count:,} x {note}" for note, count in outcome.notes.items()]
-    if left:
-        reasons = ", ".join(f"{count:,} x {why}" for why, count in left.items())
-        lines.append(f"{sum(left.values()):,} other files were left alone: {reasons}")
+    lines += [f"{times:,} x {note}" for note, times in outcome.notes.items()]
+    if count.unlisted:
+        folders = "1 folder" if len(count.unlisted) == 1 else f"{len(count.unlisted):,} folders"
+        lines.append(f"{folders} could not be listed; each is named above")
+    if count.left:
+        reasons = ", ".join(f"{times:,} x {why}" for why, times in count.left.items())
+        lines.append(f"{count.skipped:,} other files were left alone: {reasons}")
+    if count.system_folders:
+        lines.append(f"{count.system_folders:,} folders of the system were left out")
+    if count.excluded:
+        lines.append(f"{count.excluded:,} files and folders were left out by --exclude")
     if outcome.interrupted:
         lines.append(f"interrupted: {max(planned - outcome.pictures, 0):,} pictures were not begun")
     elif outcome.pictures < planned:
@@ -50,8 +58,7 @@ def summary_document(
     outcome: Outcome,
     latencies: Sequence[StageLatency],
     *,
-    planned: int,
-    skipped: int,
+    count: PlanCount,
     engines: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The same as plain values; only the first failures are named, all are counted.
@@ -59,13 +66,17 @@ def summary_document(
     Args:
         outcome: of the run.
         latencies: by stage, per batch.
-        planned: pictures found before it.
-        skipped: files in the input that were left alone.
+        count: of the plan before it.
         engines: what ran: directory, backend, precision, batch.
     """
     return {
-        "planned": planned,
-        "skipped": skipped,
+        "planned": count.pictures,
+        "skipped": count.skipped,
+        "system_folders": count.system_folders,
+        "excluded": count.excluded,
+        "folders_not_listed": [
+            {"folder": str(folder), "reason": fault} for folder, fault in count.unlisted
+        ],
         "pictures": outcome.pictures,
         "written": outcome.written,
         "done": outcome.done,

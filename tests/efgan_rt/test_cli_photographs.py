@@ -85,16 +85,19 @@ def test_faces_are_found_and_edited_and_nobody_is_a_named_failure(
 
 def test_stderr_says_which_detector_finds_the_faces(batch: Cli, yunet_file: Path) -> None:
     assert f"faces: YuNet, {yunet_file} (named by --detector)" in batch("--dry-run").err
-    without = batch("--dry-run", detector=None).err
-    assert "faces: OpenCV's Haar cascade, because no YuNet file is there: it misses" in without
+    default = batch("--dry-run", "--fetch-detector", detector=None).err
+    assert f"note: nothing was fetched: {yunet_file.name} comes along with efgan-rt" in default
+    assert f"faces: YuNet, {yunet_file.name} (comes along)" in default
+    without = batch("--dry-run", detector="haar").err
+    assert "faces: OpenCV's Haar cascade (named by --detector)" in without
     assert "note: faces are framed by the Haar cascade's boxes" in without
     assert "\nfaces are looked for in the run itself, so some pictures may turn out" in without
     crops = batch("--dry-run", "--crops", detector=None).err
     assert "faces:" not in crops and "faces are looked for" not in crops
 
 
-def test_without_yunet_the_haar_cascade_finds_faces(batch: Cli, tmp_path: Path) -> None:
-    result = batch("--no-face", "skip", detector=None)
+def test_named_in_yunets_place_the_haar_cascade_finds_faces(batch: Cli, tmp_path: Path) -> None:
+    result = batch("--no-face", "skip", detector="haar")
     assert result.status == 0
     assert (tmp_path / "out" / "astronaut.jpg").exists()
 
@@ -268,7 +271,7 @@ def test_what_is_no_detector_is_refused_before_any_work(
 ) -> None:
     result = batch(detector=photos / "collage.png")
     assert result.status == 1
-    assert "collage.png: OpenCV cannot run it as a YuNet face detector; give the file" in result.err
+    assert "collage.png: cannot be run as a YuNet face detector; leave --detector out" in result.err
     result = batch(detector=tmp_path / "none.onnx")
     assert result.status == 1
     assert "none.onnx: not a detector's file; expected an ONNX file of YuNet" in result.err

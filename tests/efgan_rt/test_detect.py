@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from efgan_rt.cascade_properties import read_properties
+from efgan_rt.engine_sets import shipped_set
 from efgan_rt.errors import EfganError
 from efgan_rt.faces import detector_file
 from efgan_rt.faces.align import Similarity, similarity_between, warp
@@ -18,6 +20,7 @@ from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.detector_file import fetch_detector, open_detector, sha256_of
 from efgan_rt.faces.template import Template, read_template, template_from_dict
 from efgan_rt.pictures.read import read_picture
+from engines.manifest import read_manifest
 
 
 @pytest.fixture(scope="module")
@@ -137,11 +140,8 @@ def test_yunet_itself_gives_nothing_that_can_be_no_face(
     row[0, 2:4], row[0, 14] = 1e20, 0.9  # what an Intel processor has been seen to give
 
     class Network:
-        def setInputSize(self, size: tuple[int, int]) -> None:  # noqa: N802
-            pass
-
-        def detect(self, picture: np.ndarray) -> tuple[int, np.ndarray]:
-            return 1, row
+        def detect(self, picture: np.ndarray) -> np.ndarray:
+            return row
 
     monkeypatch.setattr(yunet, "_network", Network())
     assert yunet.find(np.zeros((1, 1, 3), np.uint8)) == []
@@ -164,6 +164,48 @@ def test_the_haar_cascade_gives_boxes_without_points(crop: np.ndarray) -> None:
     assert abs(face.centre - (200 + 200j)) < 30
 
 
+def test_the_detector_that_comes_along_is_the_default(home: Path) -> None:
+    shipped = detector_file.shipped_file()
+    assert shipped is not None and sha256_of(shipped) == detector_file.SHA256
+    assert shipped.stat().st_size == detector_file.BYTES
+    assert "Permission is hereby granted" in (shipped.parent / "LICENSE").read_text()
+    detector, why = open_detector(None)
+    assert detector.facts == DetectorFacts("yunet", detector_file.NAME, detector_file.SHA256)
+    assert why == f"YuNet, {detector_file.NAME} (comes along)"
+    engines = shipped_set()
+    assert engines is not None
+    framing_template = read_properties(engines, read_manifest(engines)).template
+    assert framing_template is not None and framing_template.detector == detector.facts
+
+
+def test_the_cascade_is_taken_where_it_is_named(home: Path) -> None:
+    detector, why = open_detector(Path("haar"))
+    assert detector.facts.name == "haar" and "named by --detector" in why
+
+
+@pytest.fixture
+def nothing_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of the package that has lost its detector."""
+    monkeypatch.setattr(detector_file, "shipped_file", lambda: None)
+
+
+def test_a_shipped_file_that_was_changed_is_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = home / "changed.onnx"
+    file.write_bytes(b"changed")
+    monkeypatch.setattr(detector_file, "shipped_file", lambda: file)
+    with pytest.raises(EfganError, match=r"changed\.onnx: is damaged; install efgan-rt again"):
+        open_detector(None)
+
+
+def test_nothing_is_fetched_where_the_detector_comes_along(home: Path) -> None:
+    file, what = fetch_detector(["no address"])
+    assert file == detector_file.shipped_file()
+    assert what == f"nothing was fetched: {detector_file.NAME} comes along with efgan-rt"
+
+
+@pytest.mark.usefixtures("nothing_shipped")
 def test_without_a_file_the_cascade_is_taken_and_it_is_said(home: Path) -> None:
     detector, why = open_detector(None)
     assert detector.facts.name == "haar" and len(detector.facts.sha256) == 64
@@ -180,12 +222,13 @@ def test_a_named_file_is_taken_with_its_hash(yunet_file: Path, home: Path) -> No
 def test_a_file_that_is_no_detector_is_refused(home: Path) -> None:
     path = home / "x.onnx"
     path.write_bytes(b"no network")
-    with pytest.raises(EfganError, match=r"x\.onnx: OpenCV cannot run it as a YuNet"):
+    with pytest.raises(EfganError, match=r"x\.onnx: cannot be run as a YuNet"):
         open_detector(path)
     with pytest.raises(EfganError, match="not a detector's file"):
         open_detector(home)
 
 
+@pytest.mark.usefixtures("nothing_shipped")
 def test_a_stored_file_that_is_not_the_pinned_one_is_refused(home: Path) -> None:
     stored = detector_file.own_file()
     stored.parent.mkdir(parents=True)
@@ -194,6 +237,7 @@ def test_a_stored_file_that_is_not_the_pinned_one_is_refused(home: Path) -> None
         open_detector(None)
 
 
+@pytest.mark.usefixtures("nothing_shipped")
 def test_a_fetched_file_is_stored_whole_and_only_if_it_is_the_pinned_one(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,12 +246,17 @@ def test_a_fetched_file_is_stored_whole_and_only_if_it_is_the_pinned_one(
     wrong = home / "wrong.onnx"
     wrong.write_bytes(b"another")
     monkeypatch.setattr(detector_file, "SHA256", hashlib.sha256(b"pinned").hexdigest())
-    stored = fetch_detector([wrong.as_uri(), source.as_uri()])
+    stored, what = fetch_detector([wrong.as_uri(), source.as_uri()])
+    assert what == f"fetched {stored}"
     assert stored == detector_file.own_file() and stored.read_bytes() == b"pinned"
     assert [path.name for path in stored.parent.iterdir()] == [detector_file.NAME]
-    assert fetch_detector(["no address"]) == stored
+    assert fetch_detector(["no address"]) == (
+        stored,
+        f"nothing was fetched: {stored} is there already",
+    )
 
 
+@pytest.mark.usefixtures("nothing_shipped")
 def test_a_fetch_that_fails_says_what_each_address_gave(home: Path) -> None:
     wrong = home / "wrong.onnx"
     wrong.write_bytes(b"another")

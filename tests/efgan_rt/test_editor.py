@@ -223,13 +223,13 @@ def test_a_closed_editor_says_so(toy_engines: Path, make_picture: Callable[..., 
         editor.edit(make_picture(20, 20), "happy")
 
 
-def test_without_yunet_the_cascade_is_taken_and_it_is_said(toy_engines: Path) -> None:
-    with pytest.warns(UserWarning, match=r"Haar cascade.*fetch_detector=True, detector=FILE"):
-        Editor.open(toy_engines, "onnxruntime").close()
+def test_that_the_cascade_finds_the_faces_is_said(toy_engines: Path) -> None:
+    with pytest.warns(UserWarning, match=r"faces are found by OpenCV's Haar cascade"):
+        Editor.open(toy_engines, "onnxruntime", detector="haar").close()
     said: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Editor.open(toy_engines, "onnxruntime", say=said.append).close()
+        Editor.open(toy_engines, "onnxruntime", detector="haar", say=said.append).close()
     assert len(said) == 1
 
 

@@ -235,7 +235,9 @@ def test_a_folder_that_cannot_be_listed_is_named(
         touch(tree / "in" / "a.jpg", tree / "in" / "people" / "b.jpg")
         (tree / "in" / "people").chmod(0)
         with without_root():
-            message = refusal(Plan(tree / "in", tree / "out", stills("")))
+            count = Plan(tree / "in", tree / "out", stills("")).check(overwrite=False)
+            message = refusal(Plan(tree / "in" / "people", tree / "out", stills("")))
+    assert count == PlanCount(1, 0, unlisted=((tree / "in" / "people", "Permission denied"),))
     assert message == f"{tree}/in/people: the folder cannot be listed: Permission denied"
 
 

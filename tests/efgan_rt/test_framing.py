@@ -223,13 +223,10 @@ def test_rendered_crops_are_recognised_by_the_cascade_too(repository: Path) -> N
         assert [each.face for each in framer.frame(grown(read_picture(file), 300))] == [None], file
 
 
-def test_a_portrait_is_no_crop(yunet: YuNet, template: Template, yunet_file: Path) -> None:
-    photographs = yunet_file.parents[1] / "london" / "images"
-    if not photographs.is_dir():
-        pytest.skip(f"no photographs: {photographs} is missing (EFGAN_SHARED moves it)")
+def test_a_portrait_is_no_crop(yunet: YuNet, template: Template, london_images: Path) -> None:
     for detector in (yunet, HaarCascade()):
         framer = FaceFramer(detector, template)
-        for file in sorted(photographs.iterdir())[:3]:
+        for file in sorted(london_images.iterdir())[:3]:
             (framed,) = framer.frame(read_picture(file))
             assert framed.face is not None, file
 
@@ -255,6 +252,6 @@ def test_what_is_said_of_a_detector(template: Template) -> None:
     (note,) = framing_notes(DetectorFacts("retina", "r.onnx", "0" * 64), template)
     assert "is of the detector 'yunet', and 'retina' is at hand" in note
     (note,) = framing_notes(DetectorFacts("haar", "h.xml", "0" * 64), template)
-    assert "tilted faces are edited less well" in note and "--detector FILE" in note
+    assert "tilted faces are edited less well" in note and "with YuNet" in note
     (note,) = framing_notes(own, None)
     assert "has no alignment template" in note

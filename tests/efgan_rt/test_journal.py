@@ -45,7 +45,7 @@ def find(journal: Journal, path: Path) -> Record | None:
 def leave_like_a_killed_run(journal: Journal) -> None:
     """Lets go of the files as the kernel does for a process that was killed."""
     journal._database.close()
-    journal._held.close()
+    journal._held.file.close()
 
 
 def test_a_published_file_is_ours_at_once_and_in_the_next_run(out: Path) -> None:

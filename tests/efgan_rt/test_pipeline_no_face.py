@@ -32,9 +32,9 @@ def test_a_photograph_without_a_face_fails_by_name(source: Path, out: Path) -> N
     outcome = run(source, out)
     assert (outcome.done, outcome.written, outcome.failed) == (1, 1, 2)
     assert {failure.reason for failure in outcome.failures} == {
-        f"{source}/{name}.png: no face of at least 40 pixels was found; --min-face takes smaller "
-        "ones, --crops takes the picture for a face crop, --no-face copy or skip accepts it"
-        for name in ("a", "small")
+        f"{source}/{name}.png: no face of at least 40 pixels was found; {largest}--min-face takes "
+        "smaller ones, --crops takes the picture for a face crop, --no-face copy or skip accepts it"
+        for name, largest in (("a", ""), ("small", "the largest has 20, "))
     }
     assert outcome.reasons == {"no face of at least N pixels was found": 2}
 

@@ -70,6 +70,7 @@ def test_timings_belong_to_a_gpu_and_a_version(own_cache_folder: Path) -> None:
 
     gpu = Gpu("NVIDIA GeForce RTX 4090", "8.9", "580.65")
     path = timing_cache_path("tensorrt", "11.4.0.106", gpu)
+    assert path is not None
     assert path.parent == own_cache_folder / "efgan-rt" / "tensorrt"
     assert path.name == "tensorrt-11.4.0.106-NVIDIA-GeForce-RTX-4090-cc8.9.timing"
     assert timing_cache_path("tensorrt", "11.4.0.106", None) != path

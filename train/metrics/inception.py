@@ -19,6 +19,7 @@ import torch
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.extras import needs_extra
+from efgan_rt.user_folders import data_folder
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -32,9 +33,7 @@ BATCH: Final = 32
 
 def own_weights() -> Path:
     """Where the fetched weights lie, whether or not they are there."""
-    from platformdirs import user_data_path
-
-    return user_data_path("efgan-rt", appauthor=False) / "models" / NAME
+    return data_folder() / "models" / NAME
 
 
 def fetch_weights(address: str = ADDRESS, wanted: str = SHA256_START) -> Path:
