@@ -5,7 +5,6 @@ action units, stages and pixels throughout, so that a mixed-up set is refused wh
 not by a puzzling shape in the middle of a run.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from efgan_rt.faces.motion import FIELDS
 from efgan_rt.faces.mouths import Mouths, mouths_from
 from efgan_rt.faces.template import Template, template_from_dict
 from engines.base import EngineError, TensorSpec
-from engines.manifest import Manifest, directory_fault
+from engines.manifest import Manifest, directory_fault, read_data
 
 AU_ESTIMATOR: Final = "au_estimator"
 MOUTHS_FILE: Final = "mouths.png"
@@ -88,14 +87,10 @@ def read_properties(directory: Path, manifest: Manifest) -> CascadeProperties:
     mouths = None
     if motion:
         try:
-            png = (directory / MOUTHS_FILE).read_bytes()
+            png = read_data(directory, manifest)
             mouths = mouths_from(png, found.get("mouths") or {}, "property mouths")
-        except OSError as error:
-            raise directory_fault(directory, f"{MOUTHS_FILE}: {error.strerror}") from error
         except EfganError as error:
             raise directory_fault(directory, str(error)) from error
-        if hashlib.sha256(png).hexdigest() != found["mouths"].get("sha256"):
-            raise directory_fault(directory, f"{MOUTHS_FILE} is not as recorded")
     template = None
     if found.get("alignment") is not None:
         try:

@@ -57,6 +57,8 @@ class Manifest:
     """None if and only if no network has a plan."""
     weights_file: StoredFile | None = None
     """A checkpoint that holds weights which the networks' files only point to; see `read_model`."""
+    data_file: StoredFile | None = None
+    """Data beside the networks, opaque to this floor; see `read_data`."""
     int8: Int8Facts | None = None
     """None if and only if no network has int8 files."""
 
@@ -76,7 +78,7 @@ class Manifest:
 
     def stored_files(self) -> list[StoredFile]:
         """Every file that it vouches for."""
-        files = [self.weights_file]
+        files = [self.weights_file, self.data_file]
         for entry in self.networks.values():
             files += [entry.stored, entry.plan]
             files += [entry.int8.graph, entry.int8.weights] if entry.int8 is not None else []
@@ -107,6 +109,7 @@ class Manifest:
         optional_facts = {
             "plans": self.plans,
             "weights_file": self.weights_file,
+            "data_file": self.data_file,
             "int8": self.int8,
         }
         document |= {name: asdict(facts) for name, facts in optional_facts.items() if facts}
@@ -117,6 +120,18 @@ class Manifest:
         temporary.write_text(text + "\n", encoding="utf-8")
         os.replace(temporary, path)
         return path
+
+
+def read_data(directory: Path, manifest: Manifest) -> bytes:
+    """The content of the set's data file, as checked.
+
+    Raises:
+        EngineError: the set has none, or it is missing or not as the manifest says.
+    """
+    if manifest.data_file is None:
+        raise directory_fault(directory, "no data_file found, expected one")
+    path = directory / manifest.data_file.file
+    return checked_bytes(path, manifest.data_file, directory_fault)
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -259,5 +274,6 @@ def _parse(path: Path, text: str) -> Manifest:
         properties=top.get("properties", dict, "an object"),
         plans=plans,
         weights_file=top.optional_file("weights_file"),
+        data_file=top.optional_file("data_file"),
         int8=int8,
     )

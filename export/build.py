@@ -21,7 +21,7 @@ from efgan_rt import __version__
 from efgan_rt.cascade_properties import MOUTHS_FILE, read_properties
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.mouths import Mouths
-from engines.manifest import Manifest, NetworkEntry
+from engines.manifest import Manifest, NetworkEntry, StoredFile
 from engines.runtimes import import_onnxruntime
 from export import parity
 from export.calibration import Pixels, checked_faces
@@ -127,13 +127,22 @@ def build_engines(
     with staging_folder(out) as folder:
         entries = _write_networks(loaded, folder, form, used_faces, progress or (lambda _: None))
         properties = _properties(loaded, checkpoint, len(used_faces))
-        if loaded.config.motion:
-            properties |= _write_mouths(loaded, folder)
+        mouths = _write_mouths(loaded, folder) if loaded.config.motion else None
+        if mouths is not None:
+            properties |= {"motion": True, "mouths": mouths[0].to_dict()}
         if form.computes_in_half:
             properties["parity"] |= parity.half_range(
                 {name: entry.parity for name, entry in entries.items()}
             )
-        manifest = Manifest(__version__, "onnx", precision, form.weights, entries, properties)
+        manifest = Manifest(
+            __version__,
+            "onnx",
+            precision,
+            form.weights,
+            entries,
+            properties,
+            data_file=None if mouths is None else mouths[1],
+        )
         if plans is not None:
             manifest = add_plans(folder, manifest, plans, progress, watch)
         if int8:
@@ -253,19 +262,17 @@ def _properties(checkpoint: Checkpoint, path: Path, face_count: int) -> dict[str
     }
 
 
-def _write_mouths(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
-    """Writes a motion model's atlas as a picture; the properties that say so."""
+def _write_mouths(checkpoint: Checkpoint, folder: Path) -> tuple[Mouths, StoredFile]:
+    """Writes a motion model's atlas as a picture."""
     weights = checkpoint.weights
     pixels = (weights["cascade.atlas_pixels"].float() * 255).round().clamp(0, 255)
     mouths = Mouths(
         pixels.permute(0, 2, 3, 1).to(torch.uint8).numpy(),
         weights["cascade.atlas_skin"].float().numpy(),
     )
-    (folder / MOUTHS_FILE).write_bytes(mouths.as_png())
-    return {
-        "motion": True,
-        "mouths": mouths.to_dict() | {"sha256": _sha256(folder / MOUTHS_FILE)},
-    }
+    path = folder / MOUTHS_FILE
+    path.write_bytes(mouths.as_png())
+    return mouths, StoredFile(path.name, _sha256(path), path.stat().st_size)
 
 
 def _sha256(path: Path) -> str:

@@ -43,7 +43,7 @@ def _own_names(out: Path) -> set[str]:
         networks = content["networks"].values()
         plans = [network["plan"] for network in networks if "plan" in network]
         int8 = [file for network in networks for file in network.get("int8", {}).values()]
-        weights = [content["weights_file"]] if "weights_file" in content else []
+        weights = [content[key] for key in ("weights_file", "data_file") if key in content]
         return {MANIFEST_NAME} | {each["file"] for each in (*networks, *plans, *int8, *weights)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()

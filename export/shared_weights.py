@@ -23,10 +23,9 @@ import onnx
 from onnx import TensorProto, numpy_helper
 from safetensors import safe_open
 
-from efgan_rt.cascade_properties import MOUTHS_FILE
 from efgan_rt.errors import EfganError
 from engines.base import EngineError
-from engines.manifest import StoredFile, read_manifest, read_model
+from engines.manifest import StoredFile, read_data, read_manifest, read_model
 from export.directory import put_in_place, staging_folder
 from export.to_onnx import to_file_bytes
 from train.models.checkpoint import load_checkpoint
@@ -79,8 +78,9 @@ def share_weights(directory: Path, checkpoint: Path) -> int:
                 "half-precision .safetensors that they were made from, and --weights fp16"
             )
         shutil.copyfile(checkpoint, folder / stored.file)
-        if (directory / MOUTHS_FILE).is_file():
-            shutil.copyfile(directory / MOUTHS_FILE, folder / MOUTHS_FILE)
+        if manifest.data_file is not None:
+            data = read_data(directory, manifest)
+            (folder / manifest.data_file.file).write_bytes(data)
         made = replace(manifest, networks=entries, plans=None, int8=None, weights_file=stored)
         made.write(folder)
         put_in_place(folder, directory)

@@ -117,10 +117,12 @@ def test_mouths_that_are_not_the_recorded_ones_are_refused(
     for file in motion_engines.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / MOUTHS_FILE).write_bytes((folder / MOUTHS_FILE).read_bytes() + b"x")
-    with pytest.raises(EngineError, match=f"{MOUTHS_FILE} is not as recorded"):
+    with pytest.raises(EngineError, match=f"{MOUTHS_FILE}: [0-9]+ bytes found, [0-9]+ expected"):
         read_properties(folder, read_manifest(folder))
     (folder / MOUTHS_FILE).unlink()
-    with pytest.raises(EngineError, match=f"{MOUTHS_FILE}: No such file"):
+    with pytest.raises(
+        EngineError, match=f"{MOUTHS_FILE}: the file is missing, though the manifest names it"
+    ):
         read_properties(folder, read_manifest(folder))
 
 
