@@ -1,5 +1,5 @@
 # Everything happens in .venv, which these targets build and keep up to date by themselves:
-#   make demo    edits examples/faces with the engines that ship, into build/demo
+#   make demo    edits examples/ with the engines that ship, into build/demo
 #   make test    runs the whole suite
 #   make check   ruff, and mypy as Linux, Windows and macOS would have it
 #   make evaluate SET=DIR   the papers' tables of the shipped engines, into benchmarks/results
@@ -15,9 +15,13 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed-cpu
-	$(BIN)/efgan-rt batch examples/faces build/demo --crops \
+	$(BIN)/efgan-rt batch examples/photographs build/demo/photographs \
+	    --expression neutral --expression happy --expression sad --expression angry \
+	    --expression surprised --expression fearful --expression disgusted \
+	    --overwrite --contact-sheet build/demo/photographs.png
+	$(BIN)/efgan-rt batch examples/faces build/demo/faces --crops \
 	    --expression happy --expression angry --expression surprised \
-	    --overwrite --contact-sheet build/demo/contact-sheet.png
+	    --overwrite --contact-sheet build/demo/faces.png
 
 test: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile

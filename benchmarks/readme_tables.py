@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.readme_int8 import int8
+from benchmarks.readme_judged import judged
 from benchmarks.readme_photographs import photographs
 from benchmarks.readme_speed import folding, opponent_ratios, opponents, scaling, startup
 from benchmarks.readme_text import machine_text, markdown_table
@@ -249,6 +250,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "ablation": models_by_measure,
     "switches": switches,
     "evaluation": evaluation,
+    "judged": judged,
     "london": london,
     "photographs": photographs,
     "backends": backends,
@@ -270,11 +272,15 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "folding": folding,
 }
 # Tables that share their results with another.
-SOURCES = {"opponents_ratios": "opponents", "opponents_w64_ratios": "opponents_w64"}
+SOURCES = {
+    "judged": "photographs_judged",
+    "opponents_ratios": "opponents",
+    "opponents_w64_ratios": "opponents_w64",
+}
 # What not every machine can measure: shown where there are results, else its place is left empty.
 OPTIONAL = {
     *("ablation", "cascade", "switches"),
-    *("evaluation", "london", "photographs", "photograph_speed", "gpu"),
+    *("evaluation", "judged", "london", "photographs", "photograph_speed", "gpu"),
     *("opponents", "opponents_w64", "opponents_ratios", "opponents_w64_ratios"),
     *("scaling", "startup", "folding"),
 }

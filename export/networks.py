@@ -123,7 +123,8 @@ class MotionStage(nn.Module):
     def __init__(self, cascade: MotionCascade, number: int, image_type: torch.dtype) -> None:
         super().__init__()
         self.stage = cascade.stage(number)
-        self.register_buffer("atlas_pixels", cascade.atlas_pixels)
+        # As what ships stores it: bytes fit into halves.
+        self.register_buffer("atlas_pixels", cascade.atlas_pixels.half())
         self.register_buffer("atlas_skin", cascade.atlas_skin)
         self.image_type = image_type
         self.first = number == 1

@@ -26,6 +26,7 @@ from train.models.layers import Conv
 
 LARGEST_HALF: Final = 65504.0
 CONVOLUTIONS: Final = ("Conv", "ConvTranspose")
+PRODUCTS: Final = ("Gemm", "MatMul")
 
 
 def half_twin(networks: InferenceNetworks) -> InferenceNetworks:
@@ -102,17 +103,23 @@ def recorded_peaks(modules: Mapping[str, nn.Module]) -> Iterator[Mapping[str, fl
 def store_convolutions_in_half(model: ModelProto) -> None:
     """Stores convolution weights as float16, in place, with a cast to float32 before their use.
 
+    So too the weights of matrix products that float16 holds exactly, as those of a half checkpoint.
+
     ONNX Runtime and OpenVINO fold the casts when they load, so nothing is slower for it. The
     numbers are those of `with_rounded_weights`.
     """
     graph = model.graph
     wanted = {node.input[1] for node in graph.node if node.op_type in CONVOLUTIONS}
+    exact = {node.input[1] for node in graph.node if node.op_type in PRODUCTS}
     casts = []
     for initializer in graph.initializer:
-        if initializer.name not in wanted or initializer.data_type != TensorProto.FLOAT:
+        if initializer.data_type != TensorProto.FLOAT or initializer.name not in wanted | exact:
             continue
         name, stored = initializer.name, f"{initializer.name}.half"
-        rounded = numpy_helper.to_array(initializer).astype(np.float16)
+        values = numpy_helper.to_array(initializer)
+        rounded = values.astype(np.float16)
+        if name in exact and not np.array_equal(rounded.astype(np.float32), values):
+            continue
         initializer.CopyFrom(numpy_helper.from_array(rounded, stored))
         casts.append(
             helper.make_node("Cast", [stored], [name], name=f"cast.{name}", to=TensorProto.FLOAT)

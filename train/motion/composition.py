@@ -7,24 +7,24 @@ laid over something is premultiplied by its alpha.
 """
 
 from dataclasses import dataclass, fields
-from typing import Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SHADE_LIMIT: Final = 0.4  # of the logarithm
-GAMMA: Final = 2.2
-DEPTH: Final = 0.6  # of the eyes' distance, at the last row of a mouth in the atlas
-# The tone of a drawn mouth: where a crop shows cheeks, shares of its side from the top and the
-# left, and how the cheeks' light tints it.
-CHEEKS: Final = ((0.60, 0.30), (0.60, 0.70))
-CHEEK_SIDE: Final = 0.05
-TINT: Final = 0.25  # the rest is the cheeks' mean light
-LEAST_TONE, LARGEST_TONE = 0.35, 1.6
-EDGE_LIGHT: Final = 0.45  # of a mouth's light at the upper lip, full from `EDGE_DEPTH` down
-EDGE_DEPTH: Final = 0.03
-CORNER_LIGHT, CORNER_SHARE = 0.55, 0.12
+# The paste draws the same mouth in the same light (`efgan_rt.faces.motion`).
+from efgan_rt.faces.motion import (
+    CHEEK_SIDE,
+    CHEEKS,
+    CORNER_LIGHT,
+    CORNER_SHARE,
+    EDGE_DEPTH,
+    EDGE_LIGHT,
+    SHADE_LIMIT,
+    TINT,
+    TONES,
+)
+from efgan_rt.faces.mouths import DEPTH, GAMMA
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,9 @@ class MouthAtlas:
     gap: Tensor
 
 
-def base_grid(height: int, width: int, like: Tensor) -> Tensor:
-    """Normalised places of a grid's pixels, (1, h, w, 2), half-pixel centres."""
-    rows = (torch.arange(height, device=like.device, dtype=torch.float32) + 0.5) * 2 / height - 1
-    columns = (torch.arange(width, device=like.device, dtype=torch.float32) + 0.5) * 2 / width - 1
-    vertical, horizontal = torch.meshgrid(rows, columns, indexing="ij")
-    return torch.stack([horizontal, vertical], dim=-1)[None]
+def places(length: int, like: Tensor) -> Tensor:
+    """Normalised places of a grid's rows or columns, (length,), half-pixel centres."""
+    return (torch.arange(length, device=like.device, dtype=torch.float32) + 0.5) * 2 / length - 1
 
 
 def warp(image: Tensor, displacement: Tensor) -> Tensor:
@@ -80,8 +77,11 @@ def warp(image: Tensor, displacement: Tensor) -> Tensor:
         displacement: (B, 2, h, w), in its pixels, x then y.
     """
     height, width = image.shape[2:]
-    scale = torch.tensor([2.0 / width, 2.0 / height], device=image.device)
-    grid = base_grid(height, width, image) + displacement.float().permute(0, 2, 3, 1) * scale
+    moved = displacement.float()
+    # By rows and columns, so that a graph holds no grid of constants.
+    horizontal = places(width, image)[None, None, :] + moved[:, 0] * (2 / width)
+    vertical = places(height, image)[None, :, None] + moved[:, 1] * (2 / height)
+    grid = torch.stack([horizontal, vertical], dim=-1)
     return F.grid_sample(
         image.float(), grid, mode="bilinear", padding_mode="border", align_corners=False
     )
@@ -140,9 +140,7 @@ def mouth_colour(mouth: Tensor, atlas: MouthAtlas, choice: Tensor, tone: Tensor)
         atlas.pixels[choice], grid, mode="bilinear", padding_mode="border", align_corners=False
     )
     gain = tone / atlas.skin[choice]
-    gain = (TINT * gain + (1 - TINT) * gain.mean(dim=1, keepdim=True)).clamp(
-        LEAST_TONE, LARGEST_TONE
-    )
+    gain = (TINT * gain + (1 - TINT) * gain.mean(dim=1, keepdim=True)).clamp(*TONES)
     upper = EDGE_LIGHT + (1 - EDGE_LIGHT) * (down / EDGE_DEPTH).clamp(0.0, 1.0)
     corner = ((0.5 - along.abs()) / CORNER_SHARE).clamp(0.0, 1.0)
     light = upper * (CORNER_LIGHT + (1 - CORNER_LIGHT) * corner)  # B h w

@@ -16,8 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from efgan_rt.action_units import MAX_INTENSITY
+from efgan_rt.faces.motion import SHADE_LIMIT
+from efgan_rt.faces.mouths import DEPTH
 from train.models.config import RegionBox
-from train.motion.composition import DEPTH, MotionFields, enlarged
+from train.motion.composition import MotionFields, enlarged
 
 CHANNELS: Final = 10  # displacement 2, shade 1, mouth's places 2 and alpha 1, colour 3 and alpha 1
 SLOPE: Final = 0.1
@@ -223,7 +225,7 @@ class MotionEFGAN(nn.Module):
 
 def limited(raw: Tensor) -> MotionFields:
     """Fields from a network's raw channels."""
-    shade = 0.4 * torch.tanh(raw[:, 2:3])
+    shade = SHADE_LIMIT * torch.tanh(raw[:, 2:3])
     mouth = torch.sigmoid(raw[:, 5:6])
     along = raw[:, 3:4].clamp(-0.6, 0.6)
     down = raw[:, 4:5].clamp(-DEPTH / 2, DEPTH / 2)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from efgan_rt.errors import EfganError
-from train.motion.composition import DEPTH
+from efgan_rt.faces.mouths import DEPTH
 from train.portraits.pairs import (
     ARRAYS,
     DEPTH_UNIT,

@@ -41,11 +41,11 @@ TURN_DEGREES, SCALE_SHARE, SHIFT_SHARE = 8.0, 0.09, 0.03
 PROTOTYPES: Final[Mapping[str, Mapping[str, float]]] = {
     "neutral": {},
     "happy": {"AU06": 2.6, "AU12": 3.4, "AU25": 2.8},
-    "sad": {"AU01": 4.0, "AU04": 2.0, "AU15": 4.0, "AU17": 2.5},
-    "angry": {"AU04": 4.7, "AU05": 1.5, "AU07": 3.0, "AU10": 0.8, "AU17": 1.0, "AU23": 3.5},
+    "sad": {"AU01": 4.8, "AU04": 2.5, "AU15": 4.8, "AU17": 3.0},
+    "angry": {"AU04": 5.0, "AU07": 3.5, "AU09": 1.5, "AU10": 1.0, "AU17": 1.5, "AU23": 4.5},
     "surprised": {"AU01": 4.0, "AU02": 4.0, "AU05": 4.0, "AU25": 2.0, "AU26": 3.5},
-    "fearful": {"AU01": 4.0, "AU02": 2.5, "AU04": 2.5, "AU05": 4.3, "AU20": 4.0, "AU25": 3.0},
-    "disgusted": {"AU04": 2.5, "AU07": 2.5, "AU09": 4.5, "AU10": 3.0, "AU15": 1.0, "AU17": 2.0},
+    "fearful": {"AU01": 4.8, "AU02": 3.5, "AU04": 2.5, "AU05": 5.0, "AU20": 4.8, "AU25": 3.5},
+    "disgusted": {"AU04": 2.5, "AU07": 2.5, "AU09": 4.0, "AU10": 2.2, "AU15": 0.5, "AU17": 1.5},
     "contemptuous": {"AU12": 1.5, "AU14": 4.0},
 }
 
