@@ -123,6 +123,11 @@ def build_engines(
     if int8:
         check_int8_possible(precision)
     loaded = load_checkpoint(checkpoint)
+    if int8 and loaded.config.motion:
+        raise EfganError(
+            "int8 is for checkpoints that repaint, and this one moves the face; build it with "
+            "precision fp32 or fp16"
+        )
     used_faces = checked_faces(faces, loaded.config.crop_px)
     with staging_folder(out) as folder:
         entries = _write_networks(loaded, folder, form, used_faces, progress or (lambda _: None))

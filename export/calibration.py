@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.errors import EfganError
+from efgan_rt.pictures.crop import resized
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -53,21 +54,10 @@ def checked_faces(faces: Pixels | None, crop_px: int) -> Pixels:
     Raises:
         EfganError: they are not uint8 (n, crop_px, crop_px, 3) with n at least 1.
     """
-    found = _sized(bundled_faces(), crop_px) if faces is None else faces
+    found = resized(bundled_faces(), crop_px) if faces is None else faces
     if found.dtype != np.uint8 or found.shape[1:] != (crop_px, crop_px, 3) or not len(found):
         raise EfganError(
             f"faces for parity: found {found.dtype} {found.shape}, expected uint8 "
             f"(n, {crop_px}, {crop_px}, 3) with at least one face"
         )
     return found
-
-
-def _sized(faces: Pixels, crop_px: int) -> Pixels:
-    import cv2
-
-    if faces.shape[1] == crop_px:
-        return faces
-    how = cv2.INTER_AREA if crop_px < faces.shape[1] else cv2.INTER_CUBIC
-    return np.stack(
-        [np.asarray(cv2.resize(f, (crop_px, crop_px), interpolation=how), np.uint8) for f in faces]
-    )

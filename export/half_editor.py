@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from efgan_rt.action_units import FloatArray
 from efgan_rt.cascade_properties import AU_ESTIMATOR, INTERPOLATOR, stage_name
 from efgan_rt.edited import even_progress
+from efgan_rt.pictures.crop import resized
 from export.folding import folded
 from export.networks import exported_networks
 from export.to_half import fast_half_convolutions, half_twin
@@ -47,7 +48,10 @@ class HalfEditor:
         self._twin = half_twin(folded(checkpoint.build()))
         networks = exported_networks(self._twin, torch.float16)
         self._networks: Mapping[str, nn.Module] = {n: each.module for n, each in networks.items()}
+        self._takes = {n: [spec.name for spec in each.inputs] for n, each in networks.items()}
+        self._gives = {n: [spec.name for spec in each.outputs] for n, each in networks.items()}
         self._stages = checkpoint.config.stages
+        self._crop_px = checkpoint.config.crop_px
         self._batch = batch
         self.au_names: tuple[str, ...] = tuple(checkpoint.config.au_names)
         self.expressions: Mapping[str, FloatArray] = checkpoint.expressions
@@ -61,27 +65,39 @@ class HalfEditor:
     def edit(self, pixels: Bytes, target_au: FloatArray) -> Bytes:
         """Edits uint8 RGB (n, 128, 128, 3) towards float32 (n, K), 0 to 5."""
         parts = []
+        side = pixels.shape[1]
+        pixels = resized(pixels, self._crop_px)
         with fast_half_convolutions(self._twin):
             for start in range(0, len(pixels), self._batch):
                 rows = slice(start, start + self._batch)
                 given, target = (torch.from_numpy(each[rows]) for each in (pixels, target_au))
                 parts.append(self._edited(given, target))
-        return np.concatenate(parts)
+        return resized(np.concatenate(parts), side)
 
     def _edited(self, pixels: Tensor, target: Tensor) -> Bytes:
         source = self._networks[AU_ESTIMATOR](pixels)
         progress = torch.from_numpy(even_progress(self._stages, len(pixels)))
         asked = (source, torch.zeros_like(target), target, progress)
-        stage_au = self._networks[INTERPOLATOR](*asked)
-        image = pixels
+        asked_for = self._networks[INTERPOLATOR](*asked)
+        if isinstance(asked_for, Tensor):
+            asked_for = (asked_for,)
+        known = {"pixels": pixels, **dict(zip(self._gives[INTERPOLATOR], asked_for, strict=True))}
         for number in range(1, self._stages + 1):
-            image, shown, _ = self._networks[stage_name(number)](image, stage_au[number - 1])
-        found: Bytes = shown.numpy()
-        return found
+            name = stage_name(number)
+            known["au"] = known["stage_au"][number - 1]
+            made = self._networks[name](*(known[each] for each in self._takes[name]))
+            known |= {
+                f"{each.removesuffix('_out')}_in": tensor
+                for each, tensor in zip(self._gives[name], made, strict=True)
+                if each in ("image_out", "totals_out")
+            }
+            shown = made[self._gives[name].index("pixels_out")]
+        return shown.numpy()  # type: ignore[no-any-return]
 
     @torch.inference_mode()
     def au(self, pixels: Bytes) -> FloatArray:
         """The model's own reading of crops, float32 (n, K), 0 to 5."""
+        pixels = resized(pixels, self._crop_px)
         with fast_half_convolutions(self._twin):
             parts = [
                 self._networks[AU_ESTIMATOR](torch.from_numpy(pixels[start : start + self._batch]))

@@ -75,6 +75,19 @@ def check_int8_possible(precision: str = "fp32") -> None:
     import_nncf()
 
 
+def refuse_motion(manifest: Manifest) -> None:
+    """Stages that move a face are not quantised: a displacement has no 256 levels.
+
+    Raises:
+        EfganError: the engines have motion.
+    """
+    if manifest.properties.get("motion"):
+        raise EfganError(
+            "int8 is for engines that repaint, and these move the face; build and run them in fp32 "
+            "or bf16"
+        )
+
+
 def add_int8(
     folder: Path, manifest: Manifest, faces: Pixels, progress: Progress | None = None
 ) -> Manifest:
@@ -139,6 +152,7 @@ def remake_int8(
             nothing there has changed.
     """
     manifest = read_manifest(directory)
+    refuse_motion(manifest)
     check_replaceable(out)
     check_int8_possible(manifest.precision)
     crop_px = read_properties(directory, manifest).crop_px

@@ -29,6 +29,16 @@ def to_crop(picture: Pixels, crop_px: int = CROP_PX) -> Picture:
     return rgb8(_resized(_centred_square(picture), crop_px))
 
 
+def resized(crops: Picture, side: int) -> Picture:
+    """Crops, uint8 (n, h, h, 3), at another size; themselves where they have it."""
+    own = crops.shape[1]
+    if own == side:
+        return crops
+    how = cv2.INTER_AREA if side < own else cv2.INTER_CUBIC
+    made = [cv2.resize(each, (side, side), interpolation=how) for each in crops]
+    return np.asarray(np.stack(made), np.uint8)
+
+
 def to_network(crop: Picture) -> Picture:
     """A face's crop as the networks shall see it: as it is.
 

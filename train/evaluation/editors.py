@@ -8,15 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 
 from efgan_rt.action_units import MAX_INTENSITY, FloatArray
 from efgan_rt.cascade import DEFAULT_BATCH, CascadeEngines
+from efgan_rt.pictures.crop import resized
 from train.models.cascade import to_bytes, to_unit_range
 from train.models.checkpoint import InferenceNetworks, load_checkpoint
+from train.motion.cascade import MotionCascade
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -81,24 +83,35 @@ class CheckpointEditor:
     def stages(self, pixels: Bytes, target_au: FloatArray) -> list[Bytes]:
         """What every stage makes, the last one being the edit: S times uint8 (n, 128, 128, 3)."""
         parts = []
+        cascade = self._networks.cascade
+        pixels = resized(pixels, cascade.config.crop_px)
         for i in range(0, len(pixels), self._batch):
             image = to_unit_range(torch.from_numpy(pixels[i : i + self._batch]))
-            source = self._networks.au_reader.au(image).mul(MAX_INTENSITY).clamp(0, MAX_INTENSITY)
             target = torch.from_numpy(target_au[i : i + self._batch])
-            edits = self._networks.cascade(image, source, target)
-            parts.append([to_bytes(edit.final) for edit in edits])
-        return [torch.cat(stage).numpy() for stage in zip(*parts, strict=True)]
+            source = self._read(image)
+            if isinstance(cascade, MotionCascade):
+                made = cascade(image, source, target)[0]
+            else:
+                made = [edit.final for edit in cascade(image, source, target)]
+            parts.append([to_bytes(each) for each in made])
+        stages = [torch.cat(stage).numpy() for stage in zip(*parts, strict=True)]
+        return [resized(each, JUDGED_PX) for each in stages]
+
+    def _read(self, image: torch.Tensor) -> torch.Tensor:
+        """The action units of crops, (B, 3, H, W) in [-1, 1] -> (B, K), 0 to 5."""
+        if self._networks.cascade.config.motion:
+            image = F.avg_pool2d(image, 2)
+        return self._networks.au_reader.au(image).mul(MAX_INTENSITY).clamp(0, MAX_INTENSITY)
 
     @torch.inference_mode()
     def au(self, pixels: Bytes) -> FloatArray:
         """See `Editor.au`."""
+        pixels = resized(pixels, self._networks.cascade.config.crop_px)
         parts = [
-            self._networks.au_reader.au(
-                to_unit_range(torch.from_numpy(pixels[i : i + self._batch]))
-            )
+            self._read(to_unit_range(torch.from_numpy(pixels[i : i + self._batch])))
             for i in range(0, len(pixels), self._batch)
         ]
-        result: FloatArray = torch.cat(parts).mul(MAX_INTENSITY).clamp(0, MAX_INTENSITY).numpy()
+        result: FloatArray = torch.cat(parts).numpy()
         return result
 
 
@@ -147,13 +160,3 @@ class EngineEditor:
     def au(self, pixels: Bytes) -> FloatArray:
         """See `Editor.au`."""
         return self._engines.estimate(resized(pixels, self._engines.crop_px))
-
-
-def resized(pixels: Bytes, side: int) -> Bytes:
-    """Crops (n, h, h, 3) at another size; themselves where they have it."""
-    own = pixels.shape[1]
-    if own == side:
-        return pixels
-    how = cv2.INTER_AREA if side < own else cv2.INTER_CUBIC
-    made = [cv2.resize(each, (side, side), interpolation=how) for each in pixels]
-    return np.asarray(np.stack(made), np.uint8)

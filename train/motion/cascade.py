@@ -78,8 +78,8 @@ class MotionCascade(nn.Module):
 
     def forward(
         self, image: Tensor, source_au: Tensor, target_au: Tensor
-    ) -> tuple[Tensor, list[MotionFields]]:
-        """The picture after the last stage (B, 3, H, W), and the totals after each.
+    ) -> tuple[list[Tensor], list[MotionFields]]:
+        """The picture (B, 3, H, W) and the totals after each stage.
 
         Args:
             image: (B, 3, H, W) in [-1, 1].
@@ -88,9 +88,10 @@ class MotionCascade(nn.Module):
         """
         choice, tone = self.mouth_choice(target_au), cheek_tone(image)
         totals: MotionFields | None = None
-        found, seen = [], image
+        found: list[MotionFields] = []
+        pictures: list[Tensor] = []
         for stage, au in zip(self.stages, self.stage_au(source_au, target_au), strict=True):
-            totals = composed(stage(seen, au), totals)
+            totals = composed(stage(pictures[-1] if pictures else image, au), totals)
             found.append(totals)
-            seen = picture(image, totals, self.atlas, choice, tone)
-        return seen, found
+            pictures.append(picture(image, totals, self.atlas, choice, tone))
+        return pictures, found

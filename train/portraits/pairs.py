@@ -40,7 +40,7 @@ TURN_DEGREES, SCALE_SHARE, SHIFT_SHARE = 8.0, 0.09, 0.03
 # The named expressions as action units: what a person's face shows, not what a rig can do.
 PROTOTYPES: Final[Mapping[str, Mapping[str, float]]] = {
     "neutral": {},
-    "happy": {"AU06": 2.6, "AU12": 3.4, "AU25": 2.8},
+    "happy": {"AU06": 3.0, "AU12": 2.9, "AU25": 2.8},
     "sad": {"AU01": 4.8, "AU04": 2.5, "AU15": 4.8, "AU17": 3.0},
     "angry": {"AU04": 5.0, "AU07": 3.5, "AU09": 1.5, "AU10": 1.0, "AU17": 1.5, "AU23": 4.5},
     "surprised": {"AU01": 4.0, "AU02": 4.0, "AU05": 4.0, "AU25": 2.0, "AU26": 3.5},
