@@ -4,9 +4,10 @@ MediaPipe (Apache-2.0) asks for OpenCV's contrib build without a bound; it works
 one that this project has. Its process hangs at exit, so whoever uses it ends with `os._exit`.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,16 @@ import numpy.typing as npt
 from efgan_rt.errors import EfganError
 
 Found: TypeAlias = tuple[npt.NDArray[np.float64], dict[str, float]]
+Landmarker: TypeAlias = Callable[[npt.NDArray[np.uint8]], Found | None]
+
+# MediaPipe brings OpenCV's contrib build, which lies over the files of the headless one.
+INSTALL: Final = (
+    'pip install "efgan-rt[portraits]", then '
+    "pip install --force-reinstall --no-deps 'opencv-python-headless<5'"
+)
 
 
-def open_landmarker(model: Path) -> Callable[[npt.NDArray[np.uint8]], Found | None]:
+def open_landmarker(model: Path) -> Landmarker:
     """A function from a picture, uint8 RGB (H, W, 3), to its face's landmarks and scores.
 
     Landmarks are (478, 2) in pixels; None where no face is found.
@@ -28,13 +36,12 @@ def open_landmarker(model: Path) -> Callable[[npt.NDArray[np.uint8]], Found | No
         EfganError: MediaPipe is not installed, or the model's file cannot be used.
     """
     try:
+        # It writes its log past Python, line by line, unless told before it is loaded.
+        os.environ.setdefault("GLOG_minloglevel", "2")
         import mediapipe
         from mediapipe.tasks.python import BaseOptions, vision
     except ImportError as error:
-        raise EfganError(
-            "landmarks need MediaPipe: pip install mediapipe, then "
-            "pip install --force-reinstall --no-deps 'opencv-python-headless<5'"
-        ) from error
+        raise EfganError(f"landmarks need MediaPipe: {INSTALL}") from error
     if not model.is_file():
         raise EfganError(f"{model}: no such landmarker; expected MediaPipe's face_landmarker.task")
     options = vision.FaceLandmarkerOptions(
@@ -42,7 +49,13 @@ def open_landmarker(model: Path) -> Callable[[npt.NDArray[np.uint8]], Found | No
         output_face_blendshapes=True,
         num_faces=1,
     )
-    landmarker: Any = vision.FaceLandmarker.create_from_options(options)
+    try:
+        landmarker: Any = vision.FaceLandmarker.create_from_options(options)
+    except (RuntimeError, ValueError) as error:
+        said = str(error).partition("\n")[0]
+        raise EfganError(
+            f"{model}: not MediaPipe's face_landmarker.task, whose scores are needed too: {said}"
+        ) from error
 
     def find(picture: npt.NDArray[np.uint8]) -> Found | None:
         image = mediapipe.Image(
