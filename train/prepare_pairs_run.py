@@ -1,7 +1,6 @@
 """What `efgan-rt prepare --face-model` does once its options are read: pairs for motion.
 
-Several processes make a chunk each. MediaPipe hangs when its process ends, so they are ended, and
-so is the command's own by whoever calls this.
+Several processes make a chunk each; as MediaPipe may hang when its process ends, they are ended.
 """
 
 import multiprocessing
@@ -9,6 +8,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.outcome import Failure
 from efgan_rt.shots import stills
 from train.portraits.face_model import load_face_model
-from train.portraits.landmarks import open_landmarker
+from train.portraits.landmarks import Landmarker, open_landmarker
 from train.portraits.portrait_pairs import (
     ATLAS,
     ChunkMaker,
@@ -65,7 +65,11 @@ def run(request: PairsRequest) -> int:
         import scipy  # noqa: F401
     if not request.pictures.is_dir():
         raise EfganError(f"{request.pictures}: no such folder; expected pictures")
-    find = open_landmarker(request.landmarker)
+    with closing(open_landmarker(request.landmarker)) as find:
+        return _run(request, find)
+
+
+def _run(request: PairsRequest, find: Landmarker) -> int:
     model = load_face_model(request.face_model)
     names = _names(request)
     settings = settings_of(

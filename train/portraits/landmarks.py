@@ -1,10 +1,9 @@
 """MediaPipe's landmarks and blendshape scores of a face: for making pairs, never for running edits.
 
 MediaPipe (Apache-2.0) asks for OpenCV's contrib build without a bound; it works with the headless
-one that this project has. Its process hangs at exit, so whoever uses it ends with `os._exit`.
+one that this project has.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -24,7 +23,7 @@ INSTALL: Final = (
 )
 
 
-def open_landmarker(model: Path) -> Landmarker:
+def open_landmarker(model: Path) -> "MediaPipeLandmarker":
     """A function from a picture, uint8 RGB (H, W, 3), to its face's landmarks and scores.
 
     Landmarks are (478, 2) in pixels; None where no face is found.
@@ -36,8 +35,6 @@ def open_landmarker(model: Path) -> Landmarker:
         EfganError: MediaPipe is not installed, or the model's file cannot be used.
     """
     try:
-        # It writes its log past Python, line by line, unless told before it is loaded.
-        os.environ.setdefault("GLOG_minloglevel", "2")
         import mediapipe
         from mediapipe.tasks.python import BaseOptions, vision
     except ImportError as error:
@@ -56,16 +53,25 @@ def open_landmarker(model: Path) -> Landmarker:
         raise EfganError(
             f"{model}: not MediaPipe's face_landmarker.task, whose scores are needed too: {said}"
         ) from error
+    return MediaPipeLandmarker(landmarker, mediapipe.Image, mediapipe.ImageFormat.SRGB)
 
-    def find(picture: npt.NDArray[np.uint8]) -> Found | None:
-        image = mediapipe.Image(
-            image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture)
-        )
-        result = landmarker.detect(image)
+
+class MediaPipeLandmarker:
+    """A `Landmarker`; closed when it is done with, else its process may end noisily or hang."""
+
+    def __init__(self, landmarker: Any, image: Any, srgb: Any) -> None:
+        self._landmarker, self._image, self._srgb = landmarker, image, srgb
+
+    def __call__(self, picture: npt.NDArray[np.uint8]) -> Found | None:
+        """Landmarks and scores of a picture's face, uint8 RGB (H, W, 3); None without a face."""
+        image = self._image(image_format=self._srgb, data=np.ascontiguousarray(picture))
+        result = self._landmarker.detect(image)
         if not result.face_landmarks:
             return None
         height, width = picture.shape[:2]
         points = np.array([[p.x * width, p.y * height] for p in result.face_landmarks[0]])
         return points, {c.category_name: c.score for c in result.face_blendshapes[0]}
 
-    return find
+    def close(self) -> None:
+        """Ends MediaPipe's threads."""
+        self._landmarker.close()
