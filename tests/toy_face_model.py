@@ -20,6 +20,7 @@ from train.portraits.face_model import (
     face_model,
 )
 from train.portraits.fit import OF_478, FittedFace
+from train.portraits.mouths import LOWER_LIP, UPPER_LIP
 from train.portraits.movement import Mover
 
 Doubles = npt.NDArray[np.float64]
@@ -79,7 +80,8 @@ def toy_arrays() -> tuple[Doubles, Doubles, Doubles, tuple[str, ...], npt.NDArra
     grid = grid[apart & ~slit]
     flat = np.vstack([places, grid])
     numbers = np.concatenate([LANDMARKS_68, 6500 + np.arange(len(grid))])
-    corners = Delaunay(flat).simplices
+    # Joined as they lie with the mouth open, so that nothing joins its lips.
+    corners = Delaunay(flat - np.stack([0 * flat[:, 0], 2 * _below(*flat.T)], axis=1)).simplices
     corners = corners[~((corners >= 60) & (corners < 68)).all(axis=1)]
     a, b, c = (flat[corners[:, i]] for i in range(3))
     (ux, uy), (vx, vy) = (b - a).T, (c - a).T
@@ -104,9 +106,14 @@ def toy_arrays() -> tuple[Doubles, Doubles, Doubles, tuple[str, ...], npt.NDArra
     return neutral, identities, np.stack(shapes), tuple(names), triangles
 
 
+def _below(x: Doubles, y: Doubles) -> Doubles:
+    """How much of a place goes with the jaw: all or nothing at the lips, softly beside them."""
+    return np.asarray(np.where(abs(x) < 2.2, y < MOUTH_Y, 1 / (1 + np.exp((y - MOUTH_Y) / 0.5))))
+
+
 def _shape(name: str, side: float, neutral: Doubles, numbers: npt.NDArray[np.integer]) -> Doubles:
     x, y = neutral[numbers, 0] * side, neutral[numbers, 1]
-    below = np.where(abs(x) < 2.2, y < MOUTH_Y, 1 / (1 + np.exp((y - MOUTH_Y) / 0.5)))
+    below = _below(x, y)
     found = np.zeros_like(neutral)
     if name == "jawOpen":
         found[numbers, 1] = -2.4 * below * np.exp(-(x**2) / 40)
@@ -152,6 +159,11 @@ def landmarks_of(fit: Fit) -> Doubles:
     points = projected(fit, model.vertices(fit.identity, fit.expression))
     found = np.zeros((478, 2))
     found[list(OF_478)] = points[list(model.landmarks), :2]
+    for line in (UPPER_LIP, LOWER_LIP):
+        known = [place for place, mark in enumerate(line) if mark in OF_478]
+        for axis in (0, 1):
+            there = found[[line[place] for place in known], axis]
+            found[list(line), axis] = np.interp(range(len(line)), known, there)
     return found
 
 
