@@ -33,7 +33,9 @@ def constant(
     paint: tuple[float, float, float, float] = (0, 0, 0, 0),
 ) -> MotionFields:
     def plane(*values: float) -> Tensor:
-        return torch.tensor(values)[None, :, None, None].expand(1, len(values), SIDE, SIDE)
+        return torch.tensor(values, dtype=torch.float32)[None, :, None, None].repeat(
+            1, 1, SIDE, SIDE
+        )
 
     return MotionFields(plane(*displacement), plane(shade), plane(*mouth), plane(*paint))
 
@@ -151,8 +153,8 @@ def cascade() -> MotionCascade:
         motion=True,
         mouths=3,
         stages=2,
-        crop_px=128,
-        regions=motion_regions(128),
+        crop_px=256,
+        regions=motion_regions(256),
         motion_widths=(8, 8, 8, 8),
         interpolator_width=8,
     )
@@ -160,12 +162,12 @@ def cascade() -> MotionCascade:
 
 
 def test_a_cascade_gives_the_totals_of_every_stage(cascade: MotionCascade) -> None:
-    crop = F.interpolate(image(), size=128)
+    crop = F.interpolate(image(), size=256)
     target = torch.full((1, 17), 2.0)
     with torch.no_grad():
         made, totals = cascade(crop, torch.zeros(1, 17), target)
     assert made.shape == crop.shape and len(totals) == 2
-    assert totals[-1].displacement.shape == (1, 2, 64, 64)
+    assert totals[-1].displacement.shape == (1, 2, 128, 128)
     tone = cheek_tone(crop)
     again = picture(crop, totals[-1], cascade.atlas, cascade.mouth_choice(target), tone)
     assert torch.allclose(made, again)

@@ -24,7 +24,7 @@ SIDE = 10
 
 
 def plane(*values: float) -> Tensor:
-    return torch.tensor(values)[None, :, None, None].repeat(1, 1, SIDE, SIDE)
+    return torch.tensor(values, dtype=torch.float32)[None, :, None, None].repeat(1, 1, SIDE, SIDE)
 
 
 def truth_of(mouth: float = 0.0) -> Truth:
