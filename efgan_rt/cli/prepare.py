@@ -285,7 +285,7 @@ def prepare(
             rich_help_panel=PAIRS_PANEL,
             help="Leave faces out whose crop has fewer pixels of its own.",
         ),
-    ] = 192,
+    ] = 140,
     held_out: Annotated[
         list[str] | None,
         typer.Option(

@@ -32,7 +32,7 @@ def picture_of(kind: str, side: int = CROP_PX) -> Pixels:
     return pixels.astype(np.uint16) * 257 - (pixels > 9) if kind.endswith("16") else pixels
 
 
-def fields_of(**values: object) -> np.ndarray:
+def fields_of(**values: float | tuple[float, ...]) -> np.ndarray:
     fields = np.zeros((GRID, GRID, FIELDS), np.float16)
     places = {"moved": MOVED, "shade": SHADED, "mouth": MOUTH, "paint": PAINT}
     for name, value in values.items():

@@ -10,7 +10,8 @@ from train.motion.networks import motion_regions
 
 
 def config(**changes: Any) -> ModelConfig:
-    values = {"motion": True, "mouths": 4, "crop_px": 256, "regions": motion_regions(256)}
+    values: dict[str, Any] = {"motion": True, "mouths": 4, "crop_px": 256}
+    values["regions"] = motion_regions(256)
     return ModelConfig(**(values | changes))
 
 

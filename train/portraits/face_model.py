@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 from zipfile import BadZipFile
 
 import numpy as np
@@ -22,6 +22,13 @@ from train.portraits.obj_shapes import read_obj_shapes
 
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
+Arrays: TypeAlias = tuple[
+    npt.NDArray[np.floating],
+    npt.NDArray[np.floating],
+    npt.NDArray[np.floating],
+    tuple[str, ...],
+    npt.NDArray[np.integer],
+]
 
 # Shapes at intensity 5, linear between.
 SHAPES_OF_UNITS: Final[Mapping[str, Mapping[str, float]]] = {
@@ -149,7 +156,13 @@ def load_face_model(path: Path) -> FaceModel:
     """
     if path.is_dir():
         read = read_obj_shapes(path)
-        arrays = (read.neutral, read.identities, read.expressions, read.names, read.triangles)
+        arrays: Arrays = (
+            read.neutral,
+            read.identities,
+            read.expressions,
+            read.names,
+            read.triangles,
+        )
     else:
         arrays = _arrays(path)
     try:
@@ -157,15 +170,6 @@ def load_face_model(path: Path) -> FaceModel:
     except ValueError as error:
         raise EfganError(f"{path}: no face model: {error}") from error
     return face_model(*arrays)
-
-
-Arrays = tuple[
-    npt.NDArray[np.floating],
-    npt.NDArray[np.floating],
-    npt.NDArray[np.floating],
-    tuple[str, ...],
-    npt.NDArray[np.integer],
-]
 
 
 def _arrays(path: Path) -> Arrays:

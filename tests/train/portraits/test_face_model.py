@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,16 +80,16 @@ def test_meshes_of_another_numbering_are_refused(repository_copy: Path) -> None:
         load_face_model(repository_copy)
 
 
-def write_npz(path: Path, **changes: object) -> Path:
+def write_npz(path: Path, **changes: Any) -> Path:
     neutral, identities, expressions, names, triangles = toy_arrays()
-    arrays = {
+    arrays: dict[str, Any] = {
         "neutral": neutral.astype(np.float32),
         "identities": identities.astype(np.float16),
         "expressions": expressions.astype(np.float16),
         "expression_names": np.array(names),
         "triangles": triangles,
     }
-    arrays |= changes  # type: ignore[arg-type]
+    arrays |= changes
     np.savez_compressed(path, **{k: v for k, v in arrays.items() if v is not None})
     return path
 
@@ -113,7 +114,7 @@ def test_an_npz_gives_its_arrays_and_knows_skin_from_mouth(tmp_path: Path) -> No
     ],
 )
 def test_an_npz_that_is_no_face_model_says_why(
-    tmp_path: Path, changes: dict[str, object], message: str
+    tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(EfganError, match=message):
         load_face_model(write_npz(tmp_path / "model.npz", **changes))

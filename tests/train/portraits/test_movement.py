@@ -7,7 +7,7 @@ import pytest
 from efgan_rt.action_units import AU_NAMES
 from tests.toy_face_model import landmarks_of, painted, toy_face, toy_model, turned
 from train.portraits import shading
-from train.portraits.face_model import MOUTH, SKIN, units_vector
+from train.portraits.face_model import FACE, MOUTH, SKIN, units_vector
 from train.portraits.movement import Mover, moved_picture, seam_darkened
 
 SIDE = 128
@@ -119,9 +119,9 @@ def test_the_shapes_darken_what_turns_from_the_light_and_never_more_than_allowed
     table = shading.from_shapes(toy_model())
     assert table.shape == (len(toy_model().neutral), 17)
     assert np.abs(table).max() <= shading.LARGEST / 5
-    cheeks = table[: shading.FACE[1] + 1, AU_NAMES.index("AU06")]
+    cheeks = table[: FACE[1] + 1, AU_NAMES.index("AU06")]
     assert cheeks.min() < -0.001 and cheeks.max() > 0.001
-    assert not table[shading.FACE[1] + 1 :].any()
+    assert not table[FACE[1] + 1 :].any()
 
 
 def test_a_seam_is_dark_between_the_lips_and_nowhere_else(mover: Mover) -> None:
