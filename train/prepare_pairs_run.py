@@ -21,7 +21,7 @@ from efgan_rt.extras import needs_extra
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.outcome import Failure
 from efgan_rt.shots import stills
-from train.portraits.face_model import load_face_model
+from train.portraits.face_model import FaceModel, load_face_model
 from train.portraits.landmarks import Landmarker, open_landmarker
 from train.portraits.portrait_pairs import (
     ATLAS,
@@ -95,7 +95,7 @@ def _run(request: PairsRequest, find: Landmarker) -> int:
             made = (
                 map(maker.make, waiting)
                 if workers < 2
-                else _in_processes(request, names, settings, waiting, workers)
+                else _in_processes((request, names, settings, model), waiting, workers)
             )
             for record in made:
                 for name, reason in record.left_out.items():
@@ -123,14 +123,12 @@ def _names(request: PairsRequest) -> list[str]:
 
 
 def _in_processes(
-    request: PairsRequest,
-    names: list[str],
-    settings: PairSettings,
+    wanted: tuple[PairsRequest, list[str], PairSettings, FaceModel],
     waiting: list[int],
     workers: int,
 ) -> Iterator[ChunkRecord]:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that start now
-    pool = multiprocessing.get_context("spawn").Pool(workers, _start, (request, names, settings))
+    pool = multiprocessing.get_context("spawn").Pool(workers, _start, wanted)
     try:
         yield from pool.imap_unordered(_make, waiting)
     finally:
@@ -141,11 +139,13 @@ _maker: ChunkMaker | None = None
 """Of a process of the pool."""
 
 
-def _start(request: PairsRequest, names: list[str], settings: PairSettings) -> None:
+def _start(
+    request: PairsRequest, names: list[str], settings: PairSettings, model: FaceModel
+) -> None:
     global _maker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears it and ends the others
     cv2.setNumThreads(1)
-    model, find = load_face_model(request.face_model), open_landmarker(request.landmarker)
+    find = open_landmarker(request.landmarker)
     _maker = ChunkMaker(
         request.pictures, names, request.out, settings, model, find, request.max_pixels
     )

@@ -69,8 +69,16 @@ def test_a_photograph_becomes_pairs_that_a_training_reads(
     write_picture(pictures / "astronaut.png", astronaut)
     write_picture(pictures / "sky.png", np.full((300, 300, 3), 120, np.uint8))
     model, landmarker = data / "ict" / "ict-light.npz", data / "models" / "face_landmarker.task"
-    arguments = ("prepare", pictures, "--face-model", model, "--landmarker", landmarker)
-    result = cli(*arguments, "--pairs", "2", "--workers", "1")
+    arguments: tuple[object, ...] = (
+        "prepare",
+        pictures,
+        "--face-model",
+        model,
+        "--landmarker",
+        landmarker,
+    )
+    arguments = (*arguments, "--pairs", "2", "--min-crop", "100")
+    result = cli(*arguments, "--workers", "1")
     assert result.status == 3
     assert "2 pairs of 1 portraits to train on and 0 to test on" in result.out
     assert "left out: 1 x no face was found" in result.out
@@ -80,6 +88,6 @@ def test_a_photograph_becomes_pairs_that_a_training_reads(
     assert 0.5 < moved.abs().max() < 40
     record = json.loads((out / "chunks" / "00000.json").read_text())
     assert record["train"] == ["astronaut.png"]
-    again = cli(*arguments, "--pairs", "2")
+    again = cli(*arguments)
     assert "1 of 1 chunks are there already" in again.err
     shutil.rmtree(out)
