@@ -292,7 +292,7 @@ def prepare(
             "--held-out",
             metavar="GLOB",
             rich_help_panel=PAIRS_PANEL,
-            help="Pictures to test on, such as 'ann/*' (default: one of ten).",
+            help="Pictures to test on, such as 'ann/*' (default: about one of ten).",
             show_default=False,
         ),
     ] = None,

@@ -30,9 +30,11 @@ from train.portraits.mouths import Mouth, atlas, straightened
 from train.portraits.movement import Mover
 from train.portraits.pairs import PairMaker, write_pairs
 
-CHUNK: Final = 64
+# Pictures in a chunk, as few as leave no more chunks than a training can hold open: each array of
+# each folder is a memory map, of which Linux gives a process 65,530.
+LEAST_CHUNK, MOST_CHUNKS = 16, 1000
 LARGEST_FIT_CM: Final = 0.35
-HELD_OUT: Final = 10  # of so many portraits one is for testing, where nothing else is said
+HELD_OUT: Final = 10  # of so many portraits of a chunk one is for testing, unless patterns say
 SETTINGS: Final = "pairs.json"
 RECORDS: Final = "chunks"
 ATLAS: Final = "mouths.npz"
@@ -54,10 +56,10 @@ class PairSettings:
         names: SHA-256 of their names.
         pairs: of each portrait.
         smallest_px: faces with fewer pixels of their own along a crop's side are left out.
-        held_out: glob patterns of the pictures that are for testing; none: one of `HELD_OUT`.
+        held_out: glob patterns of the pictures that are for testing; none: about one of `HELD_OUT`.
         face_model: SHA-256 of its neutral shape.
         landmarker: SHA-256 of its file.
-        chunk: pictures in each.
+        chunk: pictures in each chunk.
     """
 
     pictures: int
@@ -67,7 +69,7 @@ class PairSettings:
     held_out: tuple[str, ...]
     face_model: str
     landmarker: str
-    chunk: int = CHUNK
+    chunk: int
 
     @property
     def chunks(self) -> int:
@@ -209,6 +211,7 @@ def settings_of(
         tuple(held_out),
         hashlib.sha256(model.neutral.astype(np.float32).tobytes()).hexdigest(),
         hashlib.sha256(landmarker.read_bytes()).hexdigest(),
+        max(LEAST_CHUNK, -(-len(names) // MOST_CHUNKS)),
     )
 
 

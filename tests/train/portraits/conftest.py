@@ -26,3 +26,13 @@ def shared_face_model(repository: Path) -> Callable[[], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def shared_portraits(repository: Path) -> Path:
+    """Real portraits' landmarks, which lie beside the repository."""
+    shared = Path(os.environ.get("EFGAN_SHARED", repository.parent / "shared"))
+    folder = shared / "data" / "portraits"
+    if not (folder / "fits.npz").is_file():
+        pytest.skip(f"no portraits: {folder}/fits.npz is missing (EFGAN_SHARED moves it)")
+    return folder

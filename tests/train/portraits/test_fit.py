@@ -1,10 +1,15 @@
 """A known face comes back from its landmarks, and its action units from how they moved."""
 
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from efgan_rt.action_units import AU_NAMES
 from tests.toy_face_model import landmarks_of, toy_fit, toy_model, turned
+from train.portraits.face_model import load_face_model
 from train.portraits.fit import (
     OWN_INTENSITY,
     fit,
@@ -46,6 +51,21 @@ def test_a_known_pose_and_known_shapes_come_back(yaw: float, roll: float) -> Non
     used = landmarks.any(axis=1)
     off = np.linalg.norm(landmarks_of(found) - landmarks, axis=1)[used]
     assert off.max() < 0.15 * known.scale
+
+
+def test_real_faces_fit_as_well_as_they_are_known_to(
+    shared_face_model: Callable[[], Path], shared_portraits: Path
+) -> None:
+    model = load_face_model(shared_face_model())
+    with np.load(shared_portraits / "fits.npz") as file:
+        landmarks, scores = file["landmarks"][:400:200], file["blendshapes"][:400:200]
+        names = [str(name) for name in file["blendshape_names"]]
+    with (shared_portraits / "portraits.csv").open() as table:
+        known = [float(row["fit_error_cm"]) for row in csv.DictReader(table)][:400:200]
+    for points, values, error_cm in zip(landmarks, scores, known, strict=True):
+        named = dict(zip(names, values.tolist(), strict=True))
+        _, found = fit(model, points.astype(np.float64), named)
+        assert found == pytest.approx(error_cm, abs=0.02)  # the landmarks are kept in half
 
 
 def test_landmarks_of_no_face_do_not_fit() -> None:

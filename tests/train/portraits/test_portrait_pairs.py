@@ -118,6 +118,17 @@ def test_a_chunk_that_is_done_is_not_made_again_and_one_that_was_stopped_is(
     assert not list(out.glob(".*"))
 
 
+@pytest.mark.parametrize(("pictures", "chunks"), [(1, 1), (17, 2), (16_000, 1000), (70_001, 986)])
+def test_chunks_are_small_and_never_more_than_a_training_can_hold_open(
+    tmp_path: Path, pictures: int, chunks: int
+) -> None:
+    landmarker = tmp_path / "some.task"
+    landmarker.write_bytes(b"")
+    names = ["a"] * pictures
+    settings = settings_of(names, toy_model(), landmarker, pairs=1, smallest_px=1, held_out=())
+    assert settings.chunks == chunks
+
+
 def test_patterns_say_which_pictures_are_for_testing(making: Making, tmp_path: Path) -> None:
     maker, settings = making(pairs=1, held_out=("[02]*",))
     begin(tmp_path / "out", settings, overwrite=False)
