@@ -16,6 +16,7 @@ EXTRAS: Final = {
     "int8": ("nncf",),
     "plot": ("matplotlib",),
     "train": ("torch", "onnx", "onnxscript", "safetensors"),
+    "portraits": ("mediapipe", "numba", "scipy"),
     "evaluate": ("matplotlib", "safetensors", "torch"),
     "inception": ("torch_fidelity", "torchvision"),
 }

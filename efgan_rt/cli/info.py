@@ -101,6 +101,7 @@ def _packages() -> "Table":
         "int8": "engines in int8",
         "plot": "the picture of a bench",
         "train": "train and build engines",
+        "portraits": "pairs from portraits",
         "evaluate": "the papers' tables",
         "inception": "FID's published features",
     }

@@ -1,5 +1,10 @@
-"""`efgan-rt prepare`: crops and one label table from pictures and labels as people have them."""
+"""`efgan-rt prepare`: what a training reads, from pictures as people have them.
 
+With labels, or for some to be read weakly: crops and one label table. With a face model and no
+labels: pairs for a training of motion.
+"""
+
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +21,10 @@ from efgan_rt.cli.options import (
 )
 
 LABELS_PANEL = "The labels"
+PAIRS_PANEL = "Pairs for motion, without labels"
+# What counts where pairs are made, and what counts nowhere else.
+PAIRS_ONLY = ("face_model", "landmarker", "pairs", "min_crop", "held_out")
+PAIRS_TOO = ("pictures", "out", "overwrite", "max_pixels", "workers")
 
 
 class LabelFormat(StrEnum):
@@ -62,6 +71,7 @@ class CropFormat(StrEnum):
 
 
 def prepare(
+    context: typer.Context,
     pictures: Annotated[Path, typer.Argument(metavar="PICTURES", help="The folder of pictures.")],
     labels: Annotated[
         Path | None,
@@ -76,7 +86,8 @@ def prepare(
         typer.Option(
             metavar="DIR",
             rich_help_panel=FILES_PANEL,
-            help="Where crops, labels.csv and template.json go.",
+            help="Where crops, labels.csv and template.json go; of pairs, PICTURES-pairs unless "
+            "said.",
             show_default=False,
         ),
     ] = None,
@@ -240,10 +251,57 @@ def prepare(
             help="Faces that the detector scores below it fail.",
         ),
     ] = 0.6,
+    face_model: Annotated[
+        Path | None,
+        typer.Option(
+            "--face-model",
+            metavar="DIR|FILE.npz",
+            rich_help_panel=PAIRS_PANEL,
+            help="The ICT Face Model: a copy of its repository, or its arrays.",
+            show_default=False,
+        ),
+    ] = None,
+    landmarker: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.task",
+            rich_help_panel=PAIRS_PANEL,
+            help="MediaPipe's face_landmarker.task.",
+            show_default=False,
+        ),
+    ] = None,
+    pairs: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, max=1000, rich_help_panel=PAIRS_PANEL, help="Of each portrait."
+        ),
+    ] = 4,
+    min_crop: Annotated[
+        int,
+        typer.Option(
+            "--min-crop",
+            metavar="PX",
+            min=1,
+            rich_help_panel=PAIRS_PANEL,
+            help="Leave faces out whose crop has fewer pixels of its own.",
+        ),
+    ] = 140,
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--held-out",
+            metavar="GLOB",
+            rich_help_panel=PAIRS_PANEL,
+            help="Pictures to test on, such as 'ann/*' (default: about one of ten).",
+            show_default=False,
+        ),
+    ] = None,
     workers: WorkersOption = None,
     fail_fast: FailFastOption = False,
 ) -> None:
     """Makes a training set: face crops of 128 pixels, one label table, one alignment template.
+
+    With `--face-model` and `--landmarker`: pairs for a training of motion, from any portraits.
 
     Labels are OpenFace's, py-feat's, LibreFace's, GANimation's or AffectNet's files, or a table
     with the columns file, identity, expression, AU01_r ... What they lack is said and left out.
@@ -253,10 +311,39 @@ def prepare(
     - `efgan-rt prepare RaFD openface --out rafd --detector yunet.onnx`
     - `efgan-rt prepare photos au.csv --out set --identity each --expression mixed`
     - `efgan-rt prepare CFEE of --out cfee --names folders --name-pattern "(?P<identity>[0-9]+)_"`
+    - `efgan-rt prepare portraits --face-model ICT-FaceKit --landmarker face_landmarker.task`
 
     **Exit status**: 0 all done, 1 the run could not be done, 2 wrong usage, 3 some
     pictures failed, 130 interrupted.
     """
+    if face_model is not None or landmarker is not None:
+        _refuse_given(context, (*PAIRS_ONLY, *PAIRS_TOO), "does not go with pairs for motion")
+        if face_model is None or landmarker is None:
+            missing = "--landmarker" if landmarker is None else "--face-model"
+            raise typer.BadParameter("pairs for motion need it too", param_hint=missing)
+
+        from train.prepare_pairs_run import PairsRequest
+        from train.prepare_pairs_run import run as make_pairs
+
+        status = make_pairs(
+            PairsRequest(
+                pictures=pictures,
+                out=out or pictures.with_name(f"{pictures.resolve().name}-pairs"),
+                face_model=face_model,
+                landmarker=landmarker,
+                pairs=pairs,
+                smallest_px=min_crop,
+                held_out=tuple(held_out or ()),
+                overwrite=overwrite,
+                max_pixels=max_pixels,
+                workers=workers or default_workers(),
+            )
+        )
+        if status:
+            raise typer.Exit(status)
+        return
+    others = [each.name or "" for each in context.command.params if each.name not in PAIRS_ONLY]
+    _refuse_given(context, others, "needs --face-model and --landmarker")
     if out is None:
         raise typer.BadParameter("say where the set goes", param_hint="--out")
     if crops and template is not None:
@@ -298,3 +385,16 @@ def prepare(
     )
     if status:
         raise typer.Exit(status)
+
+
+def _refuse_given(context: typer.Context, allowed: Sequence[str], why: str) -> None:
+    """Refuses what was typed and would do nothing.
+
+    Raises:
+        typer.BadParameter: something was.
+    """
+    for each in context.command.params:
+        source = context.get_parameter_source(each.name or "")
+        if each.name not in allowed and source is not None and source.name == "COMMANDLINE":
+            hint = each.opts[0] if each.opts[0].startswith("-") else each.opts[0].upper()
+            raise typer.BadParameter(why, param_hint=hint)

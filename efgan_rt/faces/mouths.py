@@ -49,7 +49,8 @@ def mouths_from(png: bytes, values: Mapping[str, Any], where: str) -> Mouths:
     Raises:
         EfganError: they are no atlas; the message begins with `where`.
     """
-    found = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    # OpenCV has an error of its own for nothing at all.
+    found = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR) if png else None
     try:
         count, skin = values["count"], np.array(values["skin"], np.float32)
     except (KeyError, TypeError, ValueError) as error:

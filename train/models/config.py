@@ -155,5 +155,5 @@ class ModelConfig:
                 au_names=tuple(values["au_names"]),
                 motion_widths=(int(a), int(b), int(c), int(d)),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EfganError(f"the checkpoint's model config cannot be read: {error}") from error

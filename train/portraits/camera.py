@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from efgan_rt.extras import needs_extra
 from train.portraits.face_model import NOTHING, Doubles, FaceModel, Ints
 
 BEHIND: Final = -1e9
@@ -75,40 +75,11 @@ class Drawn:
 
 def draw(model: FaceModel, points: Doubles, side: int) -> Drawn:
     """Draws the model's triangles, those that face the camera, on a grid of `side` pixels."""
+    with needs_extra("portraits"):
+        from train.portraits.z_buffer import rasterise
     nearness = np.full((side, side), BEHIND)
     triangle = np.full((side, side), -1, np.int32)
     weights = np.zeros((side, side, 3), np.float32)
-    _rasterise(points, model.triangles, nearness, triangle, weights)
+    rasterise(points, model.triangles, nearness, triangle, weights)
     part = np.where(triangle >= 0, model.parts[np.maximum(triangle, 0)], NOTHING).astype(np.int32)
     return Drawn(points, triangle, weights, part)
-
-
-@njit(cache=True)
-def _rasterise(points, triangles, nearness, triangle, weights):  # type: ignore[no-untyped-def]
-    """A z-buffer over triangles that turn clockwise on the screen, which are those seen."""
-    height, width = nearness.shape
-    for t in range(triangles.shape[0]):
-        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        ax, ay, bx, by = points[a, 0], points[a, 1], points[b, 0], points[b, 1]
-        cx, cy = points[c, 0], points[c, 1]
-        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if area > -1e-9:
-            continue
-        left = max(0, int(np.floor(min(ax, bx, cx))))
-        right = min(width - 1, int(np.ceil(max(ax, bx, cx))))
-        top = max(0, int(np.floor(min(ay, by, cy))))
-        bottom = min(height - 1, int(np.ceil(max(ay, by, cy))))
-        for y in range(top, bottom + 1):
-            for x in range(left, right + 1):
-                wa = ((bx - x) * (cy - y) - (by - y) * (cx - x)) / area
-                wb = ((cx - x) * (ay - y) - (cy - y) * (ax - x)) / area
-                wc = 1 - wa - wb
-                if wa < -1e-6 or wb < -1e-6 or wc < -1e-6:
-                    continue
-                near = wa * points[a, 2] + wb * points[b, 2] + wc * points[c, 2]
-                if near > nearness[y, x]:
-                    nearness[y, x] = near
-                    triangle[y, x] = t
-                    weights[y, x, 0] = wa
-                    weights[y, x, 1] = wb
-                    weights[y, x, 2] = wc

@@ -10,16 +10,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
 from efgan_rt.errors import EfganError
+from train.portraits.obj_shapes import read_obj_shapes
 
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
+Arrays: TypeAlias = tuple[
+    npt.NDArray[np.floating],
+    npt.NDArray[np.floating],
+    npt.NDArray[np.floating],
+    tuple[str, ...],
+    npt.NDArray[np.integer],
+]
 
 # Shapes at intensity 5, linear between.
 SHAPES_OF_UNITS: Final[Mapping[str, Mapping[str, float]]] = {
@@ -71,6 +80,8 @@ HEAD: Final = (0, 11247)
 FACE: Final = (0, 9408)
 INSIDE_MOUTH: Final = ((11248, 13293), (14062, 21450))  # socket; gums, tongue and teeth
 EYEBALLS: Final = (21451, 24590)
+
+ARRAYS: Final = ("neutral", "identities", "expressions", "expression_names", "triangles")
 
 NOTHING, SKIN, EYE, MOUTH = range(4)
 """What a pixel of a drawn model shows."""
@@ -136,19 +147,84 @@ def units_vector(units: Mapping[str, float]) -> FloatArray:
 
 
 def load_face_model(path: Path) -> FaceModel:
-    """Reads the face model from a `.npz` of its arrays.
+    """Reads the face model from a copy of its repository, or from a `.npz` of its arrays.
+
+    The arrays are `neutral`, `identities`, `expressions`, `expression_names` and `triangles`.
 
     Raises:
-        EfganError: the file is missing or is no face model.
+        EfganError: there is nothing, or it is no face model.
     """
+    if path.is_dir():
+        read = read_obj_shapes(path)
+        arrays: Arrays = (
+            read.neutral,
+            read.identities,
+            read.expressions,
+            read.names,
+            read.triangles,
+        )
+    else:
+        arrays = _arrays(path)
     try:
-        with np.load(path) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-        neutral, triangles = found["neutral"], found["triangles"]
-        names = tuple(str(name) for name in found["expression_names"])
-        return face_model(neutral, found["identities"], found["expressions"], names, triangles)
-    except (OSError, KeyError, ValueError) as error:
+        _check(*arrays)
+    except ValueError as error:
         raise EfganError(f"{path}: no face model: {error}") from error
+    return face_model(*arrays)
+
+
+def _arrays(path: Path) -> Arrays:
+    if not path.is_file():
+        raise EfganError(
+            f"{path}: no such face model; expected a copy of the repository ICT-VGL/ICT-FaceKit, "
+            "or an .npz of its arrays"
+        )
+    try:
+        with np.load(path) as file:
+            found = {name: file[name] for name in ARRAYS}
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, BadZipFile) as error:
+        raise EfganError(f"{path}: no face model: {error}") from error
+    names = tuple(str(name) for name in found["expression_names"])
+    return found["neutral"], found["identities"], found["expressions"], names, found["triangles"]
+
+
+def _check(
+    neutral: npt.NDArray[np.generic],
+    identities: npt.NDArray[np.generic],
+    expressions: npt.NDArray[np.generic],
+    names: tuple[str, ...],
+    triangles: npt.NDArray[np.generic],
+) -> None:
+    """Holds arrays against each other and against what is used of the model.
+
+    Raises:
+        ValueError: what is wrong.
+    """
+    count = len(neutral)
+    if neutral.shape != (count, 3) or count <= EYEBALLS[1]:
+        raise ValueError(
+            f"its neutral is {neutral.shape}, expected (V, 3) with more than {EYEBALLS[1]:,} "
+            "vertices, numbered as the ICT Face Model's light version"
+        )
+    for what, shapes in (("identities", identities), ("expressions", expressions)):
+        if shapes.shape != (len(shapes), count, 3) or not len(shapes):
+            raise ValueError(f"its {what} are {shapes.shape}, expected (N, {count}, 3)")
+    if len(names) != len(expressions):
+        raise ValueError(f"{len(names)} names for {len(expressions)} expressions")
+    if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.dtype.kind not in "iu":
+        raise ValueError(f"its triangles are {triangles.dtype} {triangles.shape}, expected (T, 3)")
+    if not len(triangles) or triangles.min() < 0 or triangles.max() >= count:
+        raise ValueError("its triangles are not of its vertices")
+    missing = sorted(
+        shape
+        for shapes in SHAPES_OF_UNITS.values()
+        for shape in shapes
+        if shape not in names and not {f"{shape}_L", f"{shape}_R"} <= set(names)
+    )
+    if missing:
+        raise ValueError(f"it has no shape {missing[0]}, which an action unit needs")
+    for array in (neutral, identities, expressions):
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ValueError("a shape has values that are no finite numbers")
 
 
 def face_model(

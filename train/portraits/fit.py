@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from scipy.optimize import lsq_linear
 
 from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
+from efgan_rt.extras import needs_extra
 from train.portraits.camera import Fit, projected
 from train.portraits.face_model import OUTLINE, Doubles, FaceModel
 
@@ -105,12 +105,21 @@ def fit(model: FaceModel, landmarks: Doubles, scores: Mapping[str, float]) -> tu
             np.concatenate([np.full(count, -3.0), np.zeros(kinds)]),
             np.concatenate([np.full(count, 3.0), most]),
         )
-        found = lsq_linear(rows, goal, bounds=bounds, max_iter=30).x
+        found = _bounded(rows, goal, bounds, rounds=30)
         identity, expression = found[:count], found[count:]
     result = Fit(rotation, scale, shift, identity, expression)
     points = neutral + np.tensordot(identity, identities, 1) + np.tensordot(expression, shapes, 1)
     apart = (projected(result, points)[:, :2] * [1.0, -1.0] - wanted)[OUTLINE:]
     return result, float(np.sqrt((apart**2).sum(axis=1).mean()) / scale)
+
+
+def _bounded(
+    rows: Doubles, goal: Doubles, bounds: tuple[Doubles, Doubles], rounds: int | None = None
+) -> Doubles:
+    """Least squares with a lowest and a highest value for each unknown."""
+    with needs_extra("portraits"):
+        from scipy.optimize import lsq_linear
+    return np.asarray(lsq_linear(rows, goal, bounds=bounds, max_iter=rounds).x)
 
 
 def _largest(shape: str) -> float:
@@ -186,7 +195,7 @@ def moved_units(model: FaceModel, found: Fit, landmarks: Doubles) -> FloatArray:
         np.concatenate([np.zeros(count), [-SHIFT_CM] * 2]),
         np.concatenate([most, [SHIFT_CM] * 2]),
     )
-    units = lsq_linear(rows, goal, bounds=bounds).x[:count]
+    units = _bounded(rows, goal, bounds)[:count]
     _raise_cheeks(units, 0.65)
     return np.asarray(units, np.float32)
 

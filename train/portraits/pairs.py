@@ -216,11 +216,14 @@ def open_set(folder: Path, pairs: int) -> dict[str, np.memmap]:
     }
 
 
-def write_pairs(maker: PairMaker, portraits: Sequence[FittedFace], folder: Path, seed: int) -> None:
+def write_pairs(
+    maker: PairMaker, portraits: Sequence[FittedFace], folder: Path, seed: int | Sequence[int]
+) -> None:
     """A set of one pair a portrait in turn, into a folder of its own."""
+    seeds = [seed] if isinstance(seed, int) else list(seed)
     arrays = open_set(folder, len(portraits))
     for number, portrait in enumerate(portraits):
-        rng = np.random.default_rng([seed, number])
+        rng = np.random.default_rng([*seeds, number])
         for name, values in packed(maker.pair(portrait, rng)).items():
             arrays[name][number] = values
     for array in arrays.values():
