@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import cv2
 import numpy as np
+import numpy.typing as npt
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
-from efgan_rt.pictures.original import Picture
+
+Picture = npt.NDArray[np.uint8]
 
 DEPTH: Final = 0.6
 """Of a mouth's last row, in lengths from eye to eye."""
@@ -39,6 +40,8 @@ class Mouths:
 
     def as_png(self) -> bytes:
         """The picture, for a file."""
+        import cv2
+
         rows = np.ascontiguousarray(self.pixels.reshape(-1, *self.pixels.shape[2:])[..., ::-1])
         return bytes(cv2.imencode(".png", rows)[1])
 
@@ -49,6 +52,8 @@ def mouths_from(png: bytes, values: Mapping[str, Any], where: str) -> Mouths:
     Raises:
         EfganError: they are no atlas; the message begins with `where`.
     """
+    import cv2
+
     # OpenCV has an error of its own for nothing at all.
     found = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR) if png else None
     try:

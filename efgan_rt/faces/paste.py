@@ -18,7 +18,8 @@ import numpy.typing as npt
 from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.faces.detail import FloatImage, plan_detail
 from efgan_rt.faces.framing import Framed
-from efgan_rt.faces.motion import Motion, MotionPaste
+from efgan_rt.faces.motion import Motion
+from efgan_rt.faces.motion_paste import MotionPaste
 from efgan_rt.pictures.crop import add_difference
 from efgan_rt.pictures.original import Picture, Pixels, rgb8
 

@@ -41,7 +41,8 @@ def test_a_set_of_crops_becomes_a_table_that_a_training_reads(
     out = tmp_path / "set"
     sheet = tmp_path / "sheet.png"
     arguments = (toy / "images", toy / "labels.csv", "--out", out, "--crops")
-    done = prepare(repository, *arguments, "--contact-sheet", sheet, home=tmp_path)
+    haar = ("--detector", "haar")
+    done = prepare(repository, *arguments, *haar, "--contact-sheet", sheet, home=tmp_path)
     assert done.returncode == 0, done.stderr
     table = read_labels(out / "labels.csv")
     assert len(table) == 2 * len(EXPRESSIONS) and set(table.identities) == {"ann", "bob"}
@@ -51,7 +52,7 @@ def test_a_set_of_crops_becomes_a_table_that_a_training_reads(
     assert read_picture(sheet).shape[1] > 8 * 128
     assert "16 of 16 pictures prepared" in done.stdout
     assert "no alignment template: it needs YuNet" in done.stdout
-    assert "OpenCV's Haar cascade" in done.stderr and "--fetch-detector" in done.stderr
+    assert "OpenCV's Haar cascade (named by --detector)" in done.stderr
     record = json.loads((out / "prepared.json").read_text())
     assert (record["au_source"], record["points_source"]) == ("table", "labels")
     assert not list(out.rglob("*.part"))
@@ -89,7 +90,11 @@ def test_a_finished_set_is_not_replaced_without_asking(
     [
         ("file,expression", (), "have no identity, such as"),
         ("file,identity", (), "have no expression, such as"),
-        ("file,identity,expression", (), "eyes, nose and mouth are to be placed by the detector"),
+        (
+            "file,identity,expression",
+            ("--detector", "haar"),
+            "eyes, nose and mouth are to be placed by the detector",
+        ),
         ("file,identity,expression", ("--points", "labels"), "do not place eyes, nose and mouth"),
         ("file,identity,expression", ("--people", "zed"), "no picture is left to prepare"),
         ("file,identity,expression", ("--au-from", "x"), "no such engine directory"),

@@ -14,9 +14,8 @@ from efgan_rt.faces.motion import (
     SHADE_LIMIT,
     SHADED,
     Motion,
-    MotionPaste,
-    cheek_light,
 )
+from efgan_rt.faces.motion_paste import MotionPaste, cheek_light
 from efgan_rt.faces.mouths import Mouths, encoded, linear
 from efgan_rt.pictures.original import Pixels
 

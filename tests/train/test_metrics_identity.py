@@ -107,7 +107,8 @@ def test_verification_takes_all_pairs_of_one_person_and_as_many_of_two(faces: Fa
     assert found.same_pairs == found.different_pairs == 3 * 8 * 7 // 2
 
 
-QUICK = JudgeRecipe(epochs=12, learning_rate=3e-3, batch=8)
+# With 12 epochs the order of additions decides: 0.74 on one processor, above 0.8 on others.
+QUICK = JudgeRecipe(epochs=30, learning_rate=3e-3, batch=8)
 
 
 def test_an_embedder_learns_to_tell_people_apart(tmp_path: Path) -> None:

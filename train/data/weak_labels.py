@@ -12,6 +12,7 @@ import numpy as np
 
 from efgan_rt.action_units import MAX_INTENSITY, FloatArray
 from efgan_rt.cascade import CascadeEngines
+from efgan_rt.pictures.crop import resized
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
 
@@ -45,6 +46,7 @@ class WeakLabels:
         found = np.empty((len(crops), len(self.au_names)), np.float32)
         for start in range(0, len(crops), batch):
             pixels = np.stack([read_picture(path) for path in crops[start : start + batch]])
-            found[start : start + len(pixels)] = self._cascade.estimate(pixels)
+            sized = resized(pixels, self._cascade.crop_px)
+            found[start : start + len(pixels)] = self._cascade.estimate(sized)
             on_progress(start + len(pixels))
         return found.clip(0, MAX_INTENSITY)

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from train.motion.composition import DEPTH, SHADE_LIMIT, MotionFields
+from efgan_rt.faces.motion import SHADE_LIMIT
+from efgan_rt.faces.mouths import DEPTH
+from train.motion.composition import MotionFields
 from train.motion.networks import CHANNELS, HALVINGS, MotionEFGAN, limited, motion_regions
 
 CROP_PX = 256  # what the patches are made for: at others their sides do not halve

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from efgan_rt.errors import EfganError
-from train.motion.composition import DEPTH
+from efgan_rt.faces.mouths import DEPTH
 from train.motion.pairs_set import OPENED_SHARE, PairSet
 from train.portraits.pairs import (
     ARRAYS,
