@@ -49,8 +49,12 @@ class Kit:
         cascade = CascadeEngines.open(engines, batch=1)
         found, _ = open_detector(detector)
         choice = FaceChoice(min_face_px=20, crops=False)
-        template = cascade.template
-        return cls(cascade, FaceFramer(found, template, choice), FaceFramer(found, template))
+        template, crop_px = cascade.template, cascade.crop_px
+        return cls(
+            cascade,
+            FaceFramer(found, template, choice, crop_px=crop_px),
+            FaceFramer(found, template, crop_px=crop_px),
+        )
 
     def edited(self, framed: Framed, expression: str) -> Picture:
         """The crop of a face after an edit."""
