@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.host_cuda import HostCuda
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.errors import EfganError
+from efgan_rt.pictures.crop import resized
 from engines.base import EngineError
 from engines.cuda_memory import PROVIDERS, Cuda, open_cuda
 from engines.nvidia_driver import pci_address
@@ -29,7 +30,7 @@ def what_works(directory: Path, device: str) -> dict[str, Any]:
     """Tries every provider and every backend.
 
     Args:
-        directory: an engine directory for crops of 128 pixels.
+        directory: an engine directory.
         device: `cuda`, or `cpu` for the processor in a GPU's place.
     """
     found: dict[str, Any] = {
@@ -51,7 +52,8 @@ def what_works(directory: Path, device: str) -> dict[str, Any]:
             with closing(cascade.lane()) as lane:
                 units = len(cascade.au_names)
                 scale, offset = (np.full((1, units), v, np.float32) for v in (0.0, 2.0))
-                seconds = lane.run(bundled_faces()[:1], scale, offset).seconds
+                face = resized(bundled_faces()[:1], cascade.crop_px)
+                seconds = lane.run(face, scale, offset).seconds
             found["backends"][backend] = {
                 "works": True,
                 "why": cascade.choice.reason,
