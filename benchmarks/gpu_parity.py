@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.torch_engine import TorchEngine, TorchForm, torch_networks
 from efgan_rt.device_lane import DeviceLane
+from efgan_rt.pictures.crop import resized
 from engines.base import Array
 from engines.cuda_memory import Cuda
 from engines.device import DeviceEngine, tensor_bytes
@@ -70,7 +71,7 @@ class Reference:
 def reference_of(checkpoint: Checkpoint, count: int = BATCH) -> Reference:
     """Runs the cascade in PyTorch on the processor over the package's faces."""
     config = checkpoint.config
-    faces = bundled_faces()[:count]
+    faces = resized(bundled_faces()[:count], config.crop_px)
     probe = probe_for(faces, config.stages, config.au_count, checkpoint.expressions)
     runs = run_in_torch(exported_networks(checkpoint.build()), probe)
     return Reference(probe, runs, config.stages)
