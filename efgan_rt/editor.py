@@ -1,9 +1,9 @@
 """Edits of pictures in memory, from Python: `efgan_rt.Editor`.
 
 It does to one picture what `efgan-rt batch` does to a directory, with the same engines, faces,
-crops and paste: faces are found and framed, the networks edit them at 128 x 128, and the edit comes
-back to the picture at its own size and depth. What is given decides what comes back: an array gives
-an array of its type and shape, a path the array of its picture, a list a list.
+crops and paste: faces are found and framed, the networks see them at the size of their crops, and
+the edit comes back to the picture at its own size and depth. What is given decides what comes back:
+an array gives an array of its type and shape, a path the array of its picture, a list a list.
 """
 
 import threading
