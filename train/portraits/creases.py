@@ -2,10 +2,10 @@
 
 The model's shapes are too smooth for folds: its normals say where a cheek turns to the light, not
 that a brow that lowers cuts two lines above the nose. The lines stand here in the frontal plane of
-the model's neutral face, in cm, so that they hold for every identity, pose and size of a grid. Where
-they run is from what the Facial Action Coding System's manual names for each unit (glabellar lines
-for AU04, the nose's root for AU09, nasolabial folds for AU10, the chin's for AU17); places, widths
-and depths are ours, chosen by looking at forty people.
+the model's neutral face, in cm, so that they hold for every identity, pose and size of a grid.
+Where they run is what the Facial Action Coding System names for each unit (glabellar lines for
+AU04, the nose's root for AU09, nasolabial folds for AU10, the chin's for AU17); places, widths and
+depths are ours, chosen by looking at edited photographs.
 """
 
 from collections.abc import Mapping
