@@ -20,7 +20,8 @@ from efgan_rt.edited import ByteArray, Edited, even_progress
 from efgan_rt.expressions import Target
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import encode_picture
-from engines.manifest import Manifest, read_model
+from engines.directory import EngineDirectory
+from engines.manifest import Manifest
 from engines.runtimes import import_onnxruntime
 
 
@@ -73,7 +74,9 @@ def open_sessions(
     names = (AU_ESTIMATOR, INTERPOLATOR, *map(stage_name, range(1, stages + 1)))
     return {
         name: ort.InferenceSession(
-            read_model(directory, manifest, name), options, providers=["CPUExecutionProvider"]
+            EngineDirectory(directory, manifest).model(name),
+            options,
+            providers=["CPUExecutionProvider"],
         )
         for name in names
     }

@@ -43,8 +43,9 @@ from efgan_rt.cascade_properties import AU_ESTIMATOR  # noqa: E402
 from efgan_rt.device_lane import DeviceLane  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
-from engines.cuda_memory import PROVIDERS, Cuda, open_cuda  # noqa: E402
+from engines.cuda_memory import PROVIDERS, Cuda  # noqa: E402
 from engines.manifest import read_manifest  # noqa: E402
+from engines.open_cuda import open_cuda  # noqa: E402
 from train.models.checkpoint import InferenceNetworks, load_checkpoint  # noqa: E402
 
 PARTS: Final = ("facts", "tests", "parity", "bench", "plateau")

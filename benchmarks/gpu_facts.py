@@ -19,8 +19,9 @@ from efgan_rt.cascade import CascadeEngines
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.crop import resized
 from engines.base import EngineError
-from engines.cuda_memory import PROVIDERS, Cuda, open_cuda
+from engines.cuda_memory import PROVIDERS, Cuda
 from engines.nvidia_driver import pci_address
+from engines.open_cuda import open_cuda
 from export.calibration import bundled_faces
 
 BACKENDS = ("tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "openvino", "onnxruntime")

@@ -18,10 +18,12 @@ from benchmarks.torch_engine import TorchEngine, TorchForm, torch_networks
 from efgan_rt.device_lane import DeviceLane
 from efgan_rt.pictures.crop import resized
 from engines.base import Array
+from engines.choice import BackendChoice, choose_backend
 from engines.cuda_memory import Cuda
 from engines.device import DeviceEngine, tensor_bytes
+from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
-from engines.open import choose_backend, open_device_engine
+from engines.open import open_device_engine
 from export.calibration import bundled_faces
 from export.networks import exported_networks
 from export.parity import (
@@ -84,11 +86,15 @@ def directory_engines(directory: Path, backend: str, batch: int, cuda: Cuda) -> 
         EngineError: the backend cannot be used here.
     """
     manifest = read_manifest(directory)
-    choose_backend(backend, manifest, None, directory)
+    choose_backend(backend, EngineDirectory(directory, manifest))
     with cuda.current():
         return {
             name: open_device_engine(
-                directory, manifest, name, backend=backend, batch=batch, cuda=cuda
+                EngineDirectory(directory, manifest),
+                name,
+                BackendChoice(backend, "fp32", ""),
+                batch=batch,
+                cuda=cuda,
             )
             for name in manifest.networks
         }

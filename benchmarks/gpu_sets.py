@@ -28,6 +28,7 @@ sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repos
 
 from efgan_rt import __version__  # noqa: E402
 from efgan_rt.cascade_properties import read_properties  # noqa: E402
+from engines.directory import EngineDirectory  # noqa: E402
 from engines.manifest import Manifest, NetworkEntry  # noqa: E402
 from export.build import build_engines  # noqa: E402
 from export.folding import folded  # noqa: E402
@@ -109,7 +110,7 @@ def write_set(
     }
     manifest = Manifest(__version__, "onnx", precision, precision, entries, properties)
     manifest.write(folder)
-    read_properties(folder, manifest)
+    read_properties(EngineDirectory(folder, manifest))
     return manifest
 
 

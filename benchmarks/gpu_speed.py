@@ -33,7 +33,8 @@ from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.bench import WHOLE_BATCH, measure
 from engines.base import EngineError
 from engines.cuda_memory import Cuda
-from engines.manifest import read_manifest, read_verified
+from engines.directory import EngineDirectory
+from engines.manifest import read_manifest
 from engines.onnxruntime_cuda_engine import OnnxRuntimeCudaEngine
 from train.models.checkpoint import InferenceNetworks
 
@@ -119,7 +120,7 @@ def _with_option(directory: Path, option: str, batch: int, cuda: Cuda) -> Engine
     with cuda.current():
         return {
             name: OnnxRuntimeCudaEngine(
-                read_verified(directory, entry),
+                EngineDirectory(directory).content(entry.stored),
                 entry,
                 batch=batch,
                 cuda=cuda,

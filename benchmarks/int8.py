@@ -35,6 +35,7 @@ from efgan_rt.pictures.crop import to_crop  # noqa: E402
 from efgan_rt.pictures.read import read_picture  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
+from engines.directory import EngineDirectory  # noqa: E402
 from engines.manifest import Manifest, read_manifest  # noqa: E402
 from export.int8_files import edits_of, psnr_of_each, remake_int8, targets_of  # noqa: E402
 
@@ -97,7 +98,9 @@ def unseen_faces(folder: Path, crop_px: int) -> Faces:
 def measure(directory: Path, faces_folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Times and pixels of a directory with int8 files, in all three precisions."""
     manifest = read_manifest(directory)
-    faces = unseen_faces(faces_folder, read_properties(directory, manifest).crop_px)
+    faces = unseen_faces(
+        faces_folder, read_properties(EngineDirectory(directory, manifest)).crop_px
+    )
     runners: dict[str, Runner] = {}
     for precision in PRECISIONS:
         try:

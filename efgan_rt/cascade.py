@@ -13,6 +13,7 @@ than a hundredth of a batch's time. On a GPU each network is as it was made.
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -32,15 +33,11 @@ from efgan_rt.errors import EfganError
 from efgan_rt.faces.motion import FIELDS
 from efgan_rt.lane import Lane
 from engines.base import Array, Engine
-from engines.cuda_memory import open_cuda
-from engines.manifest import Manifest, read_manifest
-from engines.open import (
-    DEVICE_BACKENDS,
-    BackendChoice,
-    choose_backend,
-    open_device_engine,
-    open_engine,
-)
+from engines.choice import DEVICE_BACKENDS, BackendChoice, choose_backend
+from engines.directory import EngineDirectory
+from engines.manifest import Manifest
+from engines.open import open_device_engine, open_engine
+from engines.open_cuda import open_cuda
 from engines.processor import this_processor
 
 __all__ = ["DEFAULT_BATCH", "CascadeEngines", "DeviceLane", "Edited", "Lane"]
@@ -115,10 +112,11 @@ class CascadeEngines:
     @classmethod
     def open(
         cls,
-        directory: Path,
+        directory: Path | EngineDirectory,
         *,
         backend: str = "auto",
         precision: str | None = None,
+        choice: BackendChoice | None = None,
         batch: int = DEFAULT_BATCH,
         threads: int | None = None,
         lanes: int | None = None,
@@ -132,6 +130,7 @@ class CascadeEngines:
             backend: `auto` or one of `engines.open.BACKENDS`.
             precision: `fp32`, `bf16` or, where the set has it, `int8`; None is the fastest that
                 works but int8, on a GPU that of the set.
+            choice: in place of `backend` and `precision`, where that has been chosen already.
             batch: pictures in every run.
             threads: processor threads of all lanes together; None is one for each core.
             lanes: batches in flight, which share the threads; None is one, on a GPU two. Runs of
@@ -142,25 +141,23 @@ class CascadeEngines:
         Raises:
             EngineError: the directory, its networks or the backend cannot be used.
         """
-        manifest = read_manifest(directory)
-        properties = read_properties(directory, manifest)
-        choice = choose_backend(backend, manifest, precision, directory)
+        if isinstance(directory, Path):
+            directory = EngineDirectory(directory)
+        properties = read_properties(directory)
+        if choice is None:
+            choice = choose_backend(backend, directory, precision)
         networks = network_specs(properties)
-        if choice.backend in DEVICE_BACKENDS:
+        manifest = directory.manifest
+        if choice.on_device:
             cuda = open_cuda()
             with cuda.current():
                 on_device = {
                     name: open_device_engine(
-                        directory,
-                        manifest,
-                        name,
-                        backend=choice.backend,
-                        batch=batch,
-                        cuda=cuda,
-                        cache_dir=cache_dir,
+                        directory, name, choice, batch=batch, cuda=cuda, cache_dir=cache_dir
                     )
                     for name in networks
                 }
+            directory.release()
             new_lane = partial(
                 DeviceLane,
                 cuda,
@@ -172,14 +169,13 @@ class CascadeEngines:
             )
             return cls(manifest, properties, choice, batch, lanes or DEVICE_LANES, new_lane)
         lanes = lanes or 1  # a single lane gets all threads
+        exact = replace(choice, precision="fp32", rest=None)
 
         def opened(name: str) -> Engine:
             return open_engine(
                 directory,
-                manifest,
                 name,
-                backend=choice.backend,
-                precision="fp32" if name == INTERPOLATOR else choice.precision,
+                exact if name == INTERPOLATOR else choice,
                 batch=batch,
                 threads=threads,
                 streams=lanes,
@@ -188,6 +184,7 @@ class CascadeEngines:
 
         with ThreadPoolExecutor(MOST_OPENED_AT_ONCE) as pool:
             engines = dict(zip(networks, pool.map(opened, networks), strict=True))
+        directory.release()
         new_processor_lane = partial(
             Lane, engines, properties.stages, batch, mouths=properties.mouths
         )

@@ -7,7 +7,6 @@ not by a puzzling shape in the middle of a run.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -18,7 +17,7 @@ from efgan_rt.faces.motion import FIELDS
 from efgan_rt.faces.mouths import Mouths, mouths_from
 from efgan_rt.faces.template import Template, template_from_dict
 from engines.base import EngineError, TensorSpec
-from engines.manifest import Manifest, directory_fault, read_data
+from engines.directory import EngineDirectory
 
 AU_ESTIMATOR: Final = "au_estimator"
 MOUTHS_FILE: Final = "mouths.png"
@@ -49,18 +48,19 @@ def stage_name(number: int) -> str:
     return f"stage_{number}"
 
 
-def read_properties(directory: Path, manifest: Manifest) -> CascadeProperties:
+def read_properties(directory: EngineDirectory) -> CascadeProperties:
     """Reads a manifest's properties and holds its networks against them.
 
     Raises:
         EngineError: a property is missing or not as it should be, or a network is missing or takes
             or gives other tensors.
     """
+    manifest = directory.manifest
     found = manifest.properties
 
     def fault(name: str, expected: str) -> EngineError:
         shown = repr(found[name])[:60] if name in found else "missing"
-        return directory_fault(directory, f"property {name} is {shown}, expected {expected}")
+        return directory.fault(f"property {name} is {shown}, expected {expected}")
 
     stages, crop_px, names = (found.get(name) for name in ("stages", "crop_px", "au_names"))
     if type(stages) is not int or not 1 <= stages <= len(manifest.networks):
@@ -87,20 +87,20 @@ def read_properties(directory: Path, manifest: Manifest) -> CascadeProperties:
     mouths = None
     if motion:
         try:
-            png = read_data(directory, manifest)
+            png = directory.data()
             mouths = mouths_from(png, found.get("mouths") or {}, "property mouths")
         except EfganError as error:
-            raise directory_fault(directory, str(error)) from error
+            raise directory.fault(str(error)) from error
     template = None
     if found.get("alignment") is not None:
         try:
             template = template_from_dict(found["alignment"], "property alignment")
         except EfganError as error:
-            raise directory_fault(directory, str(error)) from error
+            raise directory.fault(str(error)) from error
     properties = CascadeProperties(
         stages, crop_px, tuple(names), expressions, image_dtype, motion, mouths, template
     )
-    _check_networks(directory, manifest, properties)
+    _check_networks(directory, properties)
     return properties
 
 
@@ -156,12 +156,11 @@ def network_specs(
     }
 
 
-def _check_networks(directory: Path, manifest: Manifest, properties: CascadeProperties) -> None:
+def _check_networks(directory: EngineDirectory, properties: CascadeProperties) -> None:
     for name, (inputs, outputs) in network_specs(properties).items():
-        entry = manifest.network(name)
+        entry = directory.manifest.network(name)
         if set(entry.inputs) != set(inputs) or set(entry.outputs) != set(outputs):
-            raise directory_fault(
-                directory,
+            raise directory.fault(
                 f"network '{name}' takes {_shown(entry.inputs)} and gives {_shown(entry.outputs)}, "
                 f"expected {_shown(inputs)} and {_shown(outputs)}",
             )

@@ -40,6 +40,8 @@ from efgan_rt.faces.paste import paste
 from efgan_rt.pictures.crop import from_network, to_network
 from efgan_rt.pictures.original import Picture, Pixels
 from efgan_rt.pictures.write import write_original
+from efgan_rt.probed import choose_for_run, rates_for
+from engines.directory import EngineDirectory
 
 PathOrText = str | PathLike[str]
 Uint = TypeVar("Uint", np.uint8, np.uint16)
@@ -119,10 +121,12 @@ class Editor:
             raise EfganError(f"batch: found {batch}, expected 1 or more")
         choice = FaceChoice(faces, min_face_px, crops)
         with engine_errors():
+            named_set = find_set(None if engines is None else Path(engines))
+            directory = EngineDirectory(named_set.directory)
+            rates = rates_for(directory, batch=batch, threads=threads)
             cascade = CascadeEngines.open(
-                find_set(None if engines is None else Path(engines)).directory,
-                backend=backend,
-                precision=precision,
+                directory,
+                choice=choose_for_run(backend, directory, precision, rates=rates),
                 batch=batch,
                 threads=threads,
                 lanes=1,

@@ -21,6 +21,7 @@ from efgan_rt import __version__
 from efgan_rt.cascade_properties import MOUTHS_FILE, read_properties
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.mouths import Mouths
+from engines.directory import EngineDirectory
 from engines.manifest import Manifest, NetworkEntry, StoredFile
 from engines.runtimes import import_onnxruntime
 from export import parity
@@ -153,7 +154,7 @@ def build_engines(
         if int8:
             manifest = add_int8(folder, manifest, used_faces, progress)
         manifest.write(folder)
-        read_properties(folder, manifest)
+        read_properties(EngineDirectory(folder, manifest))
         put_in_place(folder, out)
     return manifest
 

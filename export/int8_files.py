@@ -23,15 +23,9 @@ from efgan_rt.action_units import FloatArray
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.cascade_properties import read_properties, stage_name
 from efgan_rt.errors import EfganError
-from engines.manifest import (
-    Int8Facts,
-    Int8Files,
-    Manifest,
-    StoredFile,
-    read_manifest,
-    read_model,
-)
-from engines.open import INT8
+from engines.choice import INT8
+from engines.directory import EngineDirectory
+from engines.manifest import Int8Facts, Int8Files, Manifest, StoredFile, read_manifest
 from engines.runtimes import import_openvino
 from export.calibration import Pixels, checked_faces
 from export.directory import check_replaceable, copy_files, put_in_place, staging_folder
@@ -113,12 +107,13 @@ def add_int8(
     exact = CascadeEngines.open(folder, backend=_BACKEND, precision="fp32", batch=batch)
     calibration = edits_of(faces, targets_of(exact), CALIBRATION_INTENSITIES)
     report(f"int8: NNCF {nncf.__version__}, ranges on {len(calibration.pixels)} edits of faces")
+    directory = EngineDirectory(folder, manifest)
     given = _given_to_stages(exact, calibration)
     entries = dict(manifest.networks)
     networks: dict[str, Any] = {}
     for name, inputs in given.items():
         started = time.perf_counter()
-        made = to_int8(read_model(folder, manifest, name), _one_by_one(inputs))
+        made = to_int8(directory.model(name), _one_by_one(inputs))
         entries[name] = replace(entries[name], int8=_stored(folder, name, made))
         networks[name] = {"convolutions": made.convolutions, "left_alone": list(made.left_alone)}
         seconds, megabytes = time.perf_counter() - started, len(made.weights) / 1e6
@@ -155,11 +150,11 @@ def remake_int8(
     refuse_motion(manifest)
     check_replaceable(out)
     check_int8_possible(manifest.precision)
-    crop_px = read_properties(directory, manifest).crop_px
+    crop_px = read_properties(EngineDirectory(directory, manifest)).crop_px
     without = {name: replace(entry, int8=None) for name, entry in manifest.networks.items()}
     made = replace(manifest, networks=without, int8=None)
     with staging_folder(out) as folder:
-        copy_files(directory, made, folder)
+        copy_files(EngineDirectory(directory, made), folder)
         made = add_int8(folder, made, checked_faces(faces, crop_px), progress)
         made.write(folder)
         put_in_place(folder, out)

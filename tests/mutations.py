@@ -30,7 +30,7 @@ from efgan_rt.pictures.read import decode_original
 from efgan_rt.pictures.write import encode_original
 from efgan_rt.requests.target_table import read_target_table
 from engines.base import EngineError
-from engines.manifest import read_manifest, verify_file
+from engines.directory import EngineDirectory
 from tests.picture_files import WITH_MORE_INSIDE
 from tests.toy_engines import write_toy_engines
 
@@ -171,9 +171,9 @@ def manifest_reader(scratch: Path) -> Reader:
 
     def read(data: bytes, folder: Path) -> object:
         (folder / "manifest.json").write_bytes(data)
-        manifest = read_manifest(folder)
-        read_properties(folder, manifest)
-        return [verify_file(folder, entry) for entry in manifest.networks.values()]
+        directory = EngineDirectory(folder)
+        read_properties(directory)
+        return [directory.content(entry.stored) for entry in directory.manifest.networks.values()]
 
     return Reader("manifest", (text, packed), read)
 

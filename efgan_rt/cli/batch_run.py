@@ -38,6 +38,7 @@ from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult
 from efgan_rt.pipeline.watchdog import HangError
 from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.probed import choose_for_run, note_beginning, rates_for
 from efgan_rt.reporting.contact_sheet import check_contact_sheet
 from efgan_rt.reporting.latency import LatencyRecorder, latency_table
 from efgan_rt.reporting.summary import summary_document, summary_lines
@@ -45,8 +46,7 @@ from efgan_rt.requests.edits import EditOptions, Edits
 from efgan_rt.requests.outputs import Outputs
 from efgan_rt.tuning import RunWishes, settings_for
 from engines.base import EngineError
-from engines.manifest import read_manifest
-from engines.open import choose_backend
+from engines.directory import EngineDirectory
 
 SOME_FAILED: Final = 3
 INTERRUPTED: Final = 130
@@ -81,21 +81,26 @@ def run(request: BatchRequest) -> int:
         EngineError: the engines cannot be used.
     """
     engine_set = find_set(request.engines)
-    manifest = read_manifest(engine_set.directory)
-    properties = read_properties(engine_set.directory, manifest)
-    choice = choose_backend(request.backend, manifest, request.precision, engine_set.directory)
+    directory = EngineDirectory(engine_set.directory)
+    properties = read_properties(directory)
+    choice = choose_for_run(
+        request.backend,
+        directory,
+        request.precision,
+        rates=rates_for(directory, batch=request.wishes.batch, threads=request.wishes.threads),
+        output=request.out_dir,
+    )
     fingerprint = engines_fingerprint(
         engine_set.directory, backend=choice.backend, precision=choice.precision
     )
 
-    settings = settings_for(engine_set.directory, choice, request.wishes, remark)
+    settings = settings_for(directory, choice, request.wishes, remark)
 
     @cache
     def cascade() -> CascadeEngines:
         return CascadeEngines.open(
-            engine_set.directory,
-            backend=request.backend,
-            precision=request.precision,
+            directory,
+            choice=choice,
             batch=settings.batch,
             threads=settings.threads,
             lanes=settings.lanes or busy_lanes(choice.backend, settings.threads),
@@ -166,6 +171,7 @@ def run(request: BatchRequest) -> int:
         remark(f"backend: {opened_cascade.choice.reason}")
         request = replace(request, options=replace(request.options, workers=settings.workers))
         journal = journal or opened.enter_context(Journal(request.out_dir))
+        note_beginning(request.out_dir, directory, choice)
         if journal.unlocked:
             remark(f"note: {journal.unlocked}")
         used = {

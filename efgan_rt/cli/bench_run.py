@@ -39,8 +39,8 @@ from efgan_rt.reporting.machine import process_age_s, resident_mb
 from efgan_rt.reporting.probes import Limit, measure_limit
 from efgan_rt.tuning import RunSettings, default_settings
 from engines.base import EngineError
-from engines.manifest import Manifest, read_model
-from engines.open import DEVICE_BACKENDS, INT8, BackendChoice
+from engines.choice import DEVICE_BACKENDS, INT8, BackendChoice, choose_backend
+from engines.directory import EngineDirectory
 
 # Of the time for the engines, each of the machine's two limits gets so much.
 LIMIT_SHARE: Final = 0.1
@@ -99,7 +99,9 @@ def _measure(request: BenchRequest, engine_set: EngineSet, way: Way) -> Result:
         way.batch, request.lanes, request.threads, request.workers or default_settings().workers
     )
     started = perf_counter()
-    cascade = opened(engine_set, way.backend, way.precision, settings)
+    directory = EngineDirectory(engine_set.directory)
+    choice = choose_backend(way.backend, directory, way.precision)
+    cascade = opened(directory, choice, settings)
     start_up_s["opening the engines"] = perf_counter() - started
     memory_mb = {"opened": resident_mb()}
     remark(f"measuring {cascade.choice.reason}")
@@ -125,21 +127,21 @@ def _measure(request: BenchRequest, engine_set: EngineSet, way: Way) -> Result:
         cascade.lanes,
         engines,
         pipeline,
-        multiplications=_multiplications(engine_set.directory, cascade.manifest),
+        multiplications=_multiplications(directory),
         limit=_limit(cascade.choice, request),
         memory_mb=memory_mb,
         start_up_s=start_up_s,
     )
 
 
-def _multiplications(directory: Path, manifest: Manifest) -> dict[str, int] | None:
+def _multiplications(directory: EngineDirectory) -> dict[str, int] | None:
     """Of each network for one picture; None where OpenVINO, which counts them, is missing."""
     from engines.operations import multiplications
 
-    networks = network_specs(read_properties(directory, manifest))
+    networks = network_specs(read_properties(directory))
     try:
         return {
-            name: multiplications(read_model(directory, manifest, name), manifest.network(name))
+            name: multiplications(directory.model(name), directory.manifest.network(name))
             for name in networks
         }
     except EngineError as missing:

@@ -10,8 +10,8 @@ from efgan_rt.engine_sets import find_set
 from efgan_rt.expressions import target_for
 from efgan_rt.reporting.tuning_search import search
 from efgan_rt.tuning import RunSettings, write_tuning
-from engines.manifest import read_manifest
-from engines.open import DEVICE_BACKENDS, choose_backend
+from engines.choice import choose_backend
+from engines.directory import EngineDirectory
 
 
 def tune(request: BenchRequest) -> None:
@@ -23,17 +23,16 @@ def tune(request: BenchRequest) -> None:
     """
     engine_set = find_set(request.engines)
     remark(f"engines: {engine_set.directory} ({engine_set.reason})")
-    manifest = read_manifest(engine_set.directory)
-    properties = read_properties(engine_set.directory, manifest)
-    smallest, _, largest = manifest.network(AU_ESTIMATOR).batch
+    directory = EngineDirectory(engine_set.directory)
+    properties = read_properties(directory)
+    smallest, _, largest = directory.manifest.network(AU_ESTIMATOR).batch
     backend = request.backends[0] if request.backends else AUTO
     precision = request.precisions[0] if request.precisions else None
-    choice = choose_backend(backend, manifest, precision, engine_set.directory)
-    wish = None if choice.backend in DEVICE_BACKENDS else choice.precision
+    choice = choose_backend(backend, directory, precision)
     remark(f"tuning {choice.reason}")
 
     def open_with(settings: RunSettings) -> CascadeEngines:
-        return opened(engine_set, choice.backend, wish, settings)
+        return opened(directory, choice, settings)
 
     expression = next(iter(properties.expressions), None)
     target = target_for(properties.expressions, properties.au_names, expression=expression, au=None)
@@ -43,7 +42,7 @@ def tune(request: BenchRequest) -> None:
             target,
             folder,
             batches=(smallest, largest),
-            on_processor=choice.backend not in DEVICE_BACKENDS,
+            on_processor=not choice.on_device,
             seconds=request.seconds,
             backend=choice.backend,
             say=remark,

@@ -11,12 +11,12 @@ from efgan_rt.cli.batch_faces import FaceOptions, open_faces
 from efgan_rt.cli.batch_units import units_of
 from efgan_rt.cli.console import frame_progress, print_json, print_text, remark
 from efgan_rt.engine_sets import find_set
+from efgan_rt.probed import choose_for_run, rates_for
 from efgan_rt.requests.edits import EditOptions, Edits
 from efgan_rt.tuning import RunWishes, settings_for
 from efgan_rt.video.reader import probe
 from efgan_rt.video.run import VideoResult, check_output, edit_video
-from engines.manifest import read_manifest
-from engines.open import choose_backend
+from engines.directory import EngineDirectory
 
 INTERRUPTED: Final = 130
 
@@ -49,9 +49,14 @@ def run(request: VideoRequest) -> int:
     check_output(request.source, request.output, overwrite=request.overwrite)
     facts = probe(request.source)
     engine_set = find_set(request.engines)
-    manifest = read_manifest(engine_set.directory)
-    properties = read_properties(engine_set.directory, manifest)
-    choice = choose_backend(request.backend, manifest, request.precision, engine_set.directory)
+    directory = EngineDirectory(engine_set.directory)
+    properties = read_properties(directory)
+    choice = choose_for_run(
+        request.backend,
+        directory,
+        request.precision,
+        rates=rates_for(directory, batch=request.wishes.batch, threads=request.wishes.threads),
+    )
     # Which faces are edited is decided over a whole video, so every frame gives all of them.
     which = request.faces.choice.which
     faces = open_faces(
@@ -63,11 +68,10 @@ def run(request: VideoRequest) -> int:
         *facts.notes,
     ):
         remark(sentence)
-    settings = settings_for(engine_set.directory, choice, request.wishes, remark)
+    settings = settings_for(directory, choice, request.wishes, remark)
     cascade = CascadeEngines.open(
-        engine_set.directory,
-        backend=request.backend,
-        precision=request.precision,
+        directory,
+        choice=choice,
         batch=settings.batch,
         threads=settings.threads,
         lanes=1,

@@ -10,6 +10,8 @@ import pytest
 from efgan_rt.cascade import CascadeEngines, Edited, Lane
 from efgan_rt.errors import EfganError
 from engines.base import Array, Engine, EngineError, Request, TensorSpec
+from engines.choice import BackendChoice
+from engines.directory import EngineDirectory
 from engines.manifest import Manifest, read_manifest
 from engines.open import open_engine
 from engines.openvino_engine import has_bf16
@@ -110,11 +112,9 @@ def test_the_lane_is_the_networks_one_after_the_other(
 
     def network(name: str, arithmetic: str) -> Request:
         return open_engine(
-            directory,
-            manifest,
+            EngineDirectory(directory, manifest),
             name,
-            backend=backend,
-            precision=arithmetic,
+            BackendChoice(backend, arithmetic, ""),
             batch=BATCH,
             threads=1,
         ).request()
@@ -240,7 +240,13 @@ def test_nothing_is_copied_between_networks(directory: Path) -> None:
     manifest, work = read_manifest(directory), job(BATCH)
     recorders = {
         name: Recorder(
-            open_engine(directory, manifest, name, backend="onnxruntime", batch=BATCH, threads=1)
+            open_engine(
+                EngineDirectory(directory, manifest),
+                name,
+                BackendChoice("onnxruntime", "fp32", ""),
+                batch=BATCH,
+                threads=1,
+            )
         )
         for name in manifest.networks
     }

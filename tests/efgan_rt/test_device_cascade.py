@@ -13,8 +13,9 @@ from efgan_rt.cli.options import Backend
 from efgan_rt.device_lane import DeviceLane
 from efgan_rt.lane import Lane
 from engines.base import EngineError
-from engines.manifest import Manifest
-from engines.open import BACKENDS, DEVICE_BACKENDS, BackendChoice, open_device_engine
+from engines.choice import BACKENDS, DEVICE_BACKENDS, BackendChoice
+from engines.directory import EngineDirectory
+from engines.open import open_device_engine
 from tests.engines.fake_cuda import FakeCuda
 from tests.engines.host_engine import HostEngine
 from tests.toy_engines import AU_NAMES, CROP_PX, write_toy_engines
@@ -39,10 +40,12 @@ def cuda(request: pytest.FixtureRequest) -> FakeCuda:
 def on_device(monkeypatch: pytest.MonkeyPatch, directory: Path, cuda: FakeCuda) -> list[str]:
     """A GPU whose TensorRT is ONNX Runtime on the processor; gives what the lanes say."""
 
-    def open_host_engine(folder: Path, manifest: Manifest, network: str, **options: Any) -> Any:
-        assert options["backend"] == "tensorrt" and options["cuda"] is cuda
-        entry = manifest.network(network)
-        model = (folder / entry.file).read_bytes()
+    def open_host_engine(
+        folder: EngineDirectory, network: str, choice: BackendChoice, **options: Any
+    ) -> Any:
+        assert choice.backend == "tensorrt" and options["cuda"] is cuda
+        entry = folder.manifest.network(network)
+        model = folder.model(network)
         return HostEngine(model, entry, batch=options["batch"], cuda=cuda)
 
     choice = BackendChoice("tensorrt", "fp32", "TensorRT, as asked for")

@@ -25,7 +25,7 @@ from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
 from engines.base import EngineError
-from engines.manifest import read_manifest
+from engines.directory import EngineDirectory
 from tests.toy_engines import write_toy_engines
 
 FACTS = DetectorFacts("yunet", "face_detection_yunet_2026may.onnx", "0f" * 32)
@@ -58,7 +58,7 @@ def template() -> Template:
     """The shipped engine set's own."""
     directory = shipped_set()
     assert directory is not None
-    found = read_properties(directory, read_manifest(directory)).template
+    found = read_properties(EngineDirectory(directory)).template
     assert found is not None
     return found
 
@@ -80,13 +80,13 @@ def test_the_shipped_set_has_a_template(template: Template) -> None:
 
 def test_an_engine_set_without_a_template_has_none(tmp_path: Path) -> None:
     write_toy_engines(tmp_path)
-    assert read_properties(tmp_path, read_manifest(tmp_path)).template is None
+    assert read_properties(EngineDirectory(tmp_path)).template is None
 
 
 def test_a_garbled_template_refuses_the_engine_set(tmp_path: Path) -> None:
     write_toy_engines(tmp_path, properties={"alignment": {"format": "x"}})
     with pytest.raises(EngineError, match="property alignment: not an alignment template"):
-        read_properties(tmp_path, read_manifest(tmp_path))
+        read_properties(EngineDirectory(tmp_path))
 
 
 def test_points_come_to_lie_on_the_template() -> None:

@@ -12,7 +12,8 @@ from efgan_rt.expressions import target_for
 from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
-from engines.manifest import read_manifest, read_model
+from engines.directory import EngineDirectory
+from engines.manifest import read_manifest
 from engines.openvino_engine import has_bf16
 
 LIMIT_BYTES = 25_000_000
@@ -57,7 +58,7 @@ def psnr_db(a: Picture, b: Picture) -> float:
 def test_every_file_is_there_and_together_they_are_small(shipped: Path) -> None:
     manifest = read_manifest(shipped)
     for name in manifest.networks:
-        read_model(shipped, manifest, name)
+        EngineDirectory(shipped, manifest).model(name)
     assert sum(file.stat().st_size for file in shipped.iterdir()) <= LIMIT_BYTES
 
 

@@ -1,6 +1,7 @@
 """What a picture becomes does not depend on how many are edited at once, nor on the backend."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +10,10 @@ import torch
 
 from efgan_rt.cascade import CascadeEngines
 from engines.base import EngineError
+from engines.choice import PROCESSOR_BACKENDS, BackendChoice, choose_backend
+from engines.directory import EngineDirectory
 from engines.manifest import Manifest
-from engines.open import PROCESSOR_BACKENDS, choose_backend, open_engine
+from engines.open import open_engine
 from export.parity import psnr_db
 from tests.built_engines import Built
 from train.models.cascade import to_bytes, to_unit_range
@@ -25,11 +28,9 @@ def run_in_batches(
 ) -> Faces:
     """`pixels_out` of stage 1 for all rows of the inputs."""
     engine = open_engine(
-        built.directory,
-        built.manifest,
+        EngineDirectory(built.directory, built.manifest),
         "stage_1",
-        backend=backend,
-        precision=precision,
+        BackendChoice(backend, precision or "fp32", ""),
         batch=batch,
     )
     request = engine.request()
@@ -66,7 +67,7 @@ def test_in_fp32_a_batch_equals_pictures_one_by_one_within_a_level(
 
 def reduced_precision(manifest: Manifest) -> str:
     try:
-        return choose_backend("openvino", manifest, "bf16").precision
+        return choose_backend("openvino", EngineDirectory(Path("DIR"), manifest), "bf16").precision
     except EngineError as error:
         pytest.skip(f"no bf16 here: {error}")
 

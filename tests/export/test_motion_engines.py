@@ -15,6 +15,7 @@ from efgan_rt.edited import Edited
 from efgan_rt.expressions import target_for
 from efgan_rt.faces.motion import FIELDS
 from engines.base import EngineError
+from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
 from export.build import build_engines
 from tests.engines.fake_cuda import FakeCuda
@@ -89,7 +90,7 @@ def test_no_way_to_go_is_no_movement_by_the_choice_of_progress(opened: CascadeEn
 
 def test_a_lane_on_a_device_equals_one_on_the_processor(motion_engines: Path) -> None:
     manifest = read_manifest(motion_engines)
-    properties = read_properties(motion_engines, manifest)
+    properties = read_properties(EngineDirectory(motion_engines, manifest))
     cuda = FakeCuda()
     engines = {
         name: HostEngine((motion_engines / entry.file).read_bytes(), entry, batch=2, cuda=cuda)
@@ -118,12 +119,12 @@ def test_mouths_that_are_not_the_recorded_ones_are_refused(
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / MOUTHS_FILE).write_bytes((folder / MOUTHS_FILE).read_bytes() + b"x")
     with pytest.raises(EngineError, match=f"{MOUTHS_FILE}: [0-9]+ bytes found, [0-9]+ expected"):
-        read_properties(folder, read_manifest(folder))
+        read_properties(EngineDirectory(folder))
     (folder / MOUTHS_FILE).unlink()
     with pytest.raises(
         EngineError, match=f"{MOUTHS_FILE}: the file is missing, though the manifest names it"
     ):
-        read_properties(folder, read_manifest(folder))
+        read_properties(EngineDirectory(folder))
 
 
 def test_the_manifest_says_that_the_set_moves(motion_engines: Path) -> None:

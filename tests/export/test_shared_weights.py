@@ -15,7 +15,8 @@ import pytest
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.errors import EfganError
 from engines.base import EngineError
-from engines.manifest import Manifest, read_manifest, read_model, read_verified
+from engines.directory import EngineDirectory
+from engines.manifest import Manifest, read_manifest
 from export.build import build_engines
 from export.calibration import bundled_faces
 from export.directory import check_replaceable
@@ -47,8 +48,8 @@ def shared(built: Path, tmp_path: Path) -> Iterator[tuple[Path, Manifest]]:
 def test_every_network_is_read_as_it_was_before(built: Path) -> None:
     before, after = (read_manifest(built / name) for name in ("whole", "shared"))
     for name in before.networks:
-        whole = onnx.load_from_string(read_model(built / "whole", before, name))
-        joined = onnx.load_from_string(read_model(built / "shared", after, name))
+        whole = onnx.load_from_string(EngineDirectory(built / "whole", before).model(name))
+        joined = onnx.load_from_string(EngineDirectory(built / "shared", after).model(name))
         for found, expected in zip(joined.graph.initializer, whole.graph.initializer, strict=True):
             np.testing.assert_array_equal(
                 onnx.numpy_helper.to_array(found), onnx.numpy_helper.to_array(expected)
@@ -88,19 +89,19 @@ def test_a_changed_weights_file_is_refused(shared: tuple[Path, Manifest]) -> Non
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(EngineError, match=r"toy\.safetensors: sha256 .* found, .* expected; make"):
-        read_model(folder, manifest, "stage_1")
+        EngineDirectory(folder, manifest).model("stage_1")
 
 
 def test_a_missing_weights_file_is_named(shared: tuple[Path, Manifest]) -> None:
     folder, manifest = shared
     (folder / "toy.safetensors").unlink()
     with pytest.raises(EngineError, match=r"toy\.safetensors: the file is missing, though the man"):
-        read_model(folder, manifest, "stage_1")
+        EngineDirectory(folder, manifest).model("stage_1")
 
 
 def test_a_network_that_points_elsewhere_is_refused(shared: tuple[Path, Manifest]) -> None:
     folder, manifest = shared
-    whole = read_verified(folder, manifest.networks["stage_1"])
+    whole = EngineDirectory(folder).content(manifest.networks["stage_1"].stored)
     model = onnx.load_from_string(whole)
     for tensor in model.graph.initializer:
         for entry in tensor.external_data:
@@ -116,7 +117,7 @@ def test_a_network_that_points_elsewhere_is_refused(shared: tuple[Path, Manifest
     )
     changed = replace(manifest, networks={"stage_1": entry})
     with pytest.raises(EngineError, match=r"lies in '\.\./elsewhere', which is not there\); make"):
-        read_model(folder, changed, "stage_1")
+        EngineDirectory(folder, changed).model("stage_1")
 
 
 def test_a_checkpoint_of_other_weights_is_refused(built: Path, tmp_path: Path) -> None:

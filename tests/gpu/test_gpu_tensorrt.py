@@ -17,9 +17,11 @@ from efgan_rt.cascade import CascadeEngines
 from efgan_rt.device_lane import DOWNLOAD, UPLOAD, DeviceLane
 from efgan_rt.edited import ByteArray
 from engines.base import EngineError
+from engines.choice import BackendChoice, choose_backend
 from engines.cuda_memory import Cuda
+from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
-from engines.open import choose_backend, open_device_engine
+from engines.open import open_device_engine
 from engines.runtimes import import_tensorrt
 
 pytestmark = [pytest.mark.gpu, pytest.mark.tensorrt]
@@ -56,7 +58,11 @@ def new_lanes(cuda: Cuda, with_plans: Path) -> Iterator[list[DeviceLane]]:
     with cuda.current():
         engines = {
             name: open_device_engine(
-                with_plans, manifest, name, backend="tensorrt", batch=BATCH, cuda=cuda
+                EngineDirectory(with_plans, manifest),
+                name,
+                BackendChoice("tensorrt", "fp32", ""),
+                batch=BATCH,
+                cuda=cuda,
             )
             for name in manifest.networks
         }
@@ -78,7 +84,7 @@ def psnr_db(left: ByteArray, right: ByteArray) -> float:
 
 def test_auto_takes_the_plans(with_plans: Path) -> None:
     manifest = read_manifest(with_plans)
-    choice = choose_backend("auto", manifest, None, with_plans)
+    choice = choose_backend("auto", EngineDirectory(with_plans, manifest))
     assert choice.backend == "tensorrt", choice.reason
 
 

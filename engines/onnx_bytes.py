@@ -6,14 +6,19 @@ manifest. So a runtime only ever sees a model that holds everything: weights in 
 manifest names are brought in first, from the bytes that were checked, and any other tensor outside
 is a fault. The `onnx` package is not needed for either.
 
-Source: onnx.proto of ONNX 1.23 for the field numbers; a test compares them with the package.
+The protobuf wire format is read and written here as far as that needs it.
+
+Source: protobuf.dev, "Encoding"; onnx.proto of ONNX 1.23 for the
+field numbers; a test compares them with the package.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from engines.wire_format import encoded, fields, fields_with_bytes
-
+VARINT: Final = 0
+FIXED64: Final = 1
+LENGTH_DELIMITED: Final = 2
+FIXED32: Final = 5
 # Message -> field number -> message inside it, for every way that leads to a tensor.
 CHILDREN: Final[dict[str, dict[int, str]]] = {
     "ModelProto": {7: "GraphProto", 20: "TrainingInfoProto", 25: "FunctionProto"},
@@ -115,3 +120,74 @@ def _message(value: int | memoryview) -> memoryview:
     if isinstance(value, int):
         raise ValueError("a number was found where a message belongs")
     return value
+
+
+def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Field numbers and values of one message; a value is an integer or the bytes it spans.
+
+    Raises:
+        ValueError: the bytes are no message.
+    """
+    for number, value, _ in fields_with_bytes(data):
+        yield number, value
+
+
+def fields_with_bytes(data: memoryview) -> Iterator[tuple[int, int | memoryview, memoryview]]:
+    """The same, each with the whole field as it is encoded, so that it can be copied.
+
+    Raises:
+        ValueError: the bytes are no message.
+    """
+    position = 0
+    while position < len(data):
+        start = position
+        key, position = _varint(data, position)
+        wire_type = key & 7
+        if wire_type == VARINT:
+            value, position = _varint(data, position)
+            yield key >> 3, value, data[start:position]
+            continue
+        if wire_type == LENGTH_DELIMITED:
+            length, position = _varint(data, position)
+        elif wire_type in (FIXED64, FIXED32):
+            length = 8 if wire_type == FIXED64 else 4
+        else:
+            raise ValueError(f"wire type {wire_type} is not one of ONNX's")
+        if position + length > len(data):
+            raise ValueError("the bytes end inside a field")
+        content = data[position : position + length]
+        position += length
+        yield key >> 3, content, data[start:position]
+
+
+def encoded(number: int, content: bytes) -> bytes:
+    """A field that holds bytes, a text or a message."""
+    return _encoded_varint(number << 3 | LENGTH_DELIMITED) + _encoded_varint(len(content)) + content
+
+
+def encoded_number(number: int, value: int) -> bytes:
+    """A field that holds an integer of 0 or more."""
+    return _encoded_varint(number << 3 | VARINT) + _encoded_varint(value)
+
+
+def _varint(data: memoryview, position: int) -> tuple[int, int]:
+    """The integer at `position` and the position after it."""
+    value = 0
+    for shift in range(0, 70, 7):
+        if position >= len(data):
+            raise ValueError("the bytes end inside a number")
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise ValueError("a number is longer than ten bytes")
+
+
+def _encoded_varint(value: int) -> bytes:
+    content = bytearray()
+    while value > 0x7F:
+        content.append(value & 0x7F | 0x80)
+        value >>= 7
+    content.append(value)
+    return bytes(content)

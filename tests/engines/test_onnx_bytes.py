@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from engines.external_data import (
+from engines.onnx_bytes import (
     CHILDREN,
     DATA_LOCATION,
     EXTERNAL_DATA,
