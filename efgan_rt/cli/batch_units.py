@@ -5,9 +5,9 @@ from pathlib import Path
 from efgan_rt.action_units import FloatArray
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.cascade_properties import CascadeProperties
-from efgan_rt.cli.batch_faces import Faces
 from efgan_rt.cli.console import remark
 from efgan_rt.pipeline.files import Plan
+from efgan_rt.requests.faces import Faces
 from efgan_rt.requests.known_units import KnownUnits, read_known_units
 from efgan_rt.requests.reference import units_of_picture
 

@@ -7,12 +7,12 @@ from typing import Final
 
 from efgan_rt.cascade import CascadeEngines
 from efgan_rt.cascade_properties import read_properties
-from efgan_rt.cli.batch_faces import FaceOptions, open_faces
 from efgan_rt.cli.batch_units import units_of
 from efgan_rt.cli.console import frame_progress, print_json, print_text, remark
 from efgan_rt.engine_sets import find_set
 from efgan_rt.probed import choose_for_run, rates_for
 from efgan_rt.requests.edits import EditOptions, Edits
+from efgan_rt.requests.faces import FaceOptions, open_faces
 from efgan_rt.tuning import RunWishes, settings_for
 from efgan_rt.video.reader import probe
 from efgan_rt.video.run import VideoResult, check_output, edit_video

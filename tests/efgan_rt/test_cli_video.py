@@ -75,7 +75,7 @@ def source(tmp_path: Path, ffmpeg: str) -> Path:
 def video(cli: Cli, toy_engines: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """`video(source, output, *options)` with toy engines; discs are faces."""
     monkeypatch.setattr(
-        "efgan_rt.cli.batch_faces.open_detector", lambda *_, **__: (Disc(), "discs")
+        "efgan_rt.requests.faces.open_detector", lambda *_, **__: (Disc(), "discs")
     )
 
     def run(source: Path, output: Path, *options: object) -> Any:

@@ -14,7 +14,8 @@ from efgan_rt.errors import EfganError
 from efgan_rt.pipeline import journal as journal_module
 from efgan_rt.pipeline.journal import DATABASE, FOLDER, Journal
 from efgan_rt.pipeline.outcome import Failure
-from efgan_rt.pipeline.publish import Publisher, Staged, StagedPicture
+from efgan_rt.pipeline.parts import Staged
+from efgan_rt.pipeline.publish import Publisher, StagedPicture
 from efgan_rt.pipeline.record import Record
 
 
