@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -34,8 +34,7 @@ from engines.base import EngineError
 
 VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 FINISH, STOP = "finish", "stop"
-# Between a worker's end and its being killed, where the run has been broken off.
-GRACE_S: Final = 2.0
+GRACE_S: Final = 2.0  # of a worker that has said its last word
 
 
 @dataclass
@@ -43,7 +42,8 @@ class _Child:
     process: Any  # of a context that has no public type
     pipe: Connection
     gpu: str | None
-    said_end: bool = False
+    has_ended: bool = False
+    listener: threading.Thread = field(default_factory=threading.Thread)
 
 
 class ProcessExecutor:
@@ -96,8 +96,9 @@ class ProcessExecutor:
         with _environment({VISIBLE: gpu} if gpu else {}):
             process.start()
         theirs.close()
-        self._children[number] = _Child(process, ours, gpu)
-        threading.Thread(target=self._listen, args=(number, ours, process), daemon=True).start()
+        child = self._children[number] = _Child(process, ours, gpu)
+        child.listener = threading.Thread(target=self._listen, args=(number, child), daemon=True)
+        child.listener.start()
         return number
 
     def send(self, worker: int, shard: Shard) -> None:
@@ -125,14 +126,15 @@ class ProcessExecutor:
 
     def close(self) -> None:
         """Ends all workers, and waits until they are gone."""
-        for child in self._children.values():
-            child.pipe.close()  # at which a worker that still lives ends
         until = monotonic() + GRACE_S
         for child in self._children.values():
-            child.process.join(max(0.0, until - monotonic()))
+            if child.has_ended:
+                child.process.join(max(0.0, until - monotonic()))
             if child.process.is_alive():
                 child.process.kill()
-                child.process.join()
+            child.process.join()
+            child.listener.join()  # which reads the pipe to its end
+            child.pipe.close()
 
     def _free_gpu(self) -> str | None:
         taken = {child.gpu for child in self._children.values() if child.process.is_alive()}
@@ -144,19 +146,18 @@ class ProcessExecutor:
         with suppress(OSError, ValueError):  # it is gone, and its listener says so
             self._children[worker].pipe.send(message)
 
-    def _listen(self, number: int, pipe: Connection, process: Any) -> None:
+    def _listen(self, number: int, child: _Child) -> None:
         """Passes on what a worker says, and at last how it ended."""
-        is_over = False
-        while not is_over:
+        while not child.has_ended:
             try:
-                message: Message = pipe.recv()
+                message: Message = child.pipe.recv()
             except (EOFError, OSError):
                 break
-            is_over = isinstance(message, (Ended, Refused))
+            child.has_ended = isinstance(message, (Ended, Refused))
             self._messages.put((number, message))
-        if not is_over:
-            process.join()
-            self._messages.put((number, Lost(_how(process.exitcode))))
+        if not child.has_ended:
+            child.process.join()
+            self._messages.put((number, Lost(_how(child.process.exitcode))))
 
 
 def _how(exit_code: int | None) -> str:

@@ -21,7 +21,8 @@ def poisoned_work(pipe: Connection, setup: WorkerSetup, parts: Path) -> None:
     def read_or_die(path: Path, *rest: Any) -> bytes:
         if NAME in path.name:
             os.kill(os.getpid(), signal.SIGKILL)
-        return read(path, *rest)
+        data: bytes = read(path, *rest)
+        return data
 
     module.read_bytes = read_or_die
     work(pipe, setup, parts)
