@@ -39,11 +39,13 @@ from benchmarks.gpu_sets import (  # noqa: E402
 )
 from benchmarks.host_cuda import HostCuda  # noqa: E402
 from benchmarks.torch_engine import full_fp32  # noqa: E402
-from efgan_rt.cascade_properties import AU_ESTIMATOR  # noqa: E402
-from efgan_rt.device_lane import DeviceLane  # noqa: E402
+from efgan_rt.editing import device_lane  # noqa: E402
+from efgan_rt.families.cascade import AU_ESTIMATOR, CASCADE  # noqa: E402
+from efgan_rt.families.registry import read_properties  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
 from engines.cuda_memory import PROVIDERS, Cuda  # noqa: E402
+from engines.directory import EngineDirectory  # noqa: E402
 from engines.manifest import read_manifest  # noqa: E402
 from engines.open_cuda import open_cuda  # noqa: E402
 from train.models.checkpoint import InferenceNetworks, load_checkpoint  # noqa: E402
@@ -187,11 +189,12 @@ def plateau(arguments: argparse.Namespace, piece: Piece) -> bool:
         largest = read_manifest(SHIPPED).network(AU_ESTIMATOR).batch[-1]
         batch = min(max(arguments.batches), largest)
         engines = found[name][1](batch, cuda)
-        stages = checkpoint.config.stages
         with contextlib.ExitStack() as stack:
             lanes = []
             for _ in range(arguments.lanes):
-                lane = DeviceLane(cuda, engines, stages, batch)
+                lane = device_lane(
+                    cuda, engines, CASCADE, read_properties(EngineDirectory(SHIPPED)), batch
+                )
                 stack.callback(lane.close)
                 lanes.append(lane)
             sources = sorted(EXAMPLES.glob("*.jpg"))

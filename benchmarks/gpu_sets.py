@@ -27,7 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
 from efgan_rt import __version__  # noqa: E402
-from efgan_rt.cascade_properties import read_properties  # noqa: E402
+from efgan_rt.families.registry import read_properties  # noqa: E402
 from engines.directory import EngineDirectory  # noqa: E402
 from engines.manifest import Manifest, NetworkEntry  # noqa: E402
 from export.build import build_engines  # noqa: E402

@@ -18,9 +18,10 @@ import onnxscript
 import torch
 
 from efgan_rt import __version__
-from efgan_rt.cascade_properties import MOUTHS_FILE, read_properties
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.mouths import Mouths
+from efgan_rt.families.cascade import MOUTHS_FILE
+from efgan_rt.families.registry import read_properties
 from engines.directory import EngineDirectory
 from engines.manifest import Manifest, NetworkEntry, StoredFile
 from engines.runtimes import import_onnxruntime

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from efgan_rt.action_units import FloatArray
-from efgan_rt.cascade_properties import AU_ESTIMATOR, INTERPOLATOR, stage_name
-from efgan_rt.edited import even_progress
+from efgan_rt.families.cascade import AU_ESTIMATOR, INTERPOLATOR, stage_name
+from efgan_rt.lane import even_progress
 from efgan_rt.pictures.crop import resized
 from export.folding import folded
 from export.networks import exported_networks

@@ -2,7 +2,7 @@
 
 A lane never waits for the host between the pictures and the edited pictures, so the conversions,
 the target's arithmetic and the displayable pixels are part of the graphs. Names, types and shapes
-are the contract with whoever runs an engine (`efgan_rt.cascade_properties.network_specs`); a
+are the contract with whoever runs an engine (`efgan_rt.families.cascade.network_specs`); a
 `forward` here takes and gives tensors in the order stated there.
 
 In a half-precision set pictures between stages are float16 and the convolutions compute in it;
@@ -19,17 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from efgan_rt.action_units import MAX_INTENSITY
-from efgan_rt.cascade_properties import (
-    AU_ESTIMATOR,
-    INTERPOLATOR,
-    CascadeProperties,
-    network_specs,
-    stage_name,
-)
+from efgan_rt.families.cascade import AU_ESTIMATOR, INTERPOLATOR, network_specs, stage_name
+from efgan_rt.families.properties import Properties
 from engines.base import TensorSpec
 from export.folding import FoldedStage
 from train.models.cascade import to_bytes
 from train.models.checkpoint import InferenceNetworks
+from train.models.config import ModelConfig
 from train.models.discriminators import ImageDiscriminator
 from train.models.efgan import EFGAN
 from train.models.interpolator import Interpolator
@@ -230,6 +226,17 @@ class ExportedNetwork:
     outputs: tuple[TensorSpec, ...]
 
 
+def properties_of(config: ModelConfig, image_dtype: str = "float32") -> Properties:
+    """What an engine set of a model would say of it, as far as its networks' tensors go."""
+    return Properties(
+        stages=config.stages,
+        crop_px=config.crop_px,
+        au_names=config.au_names,
+        image_dtype=image_dtype,
+        motion=config.motion,
+    )
+
+
 def exported_networks(
     networks: InferenceNetworks, image_type: torch.dtype = torch.float32
 ) -> Mapping[str, ExportedNetwork]:
@@ -241,16 +248,7 @@ def exported_networks(
         image_type: float32 or float16, of the pictures between stages.
     """
     config = networks.cascade.config
-    specs = network_specs(
-        CascadeProperties(
-            stages=config.stages,
-            crop_px=config.crop_px,
-            au_names=config.au_names,
-            expressions={},
-            image_dtype=str(image_type).removeprefix("torch."),
-            motion=config.motion,
-        )
-    )
+    specs = network_specs(properties_of(config, str(image_type).removeprefix("torch.")))
     cascade = networks.cascade
     modules: dict[str, nn.Module] = {
         AU_ESTIMATOR: AUEstimator(networks.au_reader, image_type, halved=config.motion),

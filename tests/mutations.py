@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 
 from efgan_rt.action_units import AU_NAMES
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import target_for
+from efgan_rt.families.registry import read_properties
 from efgan_rt.pictures.crop import from_crop, to_crop
 from efgan_rt.pictures.exif import EXIF_DIRECTORY, ORIENTATION, Tag, exif_block
 from efgan_rt.pictures.header import missing_reader

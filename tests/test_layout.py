@@ -109,6 +109,62 @@ def test_the_second_floor_never_imports_torch(repository: Path) -> None:
     assert found == []
 
 
+def modules_of(repository: Path) -> dict[str, Path]:
+    """Every module of ours by its dotted name."""
+    found = {}
+    for floor in FLOORS:
+        for path in (repository / floor).rglob("*.py"):
+            parts = path.relative_to(repository).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def circles(imports: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, directly or through others; whenever it happens."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            for module in imports[waiting.pop()] - seen:
+                seen.add(module)
+                waiting.append(module)
+        return seen
+
+    within = {name: reached(name) for name in imports}
+    groups = {
+        tuple(sorted(other for other in within[name] if name in within[other]))
+        for name in imports
+        if name in within[name]
+    }
+    return [list(group) for group in sorted(groups)]
+
+
+def test_no_module_imports_itself_through_others(repository: Path) -> None:
+    modules = modules_of(repository)
+    imports: dict[str, set[str]] = {}
+    for name, path in modules.items():
+        found = {each.module for each in imports_of(path.read_text())}
+        found |= {module.rpartition(".")[0] for module in found}
+        # The package is its front, which gathers what is public.
+        imports[name] = {each for each in found if each in modules and each != "efgan_rt"}
+    assert circles(imports) == []
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
+
+
+def test_nothing_below_the_front_door_imports_it(repository: Path) -> None:
+    found = {
+        name
+        for name, path in modules_of(repository).items()
+        if not name.startswith("efgan_rt.cli")
+        and any(is_within(each.module, ("efgan_rt.cli",)) for each in imports_of(path.read_text()))
+    }
+    assert found == set()
+
+
 def test_no_module_shadows_a_library(repository: Path) -> None:
     paths = [path for floor in FLOORS for path in (repository / floor).rglob("*.py")]
     assert [str(path) for path in paths if path.name in SHADOWING] == []

@@ -12,14 +12,12 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from efgan_rt.cascade import CascadeEngines, busy_lanes
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.cli import batch_report
 from efgan_rt.cli.batch_faces import FaceOptions, Faces, open_faces
 from efgan_rt.cli.batch_listing import list_work, with_bmp_said
 from efgan_rt.cli.batch_report import Report
 from efgan_rt.cli.batch_sheet import Sheet
-from efgan_rt.cli.batch_units import known_units, units_of
+from efgan_rt.cli.batch_units import known_units, read_reference
 from efgan_rt.cli.console import (
     end_at_once,
     picture_progress,
@@ -29,8 +27,11 @@ from efgan_rt.cli.console import (
     printable,
     remark,
 )
+from efgan_rt.editing import OpenedSet, busy_lanes
 from efgan_rt.engine_sets import compiled_folder, find_set
 from efgan_rt.errors import EfganError
+from efgan_rt.families.family import KNOWN_UNITS
+from efgan_rt.families.registry import family_of
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount, unlisted_reason
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
@@ -82,7 +83,9 @@ def run(request: BatchRequest) -> int:
     """
     engine_set = find_set(request.engines)
     directory = EngineDirectory(engine_set.directory)
-    properties = read_properties(directory)
+    family = family_of(directory)
+    family.refuse((*request.edit.asked, *((KNOWN_UNITS,) if request.known_units else ())))
+    properties = family.read(directory)
     choice = choose_for_run(
         request.backend,
         directory,
@@ -97,8 +100,8 @@ def run(request: BatchRequest) -> int:
     settings = settings_for(directory, choice, request.wishes, remark)
 
     @cache
-    def cascade() -> CascadeEngines:
-        return CascadeEngines.open(
+    def cascade() -> OpenedSet:
+        return OpenedSet.open(
             directory,
             choice=choice,
             batch=settings.batch,
@@ -109,7 +112,13 @@ def run(request: BatchRequest) -> int:
         )
 
     faces = open_faces(request.faces, properties)
-    edits = Edits(request.edit, properties, lambda path: units_of(path, faces, cascade()), remark)
+    edits = Edits(
+        request.edit,
+        family,
+        properties,
+        lambda path, output: read_reference(path, output, faces, cascade()),
+        remark,
+    )
     outputs = edits.outputs
     plan = Plan(
         request.in_dir,
@@ -223,7 +232,7 @@ def _open_report(
     edits: Edits,
     plan: Plan,
     faces: Faces,
-    cascade: CascadeEngines,
+    cascade: OpenedSet,
     used: Mapping[str, Any],
     recorder: LatencyRecorder,
 ) -> Report | None:
@@ -254,7 +263,7 @@ def _edit(
     request: BatchRequest,
     jobs: Iterator[PictureJob],
     count: PlanCount,
-    cascade: CascadeEngines,
+    cascade: OpenedSet,
     outputs: Outputs,
     faces: Faces,
     journal: Journal,

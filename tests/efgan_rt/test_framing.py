@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.engine_sets import shipped_set
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, warp
@@ -21,6 +20,7 @@ from efgan_rt.faces.framing import (
     square_to_crop,
 )
 from efgan_rt.faces.template import STANDARD_POINTS, Template
+from efgan_rt.families.registry import read_properties
 from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.errors import EfganError
+from efgan_rt.families.registry import read_properties
 from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
 from export.build import build_engines

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from efgan_rt.action_units import MAX_INTENSITY, FloatArray
-from efgan_rt.cascade import DEFAULT_BATCH, CascadeEngines
+from efgan_rt.editing import DEFAULT_BATCH, OpenedSet
 from efgan_rt.pictures.crop import resized
 from train.models.cascade import to_bytes, to_unit_range
 from train.models.checkpoint import InferenceNetworks, load_checkpoint
@@ -132,7 +132,7 @@ class EngineEditor:
         Raises:
             EngineError: the directory or the backend cannot be used.
         """
-        self._engines = CascadeEngines.open(
+        self._engines = OpenedSet.open(
             directory, backend=backend, precision=precision, threads=threads, batch=batch
         )
         choice = self._engines.choice
@@ -154,7 +154,8 @@ class EngineEditor:
     def edit(self, pixels: Bytes, target_au: FloatArray) -> Bytes:
         """See `Editor.edit`."""
         given = resized(pixels, self._engines.crop_px)
-        edited = self._engines.edit(given, np.zeros_like(target_au), target_au).pixels
+        goal = {"target_scale": np.zeros_like(target_au), "target_offset": target_au}
+        edited = self._engines.edit(given, goal).pixels
         return resized(edited, JUDGED_PX)
 
     def au(self, pixels: Bytes) -> FloatArray:
