@@ -36,7 +36,7 @@ from engines.base import EngineError  # noqa: E402
 from engines.manifest import read_manifest  # noqa: E402
 from engines.processor import this_processor  # noqa: E402
 from export.calibration import bundled_faces  # noqa: E402
-from train.models.checkpoint import load_checkpoint  # noqa: E402
+from train.families.registry import load_checkpoint  # noqa: E402
 
 SHIPPED = REPOSITORY / "efgan_rt" / "shipped" / "efgan.safetensors"
 WAYS: Final = (("openvino", "bf16"), ("openvino", "fp32"), ("onnxruntime", "fp32"))

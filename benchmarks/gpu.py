@@ -48,7 +48,8 @@ from engines.cuda_memory import PROVIDERS, Cuda  # noqa: E402
 from engines.directory import EngineDirectory  # noqa: E402
 from engines.manifest import read_manifest  # noqa: E402
 from engines.open_cuda import open_cuda  # noqa: E402
-from train.models.checkpoint import InferenceNetworks, load_checkpoint  # noqa: E402
+from train.families.cascade.networks.inference import InferenceNetworks  # noqa: E402
+from train.families.registry import load_checkpoint  # noqa: E402
 
 PARTS: Final = ("facts", "tests", "parity", "bench", "plateau")
 RESULTS: Final = REPOSITORY / "benchmarks" / "results" / "gpu.json"
@@ -153,7 +154,8 @@ def bench(arguments: argparse.Namespace, piece: Piece) -> bool:
 
     def networks() -> InferenceNetworks:
         if arguments.checkpoint != CHECKPOINT:
-            return load_checkpoint(arguments.checkpoint).build()
+            networks: InferenceNetworks = load_checkpoint(arguments.checkpoint).build()
+            return networks
         return patterned_networks(paper_config())
 
     found = [w for w in gpu_speed.ways(settings, networks) if arguments.only in w.name]

@@ -28,17 +28,11 @@ from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
 from engines.open import open_device_engine
 from export.calibration import bundled_faces
-from export.networks import exported_networks, properties_of
-from export.parity import (
-    FILE_BARS_FP32,
-    Bar,
-    Probe,
-    Run,
-    differences,
-    probe_for,
-    run_in_torch,
-)
-from train.models.checkpoint import Checkpoint
+from export.networks import exported_networks
+from export.parity import FILE_BARS_FP32, Bar, Run, differences, run_in_torch
+from train.checkpoint import Checkpoint
+from train.families.cascade.networks.inference import properties_of
+from train.families.cascade.probe import Probe, probe_for
 
 BATCH: Final = 8
 # Half: each layer's result is rounded. The bar for action units, 1 % of their range, is ours.
@@ -78,7 +72,7 @@ def reference_of(checkpoint: Checkpoint, count: int = BATCH) -> Reference:
     config = checkpoint.config
     faces = resized(bundled_faces()[:count], config.crop_px)
     probe = probe_for(faces, config.stages, config.au_count, checkpoint.expressions)
-    runs = run_in_torch(exported_networks(checkpoint.build()), probe)
+    runs = run_in_torch(exported_networks(checkpoint.build()), probe.places)
     return Reference(probe, runs, properties_of(config))
 
 

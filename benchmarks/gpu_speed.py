@@ -38,7 +38,7 @@ from engines.device_lane import DOWNLOAD, UPLOAD
 from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
 from engines.onnxruntime_cuda_engine import OnnxRuntimeCudaEngine
-from train.models.checkpoint import InferenceNetworks
+from train.families.cascade.networks.inference import InferenceNetworks
 
 WARM_UP_S: Final = 1.0
 WARM_UP_RUNS: Final = 10

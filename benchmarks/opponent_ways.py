@@ -37,7 +37,7 @@ from efgan_rt.tuning import default_settings
 from engines.base import EngineError
 from engines.manifest import Manifest
 from engines.processor import this_processor
-from train.models.checkpoint import InferenceNetworks
+from train.families.cascade.networks.inference import InferenceNetworks
 
 OURS: Final = (
     ("openvino", "int8"),

@@ -95,6 +95,7 @@ class Editor:
         engines: PathOrText | None = None,
         backend: str = "auto",
         *,
+        model: str | None = None,
         precision: str | None = None,
         batch: int = 1,
         threads: int | None = None,
@@ -111,6 +112,7 @@ class Editor:
 
         Args:
             engines: an engine directory; None for the current one, else the shipped one.
+            model: a family of models, in place of `engines`: its current set.
             backend: `auto`, or one of those that `efgan-rt info` lists.
             precision: `fp32`, `bf16`, or `int8` of a set that has it; None for the faster of two.
             batch: faces in each run of the networks; more than 1 pays on a GPU.
@@ -132,7 +134,7 @@ class Editor:
             raise EfganError(f"batch: found {batch}, expected 1 or more")
         choice = FaceChoice(faces, min_face_px, crops)
         with engine_errors():
-            named_set = find_set(None if engines is None else Path(engines))
+            named_set = find_set(None if engines is None else Path(engines), model)
             directory = EngineDirectory(named_set.directory)
             rates = rates_for(directory, batch=batch, threads=threads)
             cascade = OpenedSet.open(

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from time import perf_counter
 
 from engines.base import Array, Engine
-from engines.program import Output, Part, Program, Ran
+from engines.program import Output, Program, Ran
 
 
 class HostLane:
@@ -35,13 +35,7 @@ class HostLane:
         found: dict[Output, Array] = {}
         seconds: dict[str, float] = {}
         for step in self._program.needed(given, wanted):
-            # The parts of a place are contiguous, so they are bound without a copy.
-            inputs = {
-                tensor: places[place.place][place.index]
-                if isinstance(place, Part)
-                else places[place]
-                for tensor, place in step.inputs.items()
-            }
+            inputs = step.gathered(places)
             started = perf_counter()
             outputs = self._requests[step.network].run(inputs)
             seconds[step.network] = perf_counter() - started

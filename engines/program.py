@@ -37,6 +37,13 @@ class Step:
     inputs: Mapping[str, str | Part]
     outputs: Mapping[str, str]
 
+    def gathered(self, places: Mapping[str, Array]) -> dict[str, Array]:
+        """The inputs, by tensor, out of the places; a part is contiguous, and no copy."""
+        return {
+            tensor: places[place.place][place.index] if isinstance(place, Part) else places[place]
+            for tensor, place in self.inputs.items()
+        }
+
     @property
     def read(self) -> set[str]:
         """The places that it reads, whole or in part."""

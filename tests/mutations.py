@@ -182,14 +182,10 @@ def checkpoint_reader(scratch: Path, suffix: str) -> Reader:
     """Checkpoints, `.pt` or `.safetensors`, up to the networks built of them."""
     import torch
 
-    from train.models.checkpoint import (
-        Checkpoint,
-        empty_networks,
-        load_checkpoint,
-        save_pt,
-        save_safetensors,
-    )
-    from train.models.config import ModelConfig, RegionBox
+    from train.checkpoint import Checkpoint, save_pt, save_safetensors
+    from train.families.cascade.networks.config import ModelConfig, RegionBox
+    from train.families.cascade.networks.inference import empty_networks
+    from train.families.registry import load_checkpoint
 
     torch.manual_seed(0)
     config = ModelConfig(

@@ -67,6 +67,7 @@ class BatchRequest:
     contact_sheet: Path | None
     report: Path | None
     engines: Path | None
+    model: str | None
     backend: str
     precision: str | None
     wishes: RunWishes
@@ -81,7 +82,7 @@ def run(request: BatchRequest) -> int:
         EfganError: the run cannot be done.
         EngineError: the engines cannot be used.
     """
-    engine_set = find_set(request.engines)
+    engine_set = find_set(request.engines, request.model)
     directory = EngineDirectory(engine_set.directory)
     family = family_of(directory)
     family.refuse((*request.edit.asked, *((KNOWN_UNITS,) if request.known_units else ())))

@@ -54,7 +54,7 @@ def run(request: BenchRequest) -> None:
         bench_plot.check_plot(request.plot)
     if request.pictures is not None:
         picture_files(request.pictures)  # once, before a process for each way says the same
-    engine_set = find_set(request.engines)
+    engine_set = find_set(request.engines, request.model)
     remark(f"engines: {engine_set.directory} ({engine_set.reason})")
     ways = find_ways(request, engine_set)
     if len(ways) == 1:

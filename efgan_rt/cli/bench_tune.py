@@ -20,7 +20,7 @@ def tune(request: BenchRequest) -> None:
         EfganError: a picture cannot be edited, or the result cannot be written.
         EngineError: the engines cannot be used.
     """
-    engine_set = find_set(request.engines)
+    engine_set = find_set(request.engines, request.model)
     remark(f"engines: {engine_set.directory} ({engine_set.reason})")
     directory = EngineDirectory(engine_set.directory)
     properties = read_properties(directory)

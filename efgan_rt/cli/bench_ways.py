@@ -37,6 +37,7 @@ class BenchRequest:
     backends: tuple[str, ...]
     precisions: tuple[str, ...]
     engines: Path | None
+    model: str | None
     batches: tuple[int, ...]
     threads: int | None
     lanes: int | None

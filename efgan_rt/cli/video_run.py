@@ -33,6 +33,7 @@ class VideoRequest:
     overwrite: bool
     mark: bool
     engines: Path | None
+    model: str | None
     backend: str
     precision: str | None
     wishes: RunWishes
@@ -48,7 +49,7 @@ def run(request: VideoRequest) -> int:
     """
     check_output(request.source, request.output, overwrite=request.overwrite)
     facts = probe(request.source)
-    engine_set = find_set(request.engines)
+    engine_set = find_set(request.engines, request.model)
     directory = EngineDirectory(engine_set.directory)
     family = family_of(directory)
     family.refuse(request.edit.asked)

@@ -9,7 +9,8 @@ from benchmarks.torch_engine import TorchForm, torch_networks
 from benchmarks.torch_loop import TorchLoop
 from efgan_rt.expressions import target_places
 from tests.toy import REGIONS, toy_checkpoint
-from train.models.checkpoint import Checkpoint, load_checkpoint
+from train.checkpoint import Checkpoint
+from train.families.registry import load_checkpoint
 
 
 @pytest.fixture(scope="module")

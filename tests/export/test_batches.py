@@ -17,8 +17,8 @@ from engines.manifest import Manifest
 from engines.open import open_engine
 from export.parity import psnr_db
 from tests.built_engines import Built
-from train.models.cascade import to_bytes, to_unit_range
-from train.models.checkpoint import load_checkpoint
+from train.families.registry import load_checkpoint
+from train.pixels import to_bytes, to_unit_range
 
 Faces = npt.NDArray[np.uint8]
 Arrays = Mapping[str, npt.NDArray[np.generic]]

@@ -22,9 +22,9 @@ from export.build import build_engines
 from tests.engines.fake_cuda import FakeCuda
 from tests.engines.host_engine import HostEngine
 from tests.motion_models import CROP_PX, smooth_faces, write_motion_checkpoint
-from train.models.cascade import to_bytes, to_unit_range
-from train.models.checkpoint import load_checkpoint
-from train.motion.cascade import MotionCascade
+from train.families.cascade.motion.cascade import MotionCascade
+from train.families.registry import load_checkpoint
+from train.pixels import to_bytes, to_unit_range
 
 
 @pytest.fixture(scope="module")

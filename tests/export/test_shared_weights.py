@@ -23,7 +23,8 @@ from export.calibration import bundled_faces
 from export.directory import check_replaceable
 from export.shared_weights import share_weights
 from tests.toy import REGIONS, toy_checkpoint
-from train.models.checkpoint import load_checkpoint, save_safetensors
+from train.checkpoint import save_safetensors
+from train.families.registry import load_checkpoint
 
 
 @pytest.fixture(scope="module")

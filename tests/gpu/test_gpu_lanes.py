@@ -19,7 +19,7 @@ from efgan_rt.lane import ByteArray, Lane
 from engines.cuda_memory import Cuda
 from engines.device_lane import DOWNLOAD, UPLOAD
 from engines.directory import EngineDirectory
-from train.models.checkpoint import Checkpoint
+from train.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.gpu
 BATCH = 4
