@@ -24,27 +24,12 @@ from efgan_rt.pictures.original import Original, Picture, Pixels, rgb8
 from efgan_rt.pictures.read import read_original
 from efgan_rt.pictures.write import encode_original
 from efgan_rt.pipeline.files import PictureJob
-from efgan_rt.pipeline.items import Item
+from efgan_rt.pipeline.items import Item, Reading
 from efgan_rt.pipeline.resume import Need
 from efgan_rt.shots import Product
 
 # At 128 pixels and this quality a face takes about 5 kB, and no block shows at twice its size.
 VIEW_QUALITY: Final = 88
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What the networks said of one face and one shot; arrays of its own.
-
-    Attributes:
-        units: float32 (3, K): source, target and, read from the edited crop, measured; None of a
-            family without action units.
-        attention: uint8 (crop, crop), 255 where the last stage edited most; None of a family that
-            does not say.
-    """
-
-    units: FloatArray | None
-    attention: Picture | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,7 @@ from efgan_rt.engine_sets import shipped_set
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.faces.detect import Face, HaarCascade, YuNet
-from efgan_rt.faces.detector_facts import DetectorFacts
-from efgan_rt.faces.detector_file import sha256_of
+from efgan_rt.faces.detector_facts import DetectorFacts, sha256_of
 from efgan_rt.faces.framing import (
     FaceChoice,
     FaceFramer,

@@ -15,6 +15,9 @@ from efgan_rt.editor import Editor
 from efgan_rt.engine_sets import current_set, sets_folder
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.read import read_picture
+from engines.directory import EngineDirectory
+from engines.nvidia_driver import present_gpu
+from export.plans import PlanOptions, remake_plans
 from tests.toy_family import losses, registered
 from tests.toy_people import write_people
 from train.families.registry import load_checkpoint
@@ -171,14 +174,13 @@ def test_a_family_that_is_not_there_is_named(cli: Cli, tmp_path: Path) -> None:
     assert "there is no family of models 'other'; known are cascade, tint" in done.err
 
 
-def test_tensorrts_compiler_takes_it(built: Path, tmp_path: Path) -> None:
-    tensorrt = pytest.importorskip("tensorrt_bindings", reason="TensorRT's bindings are missing")
-    logger = tensorrt.Logger(tensorrt.Logger.ERROR)
-    builder = tensorrt.Builder(logger)
-    network = builder.create_network(0)
-    parser = tensorrt.OnnxParser(network, logger)
-    model = next(engines().glob("paint.onnx")).read_bytes()
-    assert parser.parse(model), [parser.get_error(n).desc() for n in range(parser.num_errors)]
+@pytest.mark.tensorrt
+@pytest.mark.usefixtures("loaded_tensorrt", "own_cache_folder")
+@pytest.mark.skipif(present_gpu() is not None, reason="made for a machine without a GPU")
+def test_tensorrts_real_compiler_makes_its_plan(built: Path, tmp_path: Path) -> None:
+    made = remake_plans(engines(), tmp_path / "planned", PlanOptions())
+    assert made.family == "tint"
+    assert EngineDirectory(tmp_path / "planned").plan("paint")
 
 
 def test_the_picture_of_a_training_is_a_picture(built: Path) -> None:
