@@ -110,7 +110,7 @@ def timed_command(arguments: Sequence[str]) -> None:
 
         opened = clocks.around(OPENING, OpenedSet.open)
         OpenedSet.open = staticmethod(opened)  # type: ignore[method-assign]
-        for name, part in (("choose_backend", OPENING), ("run_batch", PIPELINE)):
+        for name, part in (("choose_for_run", OPENING), ("run_batch", PIPELINE)):
             setattr(batch_run, name, clocks.around(part, getattr(batch_run, name)))
         sys.argv = ["efgan-rt", *words]
         try:
