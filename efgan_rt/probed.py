@@ -13,9 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from efgan_rt.cascade_properties import stage_name
 from efgan_rt.engine_sets import compiled_folder
 from efgan_rt.errors import EfganError
+from efgan_rt.families.registry import read_properties, wiring_of
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
 from efgan_rt.pipeline.journal import FOLDER, Journal
 from efgan_rt.tuning import default_batch
@@ -65,12 +65,13 @@ def rates_for(
     directory: EngineDirectory, *, batch: int | None, threads: int | None
 ) -> Callable[[], Rates | None]:
     """`measured_rates` for a run's wishes; None leaves the batch to the default."""
-    return measured_rates(
-        directory,
-        stage_name(1),
-        batch=batch or default_batch("", directory.manifest),
-        threads=threads,
-    )
+
+    def rates() -> Rates | None:
+        network = wiring_of(directory, read_properties(directory)).probe
+        used = batch or default_batch("", directory.manifest)
+        return measured_rates(directory, network, batch=used, threads=threads)()
+
+    return rates
 
 
 def choose_for_run(

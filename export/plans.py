@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.errors import EfganError
+from efgan_rt.families.registry import read_properties
 from engines.directory import EngineDirectory
 from engines.manifest import (
     HARDWARE_COMPATIBILITIES,

@@ -17,12 +17,12 @@ import numpy as np
 from benchmarks.photograph_judges.judges import Say
 from benchmarks.photograph_judges.photographs import Photograph
 from efgan_rt import Editor
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.editor_parts import engine_errors
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector
 from efgan_rt.faces.framing import FaceChoice, FaceFramer
 from efgan_rt.faces.paste import paste_box
+from efgan_rt.families.registry import read_properties
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
 from engines.directory import EngineDirectory

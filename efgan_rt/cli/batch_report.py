@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from efgan_rt.cascade_properties import CascadeProperties
 from efgan_rt.errors import EfganError
+from efgan_rt.families.properties import Properties
 from efgan_rt.pipeline.outcome import PictureResult
 from efgan_rt.reporting.latency import LatencyRecorder
 
@@ -71,7 +71,7 @@ def open_report(
     *,
     source: Path,
     targets: Sequence[str],
-    properties: CascadeProperties,
+    properties: Properties,
     chosen_because: str,
     used: Mapping[str, Any],
     recorder: LatencyRecorder,

@@ -12,13 +12,11 @@ from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from efgan_rt.cascade import CascadeEngines, busy_lanes
-from efgan_rt.cascade_properties import CascadeProperties, read_properties
 from efgan_rt.cli import batch_report
 from efgan_rt.cli.batch_listing import list_work, with_bmp_said
 from efgan_rt.cli.batch_report import Report
 from efgan_rt.cli.batch_sheet import Sheet
-from efgan_rt.cli.batch_units import known_units, units_of
+from efgan_rt.cli.batch_units import known_units, read_reference
 from efgan_rt.cli.console import (
     end_at_once,
     picture_progress,
@@ -28,8 +26,12 @@ from efgan_rt.cli.console import (
     printable,
     remark,
 )
+from efgan_rt.editing import OpenedSet, busy_lanes
 from efgan_rt.engine_sets import compiled_folder, find_set
 from efgan_rt.errors import EfganError
+from efgan_rt.families.family import KNOWN_UNITS
+from efgan_rt.families.properties import Properties
+from efgan_rt.families.registry import family_of
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.faces import FaceFinding, NoFace
 from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount, unlisted_reason
@@ -73,6 +75,7 @@ class BatchRequest:
     contact_sheet: Path | None
     report: Path | None
     engines: Path | None
+    model: str | None
     backend: str
     precision: str | None
     wishes: RunWishes
@@ -89,9 +92,11 @@ def run(request: BatchRequest) -> int:
         EfganError: the run cannot be done.
         EngineError: the engines cannot be used.
     """
-    engine_set = find_set(request.engines)
+    engine_set = find_set(request.engines, request.model)
     directory = EngineDirectory(engine_set.directory)
-    properties = read_properties(directory)
+    family = family_of(directory)
+    family.refuse((*request.edit.asked, *((KNOWN_UNITS,) if request.known_units else ())))
+    properties = family.read(directory)
     choice = choose_for_run(
         request.backend,
         directory,
@@ -108,8 +113,8 @@ def run(request: BatchRequest) -> int:
     settings = spread.settings
 
     @cache
-    def cascade() -> CascadeEngines:
-        return CascadeEngines.open(
+    def cascade() -> OpenedSet:
+        return OpenedSet.open(
             directory,
             choice=choice,
             batch=settings.batch,
@@ -120,7 +125,13 @@ def run(request: BatchRequest) -> int:
         )
 
     faces = open_faces(request.faces, properties)
-    edits = Edits(request.edit, properties, lambda path: units_of(path, faces, cascade()), remark)
+    edits = Edits(
+        request.edit,
+        family,
+        properties,
+        lambda path, output: read_reference(path, output, faces, cascade()),
+        remark,
+    )
     outputs = edits.outputs
     plan = Plan(
         request.in_dir,
@@ -206,6 +217,7 @@ def run(request: BatchRequest) -> int:
             _run_here, jobs, cascade, faces.finding, journal=journal, outputs=outputs
         )
         if spread.is_several:
+            shared = request.options.memory_bytes // spread.processes
             setup = WorkerSetup(
                 engine_set.directory,
                 choice,
@@ -215,10 +227,7 @@ def run(request: BatchRequest) -> int:
                 request.faces,
                 outputs.shots,
                 outputs.products,
-                replace(
-                    request.options,
-                    memory_bytes=request.options.memory_bytes // spread.processes,
-                ),
+                replace(request.options, memory_bytes=shared),
                 batch_report.is_page(request.report),
                 request.out_dir,
             )
@@ -252,7 +261,7 @@ def _open_report(
     edits: Edits,
     plan: Plan,
     faces: Faces,
-    properties: CascadeProperties,
+    properties: Properties,
     chosen_because: str,
     used: Mapping[str, Any],
     recorder: LatencyRecorder,
@@ -313,7 +322,7 @@ def _edit(
 
 def _run_here(
     jobs: Iterator[PictureJob],
-    opened: Callable[[], CascadeEngines],
+    opened: Callable[[], OpenedSet],
     finding: FaceFinding,
     request: BatchRequest,
     *,

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from efgan_rt.cascade import CascadeEngines, busy_lanes
 from efgan_rt.cli.console import remark
+from efgan_rt.editing import OpenedSet, busy_lanes
 from efgan_rt.engine_sets import EngineSet, compiled_folder
 from efgan_rt.errors import EfganError
 from efgan_rt.probed import choose_for_run, rates_for
@@ -37,6 +37,7 @@ class BenchRequest:
     backends: tuple[str, ...]
     precisions: tuple[str, ...]
     engines: Path | None
+    model: str | None
     batches: tuple[int, ...]
     threads: int | None
     lanes: int | None
@@ -150,11 +151,9 @@ def _arguments(request: BenchRequest, engine_set: EngineSet, way: Way) -> list[s
     return ["bench", *(word for pair in given for word in pair)]
 
 
-def opened(
-    directory: EngineDirectory, choice: BackendChoice, settings: RunSettings
-) -> CascadeEngines:
+def opened(directory: EngineDirectory, choice: BackendChoice, settings: RunSettings) -> OpenedSet:
     """The engine set with a run's settings."""
-    return CascadeEngines.open(
+    return OpenedSet.open(
         directory,
         choice=choice,
         batch=settings.batch,

@@ -134,9 +134,9 @@ def _version(package: str) -> str:
 
 
 def _print_engines() -> None:
-    from efgan_rt.cascade_properties import read_properties
     from efgan_rt.cli.console import print_text
     from efgan_rt.engine_sets import current_set, find_set, shipped_set
+    from efgan_rt.families.registry import read_properties
     from engines.directory import EngineDirectory
 
     print_text(f"current    {current_set() or 'none built: efgan-rt build-engines CKPT.pt'}")

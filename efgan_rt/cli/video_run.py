@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from efgan_rt.cascade import CascadeEngines
-from efgan_rt.cascade_properties import read_properties
-from efgan_rt.cli.batch_units import units_of
+from efgan_rt.cli.batch_units import read_reference
 from efgan_rt.cli.console import frame_progress, print_json, print_text, remark
+from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import find_set
+from efgan_rt.families.registry import family_of
 from efgan_rt.probed import choose_for_run, rates_for
 from efgan_rt.requests.edits import EditOptions, Edits
 from efgan_rt.requests.faces import FaceOptions, open_faces
@@ -33,6 +33,7 @@ class VideoRequest:
     overwrite: bool
     mark: bool
     engines: Path | None
+    model: str | None
     backend: str
     precision: str | None
     wishes: RunWishes
@@ -48,9 +49,11 @@ def run(request: VideoRequest) -> int:
     """
     check_output(request.source, request.output, overwrite=request.overwrite)
     facts = probe(request.source)
-    engine_set = find_set(request.engines)
+    engine_set = find_set(request.engines, request.model)
     directory = EngineDirectory(engine_set.directory)
-    properties = read_properties(directory)
+    family = family_of(directory)
+    family.refuse(request.edit.asked)
+    properties = family.read(directory)
     choice = choose_for_run(
         request.backend,
         directory,
@@ -69,7 +72,7 @@ def run(request: VideoRequest) -> int:
     ):
         remark(sentence)
     settings = settings_for(directory, choice, request.wishes, remark)
-    cascade = CascadeEngines.open(
+    cascade = OpenedSet.open(
         directory,
         choice=choice,
         batch=settings.batch,
@@ -78,7 +81,13 @@ def run(request: VideoRequest) -> int:
         say=remark,
     )
     remark(f"backend: {cascade.choice.reason}")
-    edits = Edits(request.edit, properties, lambda path: units_of(path, faces, cascade), remark)
+    edits = Edits(
+        request.edit,
+        family,
+        properties,
+        lambda path, output: read_reference(path, output, faces, cascade),
+        remark,
+    )
 
     try:
         with closing(cascade.lane()) as lane, frame_progress(facts.frames) as (search, edit):

@@ -14,10 +14,10 @@ from pathlib import Path
 from time import monotonic
 from typing import IO, Any, Final
 
-from efgan_rt.cascade import CascadeEngines, busy_lanes
-from efgan_rt.cascade_properties import read_properties
+from efgan_rt.editing import OpenedSet, busy_lanes
 from efgan_rt.engine_sets import compiled_folder
 from efgan_rt.errors import EfganError
+from efgan_rt.families.registry import family_of
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.fingerprint import input_stamp
@@ -106,9 +106,8 @@ class ShardWorker:
         self._setup = setup
         self._hand_in = hand_in
         directory = EngineDirectory(setup.engines)
-        properties = read_properties(directory)
-        self._faces = open_faces(setup.faces, properties)
-        self._cascade = CascadeEngines.open(
+        self._faces = open_faces(setup.faces, family_of(directory).read(directory))
+        self._cascade = OpenedSet.open(
             directory,
             choice=setup.choice,
             batch=setup.batch,

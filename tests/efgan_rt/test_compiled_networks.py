@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from efgan_rt.cascade import CascadeEngines
 from efgan_rt.cli import batch_run, bench_ways
+from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import compiled_folder
 from efgan_rt.tuning import RunSettings
 from engines.base import EngineError
@@ -22,11 +22,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What a cascade on a GPU was opened with; there is none here, so no more comes of it."""
     options: dict[str, Any] = {}
 
-    def refuse(directory: Path, **given: Any) -> CascadeEngines:
+    def refuse(directory: Path, **given: Any) -> OpenedSet:
         options.update(given)
         raise EngineError("there is no CUDA driver on this machine")
 
-    monkeypatch.setattr(CascadeEngines, "open", refuse)
+    monkeypatch.setattr(OpenedSet, "open", refuse)
     return options
 
 

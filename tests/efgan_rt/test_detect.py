@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.engine_sets import shipped_set
 from efgan_rt.errors import EfganError
 from efgan_rt.faces import detector_file
 from efgan_rt.faces.align import Similarity, similarity_between, warp
 from efgan_rt.faces.detect import Face, HaarCascade, YuNet, find_faces
-from efgan_rt.faces.detector_facts import DetectorFacts
-from efgan_rt.faces.detector_file import fetch_detector, open_detector, sha256_of
+from efgan_rt.faces.detector_facts import DetectorFacts, sha256_of
+from efgan_rt.faces.detector_file import fetch_detector, open_detector
 from efgan_rt.faces.template import Template, read_template, template_from_dict
+from efgan_rt.families.registry import read_properties
 from efgan_rt.pictures.read import read_picture
 from engines.directory import EngineDirectory
 

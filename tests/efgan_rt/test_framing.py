@@ -6,13 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.engine_sets import shipped_set
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.faces.detect import Face, HaarCascade, YuNet
-from efgan_rt.faces.detector_facts import DetectorFacts
-from efgan_rt.faces.detector_file import sha256_of
+from efgan_rt.faces.detector_facts import DetectorFacts, sha256_of
 from efgan_rt.faces.framing import (
     FaceChoice,
     FaceFramer,
@@ -21,6 +19,7 @@ from efgan_rt.faces.framing import (
     square_to_crop,
 )
 from efgan_rt.faces.template import STANDARD_POINTS, Template
+from efgan_rt.families.registry import read_properties
 from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture

@@ -228,7 +228,7 @@ def test_bf16_is_refused_where_the_processor_has_none(monkeypatch: pytest.Monkey
 def test_importing_the_floor_imports_no_runtime() -> None:
     code = (
         "import sys, engines.open, engines.manifest, engines.openvino_engine\n"
-        "import engines.onnxruntime_engine, efgan_rt.cascade\n"
+        "import engines.onnxruntime_engine, efgan_rt.editing\n"
         "print(*sorted({'onnxruntime', 'openvino', 'torch', 'onnx', 'cv2'} & set(sys.modules)))"
     )
     assert python(code) == ""

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
+from efgan_rt.expressions import target_places
 from engines.base import EngineError
 from engines.choice import BackendChoice, choose_backend
 from engines.directory import EngineDirectory
@@ -39,11 +40,11 @@ def change(directory: Path, edit: Callable[[dict[str, Any]], object]) -> None:
 
 def edited(directory: Path, precision: str, **options: Any) -> npt.NDArray[np.uint8]:
     """What the cascade makes of the toy's faces, every unit up by one."""
-    cascade = CascadeEngines.open(
+    cascade = OpenedSet.open(
         directory, backend="openvino", precision=precision, batch=4, threads=1, **options
     )
     ones = np.ones(len(AU_NAMES), np.float32)
-    return cascade.edit(toy_faces(), ones, ones).pixels
+    return cascade.edit(toy_faces(), target_places(ones, ones)).pixels
 
 
 def test_int8_is_near_fp32_and_not_the_same(int8_toy: Path) -> None:

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
+from efgan_rt.expressions import target_places
 from engines.base import EngineError
 from engines.choice import PROCESSOR_BACKENDS, BackendChoice, choose_backend
 from engines.directory import EngineDirectory
@@ -16,8 +17,8 @@ from engines.manifest import Manifest
 from engines.open import open_engine
 from export.parity import psnr_db
 from tests.built_engines import Built
-from train.models.cascade import to_bytes, to_unit_range
-from train.models.checkpoint import load_checkpoint
+from train.families.registry import load_checkpoint
+from train.pixels import to_bytes, to_unit_range
 
 Faces = npt.NDArray[np.uint8]
 Arrays = Mapping[str, npt.NDArray[np.generic]]
@@ -96,11 +97,9 @@ def test_in_a_half_set_a_batch_equals_pictures_one_by_one_to_50_db(
 def test_the_engines_edit_as_the_trained_cascade_does(
     backend: str, fp32_engines: Built, faces: Faces
 ) -> None:
-    engines = CascadeEngines.open(
-        fp32_engines.directory, backend=backend, precision="fp32", batch=3
-    )
+    engines = OpenedSet.open(fp32_engines.directory, backend=backend, precision="fp32", batch=3)
     happy = np.tile(engines.expressions["happy"], (3, 1))
-    edited = engines.lane().run(faces, np.zeros_like(happy), happy)
+    edited = engines.lane().run(faces, target_places(np.zeros_like(happy), happy))
     cascade = load_checkpoint(fp32_engines.checkpoint).build().cascade
     source = torch.from_numpy(edited.source_au.copy())
     with torch.inference_mode():

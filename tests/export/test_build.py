@@ -11,14 +11,15 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.errors import EfganError
+from efgan_rt.families.registry import read_properties
 from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
 from export.build import build_engines
 from tests.built_engines import Built
 from tests.toy import REGIONS, toy_checkpoint, toy_expressions
-from train.models.checkpoint import load_checkpoint, save_pt
+from train.checkpoint import save_pt
+from train.families.registry import load_checkpoint
 
 Faces = npt.NDArray[np.uint8]
 BASELINE: dict[str, Any] = {"regions": {}, "stages": 1}

@@ -12,8 +12,9 @@ import onnx
 import onnxruntime
 import pytest
 
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
 from efgan_rt.errors import EfganError
+from efgan_rt.expressions import target_places
 from engines.base import EngineError
 from engines.directory import EngineDirectory
 from engines.manifest import Manifest, read_manifest
@@ -22,7 +23,8 @@ from export.calibration import bundled_faces
 from export.directory import check_replaceable
 from export.shared_weights import share_weights
 from tests.toy import REGIONS, toy_checkpoint
-from train.models.checkpoint import load_checkpoint, save_safetensors
+from train.checkpoint import save_safetensors
+from train.families.registry import load_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +71,9 @@ def test_edits_are_the_same(built: Path) -> None:
     faces = bundled_faces()[:2]
 
     def edited(name: str) -> npt.NDArray[np.uint8]:
-        cascade = CascadeEngines.open(built / name, backend="onnxruntime", batch=2)
+        cascade = OpenedSet.open(built / name, backend="onnxruntime", batch=2)
         au = np.full(len(cascade.au_names), 2, np.float32)
-        return cascade.edit(faces, np.zeros_like(au), au).pixels
+        return cascade.edit(faces, target_places(np.zeros_like(au), au)).pixels
 
     np.testing.assert_array_equal(edited("whole"), edited("shared"))
 

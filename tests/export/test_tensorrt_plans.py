@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from efgan_rt.cascade_properties import INTERPOLATOR
 from efgan_rt.errors import EfganError
+from efgan_rt.families.cascade import INTERPOLATOR
 from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
 from engines.nvidia_driver import present_gpu

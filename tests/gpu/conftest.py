@@ -11,7 +11,8 @@ from engines.base import EngineError
 from engines.cuda_memory import PROVIDERS, Cuda
 from engines.onnxruntime_cuda_engine import check_cuda_provider
 from engines.open_cuda import open_cuda
-from train.models.checkpoint import Checkpoint, load_checkpoint
+from train.checkpoint import Checkpoint
+from train.families.registry import load_checkpoint
 
 
 @pytest.fixture(scope="session", params=PROVIDERS)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.expressions import target_for
 from efgan_rt.faces.framing import FaceChoice
+from efgan_rt.families.registry import family_of
 from efgan_rt.pipeline.faces import NoFace
 from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import FOLDER, Journal
@@ -111,7 +111,7 @@ def coordinated(
 ) -> Outcome:
     """A run by coordinator, without the command line."""
     directory = EngineDirectory(engines)
-    properties = read_properties(directory)
+    properties = family_of(directory).read(directory)
     choice = choose_backend("onnxruntime", directory, None)
     target = target_for(properties.expressions, properties.au_names, expression="happy", au=None)
     plan = Plan(faces, out, stills(""))
