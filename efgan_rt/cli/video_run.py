@@ -11,10 +11,13 @@ from efgan_rt.cli.batch_faces import FaceOptions, open_faces
 from efgan_rt.cli.batch_units import units_of
 from efgan_rt.cli.console import frame_progress, print_json, print_text, remark
 from efgan_rt.engine_sets import find_set
+from efgan_rt.pipeline.fingerprint import engines_fingerprint
 from efgan_rt.requests.edits import EditOptions, Edits
 from efgan_rt.tuning import RunWishes, settings_for
 from efgan_rt.video.reader import probe
 from efgan_rt.video.run import VideoResult, check_output, edit_video
+from efgan_rt.video.streams import plan_streams
+from efgan_rt.video.writer import need_encoder
 from engines.manifest import read_manifest
 from engines.open import choose_backend
 
@@ -48,6 +51,10 @@ def run(request: VideoRequest) -> int:
     """
     check_output(request.source, request.output, overwrite=request.overwrite)
     facts = probe(request.source)
+    need_encoder("a video")
+    plan = plan_streams(request.source, request.output)
+    for sentence in (*facts.notes, *plan.notes):
+        remark(sentence)
     engine_set = find_set(request.engines)
     manifest = read_manifest(engine_set.directory)
     properties = read_properties(engine_set.directory, manifest)
@@ -60,7 +67,6 @@ def run(request: VideoRequest) -> int:
     for sentence in (
         f"engines: {engine_set.directory} ({engine_set.reason})",
         *faces.remarks,
-        *facts.notes,
     ):
         remark(sentence)
     settings = settings_for(engine_set.directory, choice, request.wishes, remark)
@@ -74,6 +80,14 @@ def run(request: VideoRequest) -> int:
         say=remark,
     )
     remark(f"backend: {cascade.choice.reason}")
+    recipe = {
+        "engines": engines_fingerprint(
+            engine_set.directory,
+            backend=cascade.choice.backend,
+            precision=cascade.choice.precision,
+        ),
+        **faces.recipe,
+    }
     edits = Edits(request.edit, properties, lambda path: units_of(path, faces, cascade), remark)
 
     try:
@@ -82,6 +96,7 @@ def run(request: VideoRequest) -> int:
                 request.source,
                 request.output,
                 facts,
+                plan,
                 edits.targets[0],
                 lane,
                 faces.finding.new_framer,
@@ -91,11 +106,12 @@ def run(request: VideoRequest) -> int:
                 quality=request.quality,
                 mark=request.mark,
                 workers=settings.workers,
+                recipe=recipe,
                 on_search=search,
                 on_edit=edit,
             )
     except KeyboardInterrupt:
-        remark("interrupted: nothing was written")
+        remark("interrupted: what is done is kept; the same command goes on from there")
         return INTERRUPTED
     _tell(request, result)
     return 0
