@@ -171,7 +171,7 @@ def _mux(
 
 def _timed(
     parts: Sequence[Path],
-    edited: "Stream",
+    edited: Any,
     times: Sequence[int],
     last_duration: int,
     time_base: Fraction,

@@ -69,7 +69,7 @@ def need_encoder(what: str) -> None:
 
 
 class VideoWriter:
-    """Writes frames at even times to an MP4; as a context manager it leaves no file where it fails."""
+    """Writes frames at even times to an MP4; in a `with`, what fails leaves no file."""
 
     def __init__(
         self,
