@@ -34,10 +34,10 @@ from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
 from efgan_rt.faces.detect import MIN_SCORE, Face
 from efgan_rt.faces.detector_file import fetch_detector as fetch_yunet
+from efgan_rt.faces.exposure import from_network, to_network
 from efgan_rt.faces.framing import MIN_FACE_PX, FaceChoice, FaceFramer
 from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.paste import paste
-from efgan_rt.pictures.crop import from_network, to_network
 from efgan_rt.pictures.original import Picture, Pixels
 from efgan_rt.pictures.write import write_original
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.faces.align import Similarity, warp
+from efgan_rt.faces.cover import fitted
 from efgan_rt.faces.detail import FloatImage, plan_detail
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.motion import Motion
@@ -47,6 +48,8 @@ def _move(pixels: Pixels, framed: Framed, motion: Motion) -> None:
     region = pixels[rows, columns]
     if region.size == 0:
         return
+    if framed.free is not None:
+        weights = weights * fitted(framed.free, grid)
     to_region = framed.to_crop.inverse.then(Similarity(1, -complex(columns.start, rows.start)))
     pasting = MotionPaste(region.copy(), to_region, framed.crop, motion, weights)
     for top in range(0, region.shape[0], TILE_PX):
@@ -69,6 +72,8 @@ def paste(pixels: Pixels, framed: Framed, edited: Picture | Motion) -> None:
     if isinstance(edited, Motion):
         _move(pixels, framed, edited)
         return
+    if framed.free is not None:
+        edited = _where_free(framed.crop, edited, framed.free)
     if framed.face is None:
         add_difference(pixels, framed.crop, edited)
         return
@@ -83,6 +88,13 @@ def paste(pixels: Pixels, framed: Framed, edited: Picture | Motion) -> None:
         region[:] = _stored(region + levels * _unit(region), region)
         return
     _Pasting(region.copy(), to_region, crop, difference).into(region)
+
+
+def _where_free(crop: Picture, edited: Picture, free: FloatImage) -> Picture:
+    """The edit without what covers the face."""
+    share = fitted(free, len(crop))[..., np.newaxis]
+    difference = np.subtract(edited, crop, dtype=np.int16)
+    return np.asarray(crop + np.rint(difference * share), np.uint8)
 
 
 def paste_box(framed: Framed, shape: tuple[int, int]) -> tuple[slice, slice]:

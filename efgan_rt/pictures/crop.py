@@ -39,20 +39,6 @@ def resized(crops: Picture, side: int) -> Picture:
     return np.asarray(np.stack(made), np.uint8)
 
 
-def to_network(crop: Picture) -> Picture:
-    """A face's crop as the networks shall see it: as it is.
-
-    Here is the place to bring a dim or tinted face to a normal exposure; `from_network` is its
-    inverse. The edits of pictures go through the two; those of films do not yet.
-    """
-    return crop
-
-
-def from_network(edited: Picture, crop: Picture) -> Picture:
-    """What the networks made of `to_network(crop)`, as an edit of `crop`."""
-    return edited
-
-
 def from_crop(picture: Pixels, crop: Picture, edited: Picture) -> Pixels:
     """A new picture: the original plus the upsampled difference of an edit.
 

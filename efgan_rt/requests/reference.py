@@ -12,6 +12,7 @@ import numpy as np
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from efgan_rt.faces.exposure import to_network
 from efgan_rt.faces.framing import FaceFramer
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import MAX_PIXELS, read_original
@@ -69,7 +70,7 @@ def units_of_picture(
         raise EfganError(f"{path}: no face found; expected one as a reference")
     if len(framed) > 1:
         say(f"{path}: {len(framed)} faces; the largest one is the reference")
-    units = np.array(estimate(framed[0].crop[np.newaxis])[0], dtype=np.float32)
+    units = np.array(estimate(to_network(framed[0].crop)[np.newaxis])[0], dtype=np.float32)
     seen = [f"{n} {u:.1f}" for n, u in zip(au_names, units, strict=True) if u >= SEEN_FROM]
     if seen:
         say(f"{path}: the reference shows {', '.join(seen)}")

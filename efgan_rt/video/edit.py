@@ -20,6 +20,7 @@ import numpy as np
 from efgan_rt.action_units import FloatArray
 from efgan_rt.expressions import Target
 from efgan_rt.faces.align import warp
+from efgan_rt.faces.exposure import from_network, to_network
 from efgan_rt.faces.framing import FaceFramer, Framed
 from efgan_rt.faces.paste import paste
 from efgan_rt.pictures.original import Picture, rgb8
@@ -216,7 +217,7 @@ def _run(edits: Sequence[Edit], editor: BatchEditor, target: Target, batch: int)
     pixels = np.zeros((batch, *edits[0].framed.crop.shape), np.uint8)
     source_au = np.zeros((batch, len(target.scale)), np.float32)
     for row, edit in enumerate(edits):
-        pixels[row] = edit.framed.crop
+        pixels[row] = to_network(edit.framed.crop)
         source_au[row] = edit.face.sighting.units
     scale, offset = (np.tile(each, (batch, 1)) for each in (target.scale, target.offset))
     result = editor.run(pixels, scale, offset, source_au=source_au)
@@ -225,7 +226,8 @@ def _run(edits: Sequence[Edit], editor: BatchEditor, target: Target, batch: int)
             edit.motion = result.motion.of(row)
             edit.residual = edit.motion.fields
             continue
-        edit.residual = np.subtract(result.pixels[row], edit.framed.crop, dtype=np.int16)
+        edited = from_network(result.pixels[row], edit.framed.crop)
+        edit.residual = np.subtract(edited, edit.framed.crop, dtype=np.int16)
 
 
 def _sightings(found: Sequence[Framed], editor: BatchEditor, batch: int) -> list[Sighting]:
@@ -235,7 +237,7 @@ def _sightings(found: Sequence[Framed], editor: BatchEditor, batch: int) -> list
         part = found[start : start + batch]
         pixels = np.zeros((batch, *part[0].crop.shape), np.uint8)
         for row, framed in enumerate(part):
-            pixels[row] = framed.crop
+            pixels[row] = to_network(framed.crop)
         units = editor.estimate(pixels).copy()
         for row, framed in enumerate(part):
             assert framed.face is not None, "the framer takes no picture for a crop"

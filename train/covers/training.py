@@ -1,0 +1,240 @@
+"""Trains the network that finds covers, and measures it on people that it has not seen.
+
+    python -m train.covers.training PORTRAITS --out efgan_rt/faces/cover/cover.onnx
+
+PORTRAITS is a folder as `efgan-rt prepare --face-model` reads them: `portraits.csv` with `file` and
+`split`, `fits.npz` with `landmarks`, `images/`.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from train.covers.drawing import CHEEKS, EYES, Portrait, bothered, covered, face_mask, one_of
+from train.covers.drawing import SIDE as DRAWN
+from train.covers.network import SAID, SIDE, CoverNetwork
+
+COVERED_SHARE: Final = 0.55
+BATCH: Final = 32
+LEARNING_RATE: Final = 3e-3
+DARK_EYES: Final = 0.36  # of the cheeks' light
+
+Samples = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
+
+
+def read_portraits(folder: Path, split: str) -> list[Portrait]:
+    """The portraits of a split at the size at which covers are drawn."""
+    landmarks = np.load(folder / "fits.npz")["landmarks"].astype(np.float32)
+    found = []
+    with (folder / "portraits.csv").open(newline="") as file:
+        for row, points in zip(csv.DictReader(file), landmarks, strict=True):
+            if row["split"] != split:
+                continue
+            pixels = cv2.imread(str(folder / "images" / row["file"]))
+            assert pixels is not None, row["file"]
+            scale = DRAWN / pixels.shape[0]
+            small = cv2.resize(pixels, (DRAWN, DRAWN), interpolation=cv2.INTER_AREA)
+            rgb = cv2.cvtColor(small, cv2.COLOR_BGR2RGB)
+            portrait = Portrait(np.asarray(rgb, np.uint8), points * scale)
+            if not _wears_dark_glasses(portrait):
+                found.append(portrait)
+    return found
+
+
+def _wears_dark_glasses(portrait: Portrait) -> bool:
+    """Whether both eyes are in the dark: such a portrait is no free face, and is left out."""
+    grey = portrait.pixels.mean(axis=2)
+    left, right = (portrait.points[eye].mean(axis=0) for eye in EYES)
+    half = max(int(np.linalg.norm(left - right) * 0.2), 2)
+
+    def light(at: npt.NDArray[np.float32]) -> float:
+        x, y = (int(np.clip(value, half, DRAWN - half)) for value in at)
+        return float(grey[y - half : y + half, x - half : x + half].mean())
+
+    cheeks = np.mean([light(portrait.points[cheek]) for cheek in CHEEKS])
+    return bool(max(light(left), light(right)) < DARK_EYES * cheeks)
+
+
+def jittered(portrait: Portrait, random: np.random.Generator) -> Portrait:
+    """A portrait framed, lit and coloured a little differently."""
+    centre, turn, scale = (DRAWN / 2, DRAWN / 2), random.normal(0, 5), random.uniform(0.88, 1.14)
+    matrix = np.asarray(cv2.getRotationMatrix2D(centre, turn, scale), np.float64)
+    matrix[:, 2] += random.normal(0, 3, 2)
+    pixels = cv2.warpAffine(
+        portrait.pixels, matrix, (DRAWN, DRAWN), borderMode=cv2.BORDER_REPLICATE
+    )
+    points = portrait.points @ matrix[:, :2].T + matrix[:, 2]
+    power, gains = random.uniform(0.65, 1.5), random.normal(1, 0.06, 3)
+    lit = 255 * (pixels / 255.0) ** power * gains
+    if random.random() < 0.12:
+        lit = np.repeat(lit.mean(axis=2, keepdims=True), 3, axis=2)
+    return Portrait(np.clip(lit, 0, 255).astype(np.uint8), points.astype(np.float32))
+
+
+def sample(
+    portraits: Sequence[Portrait], random: np.random.Generator, is_covered: bool | None = None
+) -> Samples:
+    """A face of the network's size, what is covered of it, and where the face is."""
+    portrait = jittered(one_of(portraits, random), random)
+    if is_covered is None:
+        is_covered = bool(random.random() < COVERED_SHARE)
+    if is_covered:
+        pixels, mask = covered(portrait, portraits, random)
+        if random.random() < 0.15:
+            pixels = bothered(Portrait(pixels, portrait.points), random)
+    else:
+        pixels, mask = bothered(portrait, random), np.zeros((DRAWN, DRAWN), np.float32)
+    if random.random() < 0.3:
+        _, coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 60])
+        pixels = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    small = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    small_mask, face = (
+        cv2.resize(each, (SAID, SAID), interpolation=cv2.INTER_AREA)
+        for each in (mask, face_mask(portrait.points))
+    )
+    return (
+        np.asarray(small, np.uint8),
+        (small_mask * 255).astype(np.uint8),
+        (face * 255).astype(np.uint8),
+    )
+
+
+def samples(
+    portraits: Sequence[Portrait], count: int, seed: int, is_covered: bool | None = None
+) -> Samples:
+    """So many of them, stacked."""
+    random = np.random.default_rng(seed)
+    rows = [sample(portraits, random, is_covered) for _ in range(count)]
+    pixels, masks, faces = (np.stack(each) for each in zip(*rows, strict=True))
+    return pixels, masks, faces
+
+
+def train(
+    portraits: Sequence[Portrait], steps: int, drawn: int, seed: int, start: Path | None = None
+) -> CoverNetwork:
+    """A trained network, ready to run.
+
+    Args:
+        portraits: to draw over.
+        steps: of a batch each.
+        drawn: how many samples they are taken from.
+        seed: of everything random.
+        start: weights to go on from, at a lower rate; None for new ones.
+    """
+    torch.manual_seed(seed)
+    network = CoverNetwork()
+    rate = LEARNING_RATE
+    if start is not None:
+        network.load_state_dict(torch.load(start, weights_only=True))
+        rate = LEARNING_RATE / 2
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rate, total_steps=steps, pct_start=0.1 if start else 0.3
+    )
+    started = perf_counter()
+    pixels, masks, faces = samples(portraits, drawn, seed)
+    print(f"{drawn:,} drawn in {perf_counter() - started:.0f} s", flush=True)
+    random = np.random.default_rng(seed + 1)
+    for step in range(steps):
+        rows = random.integers(0, len(pixels), BATCH)
+        way = int(random.choice([-1, 1]))  # half of them mirrored
+        inputs = torch.from_numpy(pixels[rows][:, :, ::way].copy()).permute(0, 3, 1, 2).float()
+        inputs = (inputs * random.uniform(0.8, 1.2) + random.normal(0, 12)).clamp(0, 255)
+        wanted, inside = (
+            torch.from_numpy(each[rows][:, :, ::way].copy())[:, None].float() / 255
+            for each in (masks, faces)
+        )
+        logits = network(inputs)
+        # What lies outside the face counts little: no edit goes there.
+        weight = 0.15 + inside
+        each = nn.functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+        shares = torch.sigmoid(logits) * inside
+        both = (shares * wanted).sum((1, 2, 3))
+        either = shares.sum((1, 2, 3)) + (wanted * inside).sum((1, 2, 3))
+        dice = 1 - (2 * both + 10) / (either + 10)
+        loss = (each * weight).mean() + 0.3 * dice.mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        if step % 100 == 99:
+            print(
+                f"step {step + 1}: {loss.item():.4f}, {perf_counter() - started:.0f} s", flush=True
+            )
+    return network.eval()
+
+
+def write_onnx(network: CoverNetwork, path: Path) -> None:
+    """The network as the package runs it: levels from 0 to 255 in, a share of cover out."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = nn.Sequential(network, nn.Sigmoid()).eval()
+    torch.onnx.export(
+        whole,
+        (torch.zeros(1, 3, SIDE, SIDE),),
+        str(path),
+        input_names=["pixels"],
+        output_names=["cover"],
+        opset_version=16,
+        dynamo=False,
+    )
+
+
+def measure(network: CoverNetwork, portraits: Sequence[Portrait], count: int) -> dict[str, float]:
+    """Shares on covered and on free faces of people it has not seen."""
+    found: dict[str, float] = {}
+    for is_covered in (True, False):
+        pixels, masks, faces = samples(portraits, count, 9, is_covered)
+        with torch.no_grad():
+            inputs = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+            shares = torch.sigmoid(network(inputs))[:, 0].numpy()
+        inside = faces > 127
+        for level in (0.3, 0.5, 0.7):
+            taken = (shares > level) & inside
+            if is_covered:
+                truth = (masks > 127) & inside
+                found[f"covered pixels left at {level}"] = float(
+                    (taken & truth).sum() / truth.sum()
+                )
+                free = inside & ~truth
+                found[f"free pixels of covered faces left at {level}"] = float(
+                    (taken & free).sum() / free.sum()
+                )
+            else:
+                share = taken.sum((1, 2)) / inside.sum((1, 2))
+                for least in (0.01, 0.02, 0.03):
+                    found[f"free faces with over {least:.0%} at {level}"] = float(
+                        (share > least).mean()
+                    )
+    return found
+
+
+def main() -> None:
+    """Trains, measures, writes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("portraits", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--drawn", type=int, default=16_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=Path, help="weights of an earlier training (.pt)")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    portraits = read_portraits(options.portraits, "train")
+    network = train(portraits, options.steps, options.drawn, options.seed, options.start)
+    torch.save(network.state_dict(), options.out.with_suffix(".pt"))
+    write_onnx(network, options.out)
+    print(json.dumps(measure(network, read_portraits(options.portraits, "test"), 400), indent=1))
+
+
+if __name__ == "__main__":
+    main()
