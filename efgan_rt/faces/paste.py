@@ -6,7 +6,7 @@ mask is touched, and where the edit is no change the picture is not changed at a
 own detail, beyond what the networks see, stays where nothing was edited, and goes with the edit
 where something was (`efgan_rt.faces.detail`).
 
-A picture that is itself a crop gets the difference everywhere, as `images.from_crop` says.
+A picture that is itself a crop gets the difference everywhere, as `add_difference` says.
 """
 
 from typing import Final

@@ -15,7 +15,6 @@ import pytest
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.detector_facts import DetectorFacts
-from efgan_rt.pictures.containers import mp4_xmp
 from efgan_rt.pictures.mark import EDITED_BY_AI
 from efgan_rt.pictures.original import Picture
 from efgan_rt.video import unfinished
@@ -23,6 +22,7 @@ from efgan_rt.video.reader import probe, read_film, read_frames
 from efgan_rt.video.streams import plan_streams
 from efgan_rt.video.writer import BT709, VideoWriter, crf_of
 from tests.efgan_rt.test_cli_batch import unboxed
+from tests.picture_files import mp4_xmp
 
 av = pytest.importorskip("av", reason="PyAV is not installed: pip install 'efgan-rt[video]'")
 

@@ -11,10 +11,11 @@ import pytest
 
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.animation import Playback, check_animation, encode_animation
-from efgan_rt.pictures.containers import gif_xmp, mp4_xmp, read_metadata
+from efgan_rt.pictures.containers import read_metadata
 from efgan_rt.pictures.header import read_header
 from efgan_rt.pictures.original import Metadata, Original, Picture
 from efgan_rt.video.reader import probe, read_frames
+from tests.picture_files import gif_xmp, mp4_xmp
 
 MakePicture = Callable[..., Picture]
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
