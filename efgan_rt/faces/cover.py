@@ -20,8 +20,8 @@ FILE: Final = Path(__file__).parent / "cover" / "cover.onnx"
 SEEN_PX: Final = 64
 SAID_PX: Final = 32
 # A face of which less than this share seems covered is free; see `train.covers.training`.
-LEAST_COVERED: Final = 0.02
-SURE: Final = 0.5
+LEAST_COVERED: Final = 0.04
+SURE: Final = 0.6
 # The face in its crop, an ellipse, in shares of the side: what counts for that share.
 CENTRE: Final = (0.5, 0.57)
 RADII: Final = (0.33, 0.40)

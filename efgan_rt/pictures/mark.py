@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from efgan_rt.pictures.original import Metadata
-from efgan_rt.pictures.xmp import with_property
+from efgan_rt.pictures.xmp import values_of, with_property
 
 DIGITAL_SOURCE_TYPE: Final = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
 _PREFIX: Final = "Iptc4xmpExt"
@@ -38,6 +38,15 @@ def marked_xmp(packet: bytes) -> bytes:
         return _new_mark()
     made = tuple(f"{scheme}://{_CODES}{MADE_BY_AI}" for scheme in ("http", "https"))
     return with_property(packet, DIGITAL_SOURCE_TYPE, EDITED_BY_AI, _PREFIX, or_kept=made)
+
+
+def is_marked(metadata: Metadata) -> bool:
+    """Whether the metadata say that a network edited or made the picture."""
+    return any(
+        value.partition("://")[2].startswith(_CODES)
+        and value.rpartition("/")[2] in (EDITED_BY_AI.rpartition("/")[2], MADE_BY_AI)
+        for value in values_of(metadata.xmp, DIGITAL_SOURCE_TYPE)
+    )
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL.JpegImagePlugin import JpegImageFile
 
-from efgan_rt.pictures.mark import DIGITAL_SOURCE_TYPE, EDITED_BY_AI, marked
+from efgan_rt.pictures.mark import DIGITAL_SOURCE_TYPE, EDITED_BY_AI, is_marked, marked
 from efgan_rt.pictures.original import Metadata, Original
 from efgan_rt.pictures.read import decode_original
 from efgan_rt.pictures.write import encode_original
@@ -56,7 +56,7 @@ def value_in(packet: bytes) -> list[str | None]:
 
 def test_a_picture_without_xmp_gets_a_packet_of_its_own() -> None:
     found = marked(Metadata())
-    assert value_in(found.xmp) == [EDITED_BY_AI]
+    assert value_in(found.xmp) == [EDITED_BY_AI] and is_marked(found)
     assert EDITED_BY_AI == (
         "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
     )
@@ -120,6 +120,7 @@ def test_a_picture_that_a_network_made_altogether_keeps_saying_so(scheme: str) -
     value = MADE.replace("http", scheme)
     packet = with_property(b"", DIGITAL_SOURCE_TYPE, value, "Iptc4xmpExt")
     assert marked(with_xmp(packet)).xmp is packet
+    assert is_marked(with_xmp(packet)) and not is_marked(with_xmp(FULL))
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_the_mark_is_in_the_file(extension: str, packet: str) -> None:
 
 def test_a_bmp_has_no_place_for_it() -> None:
     _, found = through(".bmp", Metadata())
-    assert not found.xmp
+    assert not is_marked(found)
 
 
 @pytest.mark.parametrize("extension", [".jpg", ".png", ".webp"])
@@ -205,7 +206,7 @@ def long_packet(filling: Callable[[int], str]) -> bytes:
 def test_a_packet_that_is_long_by_its_padding_fits_a_jpeg_without_it() -> None:
     packet = FULL.replace(" " * 3000, " " * 70_000)
     _, found = through(".jpg", with_xmp(packet))
-    assert found.own == () and len(found.xmp) < 4000
+    assert found.own == () and len(found.xmp) < 4000 and is_marked(found)
 
 
 def test_a_packet_too_long_for_a_jpegs_segment_goes_on_in_further_ones() -> None:
