@@ -214,18 +214,38 @@ def _going_along(
     container: "InputContainer", ways: Mapping[int, Any], shift: int
 ) -> "Iterator[Packet[Any]]":
     """The packets of the other streams, copied or encoded anew, from the film's start on."""
+    import av
+
     if not ways:
         return
     streams: list[Any] = [container.streams[number] for number in ways]
-    packet: Packet[Any]
-    for packet in container.demux(*streams):
-        way = ways[packet.stream.index]  # of the last, empty packets only `stream` tells
-        for made in way(packet):
+    latest: dict[int, int | None] = {}
+    packets: Iterator[Packet[Any]] = container.demux(*streams)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:  # the file breaks off
+            return
+        if packet is None:
+            return
+        number = packet.stream.index  # of the last, empty packets only `stream` tells
+        for made in ways[number](packet):
             if made.time_base is not None and shift:
                 ticks = round(Fraction(shift, 1_000_000) / made.time_base)
                 made.pts = None if made.pts is None else made.pts - ticks
                 made.dts = None if made.dts is None else made.dts - ticks
+            latest[number] = rising(made, latest.get(number))
             yield made
+
+
+def rising(packet: "Packet[Any]", before: int | None) -> int | None:
+    """Makes a packet's time later than the one before it, as containers want it; gives it."""
+    if packet.dts is None:
+        return before
+    if before is not None and packet.dts <= before:
+        packet.dts = before + 1
+    packet.pts = None if packet.pts is None else max(packet.pts, packet.dts)
+    return packet.dts
 
 
 def _copier(written: "OutputContainer", stream: "Stream") -> Any:

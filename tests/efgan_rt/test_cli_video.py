@@ -19,7 +19,7 @@ from efgan_rt.pictures.mark import EDITED_BY_AI
 from efgan_rt.pictures.original import Picture
 from efgan_rt.video import unfinished
 from efgan_rt.video.reader import probe, read_film, read_frames
-from efgan_rt.video.streams import plan_streams
+from efgan_rt.video.streams import plan_streams, rising
 from efgan_rt.video.writer import BT709, VideoWriter, crf_of
 from tests.efgan_rt.test_cli_batch import unboxed
 from tests.picture_files import mp4_xmp
@@ -583,6 +583,24 @@ def test_a_video_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> No
     facts = probe(cut)
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 2 // 3])
     assert 0 < len(list(read_frames(cut, facts))) < FRAMES
+
+
+def test_a_film_that_breaks_off_is_edited_as_far_as_it_goes(video: Cli, tmp_path: Path) -> None:
+    source = film(tmp_path / "in.mkv")
+    source.write_bytes(source.read_bytes()[: source.stat().st_size * 3 // 4])
+    result = video(source, tmp_path / "out.mkv", "-e", "happy")
+    assert result.status == 0
+    assert 0 < len(frames_of(tmp_path / "out.mkv")) <= FRAMES
+
+
+def test_times_that_do_not_rise_are_made_to() -> None:
+    latest, found = None, []
+    for time in (0, 20, 40, 30, 40, 60):
+        packet = av.Packet(b"x")
+        packet.dts = packet.pts = time
+        latest = rising(packet, latest)
+        found.append((packet.dts, packet.pts))
+    assert found == [(each, each) for each in (0, 20, 40, 41, 42, 60)]
 
 
 def test_a_damaged_moment_does_not_end_a_film(tmp_path: Path) -> None:

@@ -99,6 +99,19 @@ def test_a_crop_in_which_no_face_was_looked_for_is_edited_everywhere() -> None:
     assert (np.abs(before.astype(int) - after).max(axis=2)[mask > 0] > 0).mean() > 0.95
 
 
+def test_of_a_face_that_the_picture_cuts_off_nothing_is_asked() -> None:
+    crop, _ = with_mask(face(0))
+    fields = np.zeros((32, 32, FIELDS), np.float16)
+    fields[..., SHADED] = -0.3
+    mouths = Mouths(np.zeros((1, 4, 4, 3), np.uint8), np.ones((1, 3), np.float32))
+    found = Face(20, 20, 88, 100, 0.9, STANDARD_POINTS)
+    for rows, is_asked in ((128, True), (118, True), (112, False)):
+        picture = crop[:rows].copy()
+        paste(picture, Framed(Similarity(1, 0), crop, found), Motion(fields, 0, mouths))
+        is_left = (picture[90:100, 56:72] == crop[90:100, 56:72]).mean() > 0.9
+        assert is_left == is_asked
+
+
 def test_an_edit_that_repaints_stays_away_too() -> None:
     crop, mask = with_mask(face(0))
     found = Face(20, 20, 88, 100, 0.9, STANDARD_POINTS)

@@ -27,6 +27,7 @@ from train.covers.drawing import SIDE as DRAWN
 from train.covers.network import SAID, SIDE, CoverNetwork
 
 COVERED_SHARE: Final = 0.55
+CUT_SHARE: Final = 0.3
 BATCH: Final = 32
 LEARNING_RATE: Final = 3e-3
 DARK_EYES: Final = 0.36  # of the cheeks' light
@@ -97,7 +98,25 @@ def drawn_over(
     if random.random() < 0.3:
         _, coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 60])
         pixels = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    if random.random() < CUT_SHARE:
+        pixels, mask = cut_off(pixels, mask, random)
     return pixels, mask, face_mask(portrait.points)
+
+
+def cut_off(
+    pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.float32], random: np.random.Generator
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """A face at the edge of its picture: the crop repeats the edge beyond it, which is no cover."""
+    cuts = [0] * 4  # top, bottom, left, right
+    for side in random.choice(4, random.integers(1, 3), replace=False):
+        cuts[side] = int(random.integers(4, round(0.38 * DRAWN)))
+    top, bottom, left, right = cuts
+    inside = slice(top, DRAWN - bottom), slice(left, DRAWN - right)
+    kept = np.zeros_like(mask)
+    kept[inside] = mask[inside]
+    border = cv2.BORDER_REPLICATE
+    again = cv2.copyMakeBorder(pixels[inside], top, bottom, left, right, border)
+    return np.asarray(again, np.uint8), kept
 
 
 def samples(portraits: Sequence[Portrait], count: int, seed: int) -> Samples:
