@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.action_units import FloatArray
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
 from efgan_rt.editor_arguments import (
     face_of,
     is_several,
@@ -26,20 +26,24 @@ from efgan_rt.editor_arguments import (
     pictures_of,
     pixels_of,
     refuse_faceless,
-    target_of,
+    wish_of,
 )
 from efgan_rt.editor_parts import engine_errors, open_framer, warn
 from efgan_rt.engine_sets import compiled_folder, find_set
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import Target
 from efgan_rt.faces.detect import MIN_SCORE, Face
 from efgan_rt.faces.detector_file import fetch_detector as fetch_yunet
 from efgan_rt.faces.exposure import from_network, to_network
 from efgan_rt.faces.framing import MIN_FACE_PX, FaceChoice, FaceFramer
 from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.paste import paste
+from efgan_rt.families.family import Goal
 from efgan_rt.pictures.original import Picture, Pixels
 from efgan_rt.pictures.write import write_original
+from efgan_rt.probed import choose_for_run, rates_for
+from efgan_rt.requests.reference import crop_of_picture
+from engines.directory import EngineDirectory
+from engines.program import Output
 
 PathOrText = str | PathLike[str]
 Uint = TypeVar("Uint", np.uint8, np.uint16)
@@ -58,14 +62,23 @@ class Editor:
         backend: what runs the networks, and in which arithmetic, such as `openvino bf16`.
     """
 
-    def __init__(self, cascade: CascadeEngines, framer: FaceFramer, *, mark: bool = True) -> None:
+    def __init__(
+        self,
+        cascade: OpenedSet,
+        framer: FaceFramer,
+        *,
+        mark: bool = True,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """Of parts that are open already; `Editor.open` opens them.
 
         Args:
             cascade: the networks.
             framer: finds and frames faces.
             mark: whether what `save` writes is marked as edited.
+            say: told what is read in a reference.
         """
+        self._say = say
         self._cascade = cascade
         self._framer = framer
         self._mark = mark
@@ -82,6 +95,7 @@ class Editor:
         engines: PathOrText | None = None,
         backend: str = "auto",
         *,
+        model: str | None = None,
         precision: str | None = None,
         batch: int = 1,
         threads: int | None = None,
@@ -98,6 +112,7 @@ class Editor:
 
         Args:
             engines: an engine directory; None for the current one, else the shipped one.
+            model: a family of models, in place of `engines`: its current set.
             backend: `auto`, or one of those that `efgan-rt info` lists.
             precision: `fp32`, `bf16`, or `int8` of a set that has it; None for the faster of two.
             batch: faces in each run of the networks; more than 1 pays on a GPU.
@@ -119,10 +134,12 @@ class Editor:
             raise EfganError(f"batch: found {batch}, expected 1 or more")
         choice = FaceChoice(faces, min_face_px, crops)
         with engine_errors():
-            cascade = CascadeEngines.open(
-                find_set(None if engines is None else Path(engines)).directory,
-                backend=backend,
-                precision=precision,
+            named_set = find_set(None if engines is None else Path(engines), model)
+            directory = EngineDirectory(named_set.directory)
+            rates = rates_for(directory, batch=batch, threads=threads)
+            cascade = OpenedSet.open(
+                directory,
+                choice=choose_for_run(backend, directory, precision, rates=rates),
                 batch=batch,
                 threads=threads,
                 lanes=1,
@@ -133,7 +150,7 @@ class Editor:
             fetch_yunet()
         named = None if detector is None else Path(detector)
         framer = open_framer(cascade, choice, named, min_score=min_score, tell=tell)
-        return cls(cascade, framer, mark=mark)
+        return cls(cascade, framer, mark=mark, say=tell)
 
     @overload
     def edit(
@@ -144,6 +161,7 @@ class Editor:
         au: str | Mapping[str, float] | None = ...,
         *,
         towards: FloatArray | Sequence[float] | None = ...,
+        reference: PathOrText | None = ...,
         no_face: str = ...,
     ) -> npt.NDArray[Uint]: ...
 
@@ -156,6 +174,7 @@ class Editor:
         au: str | Mapping[str, float] | None = ...,
         *,
         towards: FloatArray | Sequence[float] | None = ...,
+        reference: PathOrText | None = ...,
         no_face: str = ...,
     ) -> Pixels: ...
 
@@ -168,6 +187,7 @@ class Editor:
         au: str | Mapping[str, float] | None = ...,
         *,
         towards: FloatArray | Sequence[float] | None = ...,
+        reference: PathOrText | None = ...,
         no_face: str = ...,
     ) -> list[Pixels]: ...
 
@@ -179,6 +199,7 @@ class Editor:
         au: str | Mapping[str, float] | None = None,
         *,
         towards: FloatArray | Sequence[float] | None = None,
+        reference: PathOrText | None = None,
         no_face: str = "fail",
     ) -> Any:
         """Edits the faces of a picture, or of several.
@@ -192,6 +213,8 @@ class Editor:
                 values by name, `{"AU12": 3.5}`.
             towards: action units of a whole face, (K,), in place of an expression: what
                 `action_units` read off another picture, for one.
+            reference: another face, whose expression is lent: a picture, or a CSV file of its
+                action units; in place of an expression.
             no_face: `fail`, or `copy` to have a picture without a face back as it was.
 
         Returns:
@@ -204,21 +227,24 @@ class Editor:
         """
         if no_face not in NO_FACE:
             raise EfganError(f"no_face: found {no_face!r}, expected 'fail' or 'copy'")
-        target = target_of(
-            self._cascade.expressions,
-            self.au_names,
+        properties = self._cascade.properties
+        wish = wish_of(
+            properties,
             expression=expression,
             intensity=intensity,
             au=au,
             towards=towards,
+            reference=reference,
         )
+        self._cascade.family.refuse(wish.asked)
         pictures = pictures_of(image)
         with self._at_work():
             framed = [self._framer.frame(pixels) for pixels in pictures]
             if no_face == "fail":
                 refuse_faceless(framed, image)
             crops = [to_network(face.crop) for faces in framed for face in faces]
-            edited = self._edited(crops, target)
+            goal = self._cascade.family.goal(properties, wish, self._read, self._say)
+            edited = self._edited(crops, goal)
         results = []
         for pixels, faces in zip(pictures, framed, strict=True):
             result = pixels.copy()
@@ -230,11 +256,15 @@ class Editor:
             results.append(result)
         return results if is_several(image) else results[0]
 
-    def _edited(self, crops: Sequence[Picture], target: Target) -> Iterator[Picture | Motion]:
+    def _read(self, path: Path, output: Output) -> FloatArray:
+        crop = crop_of_picture(path, self._framer, self._say)
+        found: FloatArray = self._cascade.read(crop[np.newaxis], output, lane=self._lane)[0]
+        return found
+
+    def _edited(self, crops: Sequence[Picture], goal: Goal) -> Iterator[Picture | Motion]:
         if not crops:
             return iter(())
-        scale, offset = target.scale, target.offset
-        made = self._cascade.edit(np.stack(crops), scale, offset, lane=self._lane)
+        made = self._cascade.edit(np.stack(crops), goal.places, lane=self._lane)
         return iter(made.pixels) if made.motion is None else map(made.motion.of, range(len(crops)))
 
     @overload

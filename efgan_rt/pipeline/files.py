@@ -24,7 +24,7 @@ from typing import Final
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import Target
+from efgan_rt.families.family import Goal
 from efgan_rt.pictures.header import (
     EXTENSIONS,
     FORMAT_OF,
@@ -81,7 +81,7 @@ class PictureJob:
 
     source: Path
     outputs: tuple[Path, ...]
-    targets: tuple[Target, ...] = ()
+    targets: tuple[Goal, ...] = ()
     recipes: tuple[bytes, ...] = ()
     source_au: FloatArray | None = None
 
@@ -91,7 +91,7 @@ def _ignore(*_: object) -> None:
 
 
 def asked_of_all(
-    jobs: Iterable[PictureJob], targets: Sequence[Target], recipes: Sequence[bytes]
+    jobs: Iterable[PictureJob], targets: Sequence[Goal], recipes: Sequence[bytes]
 ) -> Iterator[PictureJob]:
     """The jobs, with the same targets and recipes for every picture."""
     for job in jobs:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from efgan_rt.expressions import Target
+from efgan_rt.families.family import Goal
 from efgan_rt.regular_files import READ_FLAGS
 from engines.manifest import MANIFEST_NAME
 
@@ -59,14 +59,14 @@ def engines_fingerprint(directory: Path, *, backend: str, precision: str) -> str
     return f"{manifest} {backend} {precision}"
 
 
-def recipe_hash(target: Target, engines: str, options: Mapping[str, Any]) -> bytes:
+def recipe_hash(goal: Goal, engines: str, options: Mapping[str, Any]) -> bytes:
     """The sha256 of everything but the input that an output depends on.
 
     Args:
-        target: of the edit.
+        goal: of the edit, in its program's order.
         engines: from `engines_fingerprint`.
         options: plain values that change what is written, such as the quality.
     """
     values = json.dumps([OUTPUT_REVISION, engines, dict(options)], sort_keys=True)
-    arrays = target.scale.tobytes() + target.offset.tobytes()
+    arrays = b"".join(each.tobytes() for each in goal.places.values())
     return hashlib.sha256(values.encode() + b"\0" + arrays).digest()

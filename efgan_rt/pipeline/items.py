@@ -8,22 +8,33 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.motion import Motion
-from efgan_rt.pictures.original import Original
+from efgan_rt.pictures.original import Original, Picture
 from efgan_rt.pipeline.budget import Share
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.resume import Need, Work
 from efgan_rt.pipeline.stages import BatchTimes
 from efgan_rt.shots import Product
 
-if TYPE_CHECKING:
-    from efgan_rt.pipeline.views import Reading
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What the networks said of one face and one shot; arrays of its own.
+
+    Attributes:
+        units: float32 (3, K): source, target and, read from the edited crop, measured; None of a
+            family without action units.
+        attention: uint8 (crop, crop), 255 where the last stage edited most; None of a family that
+            does not say.
+    """
+
+    units: FloatArray | None
+    attention: Picture | None
 
 
 @dataclass(frozen=True, eq=False)

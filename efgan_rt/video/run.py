@@ -14,12 +14,12 @@ from time import perf_counter
 from typing import Any
 
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import Target
 from efgan_rt.faces.framing import FaceFramer
+from efgan_rt.families.family import Goal
+from efgan_rt.lane import BatchEditor
 from efgan_rt.pictures.containers import MP4_EXTENSIONS, mp4_xmp_box, video_tags
 from efgan_rt.pictures.mark import marked
 from efgan_rt.pictures.original import NONE, Picture
-from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.pipeline.fingerprint import input_stamp
 from efgan_rt.video.edit import FoundFaces, SearchedFrame, edit_frames, find_faces
 from efgan_rt.video.reader import VideoFacts, read_film, read_frames
@@ -66,7 +66,7 @@ def edit_video(
     output: Path,
     facts: VideoFacts,
     plan: StreamPlan,
-    target: Target,
+    target: Goal,
     editor: BatchEditor,
     new_framer: Callable[[], FaceFramer],
     *,
@@ -113,7 +113,7 @@ def edit_video(
         "run": None if recipe else os.getpid(),
     }
     edit = {
-        "target": [target.scale.tolist(), target.offset.tolist()],
+        "target": {place: row.tolist() for place, row in target.places.items()},
         "most": most,
         "quality": quality,
     }
@@ -193,7 +193,7 @@ def _edit_parts(
     source: Path,
     facts: VideoFacts,
     found: FoundFaces,
-    target: Target,
+    target: Goal,
     editor: BatchEditor,
     framer: FaceFramer,
     *,
