@@ -225,8 +225,8 @@ def _run(edits: Sequence[Edit], editor: BatchEditor, target: Goal, batch: int) -
                 edit.motion = result.motion.of(row)
                 edit.residual = edit.motion.fields
                 continue
-                edited = from_network(result.pixels[row], edit.framed.crop)
-                edit.residual = np.subtract(edited, edit.framed.crop, dtype=np.int16)
+            edited = from_network(result.pixels[row], edit.framed.crop)
+            edit.residual = np.subtract(edited, edit.framed.crop, dtype=np.int16)
 
 
 def _sightings(found: Sequence[Framed], editor: BatchEditor, batch: int) -> list[Sighting]:
