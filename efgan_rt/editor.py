@@ -33,11 +33,11 @@ from efgan_rt.engine_sets import compiled_folder, find_set
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import MIN_SCORE, Face
 from efgan_rt.faces.detector_file import fetch_detector as fetch_yunet
+from efgan_rt.faces.exposure import from_network, to_network
 from efgan_rt.faces.framing import MIN_FACE_PX, FaceChoice, FaceFramer
 from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.paste import paste
 from efgan_rt.families.family import Goal
-from efgan_rt.pictures.crop import from_network, to_network
 from efgan_rt.pictures.original import Picture, Pixels
 from efgan_rt.pictures.write import write_original
 from efgan_rt.probed import choose_for_run, rates_for

@@ -12,7 +12,7 @@ EXTRAS: Final = {
     "tensorrt": ("tensorrt", "cuda.bindings"),
     "rtx": ("onnxruntime_ep_nv_tensorrt_rtx",),
     "pycuda": ("pycuda",),
-    "video": ("imageio_ffmpeg",),
+    "video": ("av",),
     "int8": ("nncf",),
     "plot": ("matplotlib",),
     "train": ("torch", "onnx", "onnxscript", "safetensors"),

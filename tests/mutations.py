@@ -22,7 +22,7 @@ from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import target_for
 from efgan_rt.families.registry import read_properties
-from efgan_rt.pictures.crop import from_crop, to_crop
+from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.exif import EXIF_DIRECTORY, ORIENTATION, Tag, exif_block
 from efgan_rt.pictures.header import missing_reader
 from efgan_rt.pictures.original import Density, Metadata, Original
@@ -31,7 +31,7 @@ from efgan_rt.pictures.write import encode_original
 from efgan_rt.requests.target_table import read_target_table
 from engines.base import EngineError
 from engines.directory import EngineDirectory
-from tests.picture_files import WITH_MORE_INSIDE
+from tests.picture_files import WITH_MORE_INSIDE, with_difference
 from tests.toy_engines import write_toy_engines
 
 MENDABLE: Final = (EfganError, EngineError)
@@ -135,7 +135,7 @@ def picture_reader() -> Reader:
     def read(data: bytes, folder: Path) -> object:
         original = decode_original(data, folder / "x", max_pixels=MAX_PIXELS)
         crop = to_crop(original.pixels)
-        edited = original.with_pixels(from_crop(original.pixels, crop, 255 - crop))
+        edited = original.with_pixels(with_difference(original.pixels, crop, 255 - crop))
         return [encode_original(extension, edited) for extension in (".jpg", ".png", ".tif")]
 
     return Reader("picture", tuple(seeds), read)

@@ -12,6 +12,10 @@ from typing import Final
 
 from PIL import Image
 
+from efgan_rt.pictures.containers import boxes
+from efgan_rt.pictures.crop import add_difference
+from efgan_rt.pictures.original import Picture, Pixels
+
 RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 MARKER: Final = b"UNEDITED-FACE"  # a comment in every picture that has to go
 
@@ -227,3 +231,25 @@ WITH_MORE_INSIDE: Final[dict[str, tuple[Callable[[bytes], bytes], str]]] = {
     "several_pictures": (several_pictures, "further pictures left out"),
     "trailer": (trailer, "data behind the picture left out"),
 }
+
+
+def with_difference(picture: Pixels, crop: Picture, edited: Picture) -> Pixels:
+    """A new picture: the original plus the difference of an edit."""
+    result = picture.copy()
+    add_difference(result, crop, edited)
+    return result
+
+
+def mp4_xmp(data: bytes) -> bytes:
+    """The XMP packet of a whole MP4; empty where there is none."""
+    uuid = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+    found = (content for kind, content in boxes(data) if kind == b"uuid")
+    return next((each[16:] for each in found if each.startswith(uuid)), b"")
+
+
+def gif_xmp(data: bytes) -> bytes:
+    """The XMP packet of a whole GIF, which ends before its trailer; empty where there is none."""
+    name, trailer = b"\x21\xff\x0bXMP DataXMP", b"\x01" + bytes(range(255, -1, -1)) + b"\x00"
+    start = data.find(name)
+    end = data.find(trailer, start)
+    return b"" if start < 0 or end < 0 else data[start + len(name) : end]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = ("chromium", "chromedriver", "ffmpeg", "gcc", "mount")
+PROGRAMS = ("chromium", "chromedriver", "gcc", "mount")
 
 
 def write_command(folder: Path, name: str, body: str) -> None:
@@ -52,7 +52,6 @@ def test_what_is_missing_is_installed_without_a_word(repository: Path, machine: 
     assert [call.rpartition("--no-install-recommends ")[2] for call in calls[1:]] == [
         "chromium",
         "chromium-driver",
-        "ffmpeg",
         "mount",
     ]
 
@@ -73,5 +72,5 @@ def test_who_is_not_root_is_told_what_to_install(repository: Path, machine: Path
     assert calls == []
     assert said == (
         "note: some tests will skip; to run them, as root: "
-        "apt-get install chromium chromium-driver ffmpeg gcc libc6-dev mount\n"
+        "apt-get install chromium chromium-driver gcc libc6-dev mount\n"
     )

@@ -23,7 +23,6 @@ def info() -> None:
     bf16 = f"bf16 by {processor.bf16}" if processor.bf16 else "no fast bf16"
     print_text(f"processor  {processor.name}, {processor.cores} cores, {bf16}")
     print_text(f"GPU        {_gpu()}")
-    print_text(f"ffmpeg     {_ffmpeg()}")
     print_text(f"OpenCV     {_opencv()}")
     print_text(f"faces      {_detector()}")
     print_text(f"home       {_home()}")
@@ -38,13 +37,6 @@ def info() -> None:
         if installation_fault() is None:
             raise
         print_text(f"engines    cannot be looked at: {error}")
-
-
-def _ffmpeg() -> str:
-    from efgan_rt.extras import install_line
-    from efgan_rt.video.ffmpeg import find_ffmpeg
-
-    return find_ffmpeg() or f"none, for videos and MP4: {install_line('video')}"
 
 
 def _opencv() -> str:

@@ -83,10 +83,11 @@ def video(
     workers: WorkersOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Edits the expression of the faces in a video; the sound stays.
+    """Edits the expression of the faces in a video; sounds, subtitles, chapters and tags stay.
 
-    Needs ffmpeg on the PATH, or `pip install "efgan-rt[video]"`. The video is read twice: once to
-    find each face in all its frames, so that it can be followed smoothly, once to edit them.
+    Needs `pip install "efgan-rt[video]"`. The video is read twice: once to find each face in all
+    its frames, so that it can be followed smoothly, once to edit them. What was interrupted goes on
+    where it was when the same command is given again.
 
     **Examples**
 

@@ -10,12 +10,15 @@ from efgan_rt.cli.console import frame_progress, print_json, print_text, remark
 from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import find_set
 from efgan_rt.families.registry import family_of
+from efgan_rt.pipeline.fingerprint import engines_fingerprint
 from efgan_rt.probed import choose_for_run, rates_for
 from efgan_rt.requests.edits import EditOptions, Edits
 from efgan_rt.requests.faces import FaceOptions, open_faces
 from efgan_rt.tuning import RunWishes, settings_for
 from efgan_rt.video.reader import probe
 from efgan_rt.video.run import VideoResult, check_output, edit_video
+from efgan_rt.video.streams import plan_streams
+from efgan_rt.video.writer import need_encoder
 from engines.directory import EngineDirectory
 
 INTERRUPTED: Final = 130
@@ -49,6 +52,10 @@ def run(request: VideoRequest) -> int:
     """
     check_output(request.source, request.output, overwrite=request.overwrite)
     facts = probe(request.source)
+    need_encoder("a video")
+    plan = plan_streams(request.source, request.output)
+    for sentence in (*facts.notes, *plan.notes):
+        remark(sentence)
     engine_set = find_set(request.engines, request.model)
     directory = EngineDirectory(engine_set.directory)
     family = family_of(directory)
@@ -68,7 +75,6 @@ def run(request: VideoRequest) -> int:
     for sentence in (
         f"engines: {engine_set.directory} ({engine_set.reason})",
         *faces.remarks,
-        *facts.notes,
     ):
         remark(sentence)
     settings = settings_for(directory, choice, request.wishes, remark)
@@ -81,6 +87,14 @@ def run(request: VideoRequest) -> int:
         say=remark,
     )
     remark(f"backend: {cascade.choice.reason}")
+    recipe = {
+        "engines": engines_fingerprint(
+            engine_set.directory,
+            backend=cascade.choice.backend,
+            precision=cascade.choice.precision,
+        ),
+        **faces.recipe,
+    }
     edits = Edits(
         request.edit,
         family,
@@ -95,6 +109,7 @@ def run(request: VideoRequest) -> int:
                 request.source,
                 request.output,
                 facts,
+                plan,
                 edits.targets[0],
                 lane,
                 faces.finding.new_framer,
@@ -104,11 +119,12 @@ def run(request: VideoRequest) -> int:
                 quality=request.quality,
                 mark=request.mark,
                 workers=settings.workers,
+                recipe=recipe,
                 on_search=search,
                 on_edit=edit,
             )
     except KeyboardInterrupt:
-        remark("interrupted: nothing was written")
+        remark("interrupted: what is done is kept; the same command goes on from there")
         return INTERRUPTED
     _tell(request, result)
     return 0

@@ -15,7 +15,8 @@ was 0.86 to 1.20 in size, 9 degrees and 20 pixels; over 50 portraits with the wh
 import cmath
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -23,8 +24,10 @@ import numpy as np
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
+from efgan_rt.faces.cover import free_share
 from efgan_rt.faces.detect import SMALLEST_FACE_PX, Detector, Face, find_faces
 from efgan_rt.faces.detector_facts import DetectorFacts
+from efgan_rt.faces.exposure import to_network
 from efgan_rt.faces.template import HAAR_CENTRE, HAAR_SIDE, STANDARD_POINTS, STANDARD_PX, Template
 from efgan_rt.pictures.crop import CROP_PX, to_crop
 from efgan_rt.pictures.original import Picture, Pixels, rgb8
@@ -79,11 +82,23 @@ class Framed:
         to_crop: from the picture's pixels to the crop's.
         crop: uint8 RGB (crop, crop, 3).
         face: None where the picture is itself a crop, of which the largest centred square is taken.
+        is_seen: a detector that knows faces by their points has seen one in such a picture.
     """
 
     to_crop: Similarity
     crop: Picture
     face: Face | None
+    is_seen: bool = False
+
+    @cached_property
+    def free(self) -> FloatArray | None:
+        """Where an edit may go, as `efgan_rt.faces.cover.free_share` has it; None: everywhere.
+
+        Whether a face is covered is asked only where it is known that one is there.
+        """
+        if not self.is_seen and (self.face is None or self.face.points is None):
+            return None
+        return free_share(to_network(self.crop))
 
 
 class FaceFramer:
@@ -145,7 +160,8 @@ class FaceFramer:
         assert self._detector is not None, "checked when it was made"
         found = find_faces(self._detector, rgb8(pixels))
         if self._choice.crops is None and self._is_crop_by_face(pixels, found):
-            return (self._whole(pixels),)
+            seen = any(face.points is not None for face in found)
+            return (replace(self._whole(pixels), is_seen=seen),)
         sizes = [min(face.width, face.height) for face in found]
         self.smaller_px = max((s for s in sizes if s < self._choice.min_face_px), default=None)
         return tuple(self._framed(pixels, face) for face in self._choice.of(found))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.faces.align import Similarity
+from efgan_rt.faces.exposure import exposure_of, to_network
 from efgan_rt.faces.motion import (
     CHEEK_SIDE,
     CHEEKS,
@@ -67,6 +68,7 @@ class MotionPaste:
         fields[np.abs(fields[..., 2]) < LEAST_SHARE, SHADED] = 0
         fields[fields[..., 5] < LEAST_SHARE, MOUTH] = 0
         fields[fields[..., 9] < LEAST_SHARE, PAINT] = 0
+        self._exposure = exposure_of(crop)
         self._moved = np.ascontiguousarray(fields[..., MOVED] * self._coarse)
         self._shade = np.ascontiguousarray(fields[..., 2])
         self._mouth = np.ascontiguousarray(fields[..., MOUTH])
@@ -104,7 +106,11 @@ class MotionPaste:
             values = self._with_mouth(values, coarse)
         if self._paint[..., 3].any():
             paint = _sampled(self._paint, coarse)
-            colour = _like(127.5 * (paint[..., :3] + paint[..., 3:]), values)
+            colour = 127.5 * (paint[..., :3] + paint[..., 3:])
+            if self._exposure is not None:
+                alpha = np.maximum(paint[..., 3:], LEAST_SHARE)
+                colour = self._own_light(np.asarray(colour / alpha, np.float32)) * paint[..., 3:]
+            colour = _like(colour, values)
             values = colour + (1 - _channels(paint[..., 3], values)) * values
         stored = np.clip(np.rint(values * self._unit), 0, np.iinfo(tile.dtype).max)
         changed = _channels(active, tile)
@@ -126,10 +132,14 @@ class MotionPaste:
         corner = np.clip((0.5 - np.abs(along)) / CORNER_SHARE, 0, 1)
         falling = upper * (CORNER_LIGHT + (1 - CORNER_LIGHT) * corner)
         lit = light * self._gain * falling[..., np.newaxis].astype(np.float32)
-        levels = _like(encoded(np.asarray(lit, np.float32)), values)
+        levels = _like(self._own_light(encoded(np.asarray(lit, np.float32))), values)
         steep = np.clip((alpha - 0.5) * EDGE_STEEPNESS + 0.5, 0, 1)
         share = _channels(np.where(alpha < 0.5 / EDGE_STEEPNESS, 0, steep), values)
         return np.asarray(share * levels + (1 - share) * values, np.float32)
+
+    def _own_light(self, levels: FloatArray) -> FloatArray:
+        """What is drawn as the networks saw the face, in the light of the picture."""
+        return levels if self._exposure is None else self._exposure.back(levels)
 
     def _is_active(self, coarse: Places) -> npt.NDArray[np.bool_]:
         last = len(self._active) - 1
@@ -157,7 +167,7 @@ def _lit_mouth(crop: Picture, motion: Motion, scale: float) -> tuple[FloatArray,
     if drawn < 1:
         soft = cv2.GaussianBlur(pixels, (0, 0), 0.5 / max(drawn, 0.02))
         pixels = np.asarray(soft, np.float32)
-    gain = cheek_light(crop) / motion.mouths.skin[motion.mouth]
+    gain = cheek_light(to_network(crop)) / motion.mouths.skin[motion.mouth]
     gain = np.clip(TINT * gain + (1 - TINT) * gain.mean(), *TONES)
     return np.asarray(pixels, np.float32), np.asarray(gain, np.float32)
 

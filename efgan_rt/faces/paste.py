@@ -6,7 +6,7 @@ mask is touched, and where the edit is no change the picture is not changed at a
 own detail, beyond what the networks see, stays where nothing was edited, and goes with the edit
 where something was (`efgan_rt.faces.detail`).
 
-A picture that is itself a crop gets the difference everywhere, as `images.from_crop` says.
+A picture that is itself a crop gets the difference everywhere, as `add_difference` says.
 """
 
 from typing import Final
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.faces.align import Similarity, warp
+from efgan_rt.faces.cover import fitted
 from efgan_rt.faces.detail import FloatImage, plan_detail
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.motion import Motion
@@ -28,6 +29,8 @@ Places = npt.NDArray[np.complex64]
 # In shares of the crop's side: where the mask is nothing, and where it is all.
 MASK_NONE: Final = 2 / 128
 MASK_ALL: Final = 14 / 128
+# The share of the crop's side beyond its picture up to which it is asked what covers a face.
+LARGEST_CUT: Final = 0.1
 # A face of fewer pixels than this share of the crop's has no detail that the networks do not see.
 LEAST_SCALE: Final = 2 / 3
 # A region is worked on in tiles, so that a face that fills a picture of 24 megapixels takes little
@@ -47,6 +50,9 @@ def _move(pixels: Pixels, framed: Framed, motion: Motion) -> None:
     region = pixels[rows, columns]
     if region.size == 0:
         return
+    free = _free(framed, pixels.shape[:2])
+    if free is not None:
+        weights = weights * fitted(free, grid)
     to_region = framed.to_crop.inverse.then(Similarity(1, -complex(columns.start, rows.start)))
     pasting = MotionPaste(region.copy(), to_region, framed.crop, motion, weights)
     for top in range(0, region.shape[0], TILE_PX):
@@ -69,6 +75,9 @@ def paste(pixels: Pixels, framed: Framed, edited: Picture | Motion) -> None:
     if isinstance(edited, Motion):
         _move(pixels, framed, edited)
         return
+    free = _free(framed, pixels.shape[:2])
+    if free is not None:
+        edited = _where_free(framed.crop, edited, free)
     if framed.face is None:
         add_difference(pixels, framed.crop, edited)
         return
@@ -83,6 +92,26 @@ def paste(pixels: Pixels, framed: Framed, edited: Picture | Motion) -> None:
         region[:] = _stored(region + levels * _unit(region), region)
         return
     _Pasting(region.copy(), to_region, crop, difference).into(region)
+
+
+def _free(framed: Framed, shape: tuple[int, int]) -> FloatImage | None:
+    """Where nothing covers the face; None for everywhere, and for one that the picture cuts off.
+
+    Beyond its edge a crop repeats it, and what that looks like is not to be told from a cover.
+    """
+    last = len(framed.crop) - 1
+    corners = np.array([[0, 0], [last, 0], [0, last], [last, last]], dtype=np.float32)
+    seen = framed.to_crop.inverse.apply(corners)
+    beyond = max(-seen.min(), (seen.max(axis=0) - (shape[1] - 1, shape[0] - 1)).max())
+    cut_off = framed.face is not None and beyond * framed.to_crop.scale > LARGEST_CUT * last
+    return None if cut_off else framed.free
+
+
+def _where_free(crop: Picture, edited: Picture, free: FloatImage) -> Picture:
+    """The edit without what covers the face."""
+    share = fitted(free, len(crop))[..., np.newaxis]
+    difference = np.subtract(edited, crop, dtype=np.int16)
+    return np.asarray(crop + np.rint(difference * share), np.uint8)
 
 
 def paste_box(framed: Framed, shape: tuple[int, int]) -> tuple[slice, slice]:

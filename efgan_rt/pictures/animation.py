@@ -4,7 +4,7 @@ GIF, WebP and APNG are OpenCV's encoders. GIF has 256 colours, so its frames are
 delay in hundredths of a second. WebP and APNG keep colour profile, EXIF and XMP, GIF and MP4 XMP,
 in which stands the mark of a network's edit. Transparency is
 kept in APNG alone (OpenCV drops it from a WebP's frames); elsewhere it lies on white. MP4 is
-ffmpeg's (H.264, 8 bits, even sides). The last frame is held for a moment, so that one sees what
+PyAV's (H.264, 8 bits, even sides). The last frame is held for a moment, so that one sees what
 came of it before the loop begins again.
 
 All frames of an animation but MP4's are in memory together, so a large picture's are made smaller.
@@ -13,6 +13,7 @@ All frames of an animation but MP4's are in memory together, so a large picture'
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +23,7 @@ import numpy as np
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.containers import gif_with_xmp, mp4_xmp_box, with_metadata
 from efgan_rt.pictures.original import Original, Picture, eight_bits, on_white, rgb8
-from efgan_rt.video.ffmpeg import need_ffmpeg
-from efgan_rt.video.writer import VideoWriter
+from efgan_rt.video.writer import VideoWriter, need_encoder
 
 EXTENSIONS: Final = (".gif", ".webp", ".apng", ".mp4")
 MAX_FPS: Final = {".gif": 50.0, ".webp": 120.0, ".apng": 120.0, ".mp4": 120.0}
@@ -54,7 +54,7 @@ def check_animation(extension: str, fps: float) -> None:
 
     Raises:
         EfganError: the extension names no animation, it cannot play so fast, or MP4 is asked for
-            and there is no ffmpeg.
+            and there is no PyAV.
     """
     if extension not in EXTENSIONS:
         known = " ".join(EXTENSIONS)
@@ -65,7 +65,7 @@ def check_animation(extension: str, fps: float) -> None:
             f"{MAX_FPS[extension]:g} in {extension}"
         )
     if extension == ".mp4":
-        need_ffmpeg("MP4")
+        need_encoder("MP4")
 
 
 def encode_animation(
@@ -84,7 +84,7 @@ def encode_animation(
         quality: 1 to 100, of WebP and MP4.
 
     Raises:
-        EfganError: the frames cannot be stored so, or ffmpeg is missing or fails.
+        EfganError: the frames cannot be stored so, or PyAV is missing.
     """
     play = play or Playback()
     check_animation(extension, play.fps)
@@ -163,7 +163,8 @@ def _mp4(frames: Iterable[Original], play: Playback, quality: int) -> bytes:
     height, width = last.shape[:2]
     with tempfile.TemporaryDirectory(prefix="efgan-") as folder:
         path = Path(folder) / "animation.mp4"
-        with VideoWriter(path, width, height, f"{play.fps:g}", quality=quality) as writer:
+        rate = Fraction(play.fps).limit_denominator(1000)
+        with VideoWriter(path, width, height, rate, quality=quality) as writer:
             writer.write(last)
             for frame in rows:
                 last = _opaque(frame)

@@ -376,12 +376,6 @@ def mp4_xmp_box(xmp: bytes) -> bytes:
     return _box(b"uuid", _XMP_UUID + xmp) if xmp else b""
 
 
-def mp4_xmp(data: bytes) -> bytes:
-    """The XMP packet of a whole MP4; empty where there is none."""
-    found = (content for kind, content in boxes(data) if kind == b"uuid")
-    return next((each[16:] for each in found if each.startswith(_XMP_UUID)), b"")
-
-
 def video_tags(path: Path) -> dict[str, str]:
     """What says as the mark does in a container that has no place for XMP, such as Matroska."""
     is_mp4 = path.suffix.lower() in MP4_EXTENSIONS
@@ -395,10 +389,3 @@ def gif_with_xmp(data: bytes, xmp: bytes) -> bytes:
     flags = data[10]
     behind = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
     return data[:behind] + _GIF_XMP + xmp + _GIF_TRAILER + data[behind:]
-
-
-def gif_xmp(data: bytes) -> bytes:
-    """The XMP packet of a whole GIF; empty where there is none."""
-    start = data.find(_GIF_XMP)
-    end = data.find(_GIF_TRAILER, start)
-    return b"" if start < 0 or end < 0 else data[start + len(_GIF_XMP) : end]

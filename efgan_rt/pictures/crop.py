@@ -39,39 +39,15 @@ def resized(crops: Picture, side: int) -> Picture:
     return np.asarray(np.stack(made), np.uint8)
 
 
-def to_network(crop: Picture) -> Picture:
-    """A face's crop as the networks shall see it: as it is.
-
-    Here is the place to bring a dim or tinted face to a normal exposure; `from_network` is its
-    inverse. The edits of pictures go through the two; those of films do not yet.
-    """
-    return crop
-
-
-def from_network(edited: Picture, crop: Picture) -> Picture:
-    """What the networks made of `to_network(crop)`, as an edit of `crop`."""
-    return edited
-
-
-def from_crop(picture: Pixels, crop: Picture, edited: Picture) -> Pixels:
-    """A new picture: the original plus the upsampled difference of an edit.
+def add_difference(picture: Pixels, crop: Picture, edited: Picture) -> None:
+    """Adds the difference of an edit to its picture, enlarged, in the picture's own memory.
 
     Args:
-        picture: as for `to_crop`.
+        picture: as for `to_crop`; where `edited` equals `crop` it stays as it is. Of 8 bits and the
+            crop's own size it becomes `edited` (a grey one its luma).
         crop: uint8 (crop_px, crop_px, 3), `to_crop(picture)`.
         edited: uint8 of the same shape, the edited crop.
-
-    Returns:
-        Like `picture`; equal to it where `edited` equals `crop`, and, in a picture of 8 bits that
-        has the crop's size, equal to `edited` (to its luma in a grey one).
     """
-    result = picture.copy()
-    add_difference(result, crop, edited)
-    return result
-
-
-def add_difference(picture: Pixels, crop: Picture, edited: Picture) -> None:
-    """As `from_crop`, but in the picture's own memory."""
     square = _centred_square(picture)
     if picture.ndim == 2:
         crop = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)  # type: ignore[assignment]

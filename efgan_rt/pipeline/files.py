@@ -33,6 +33,7 @@ from efgan_rt.pictures.header import (
     missing_reader,
     sniffed,
 )
+from efgan_rt.pipeline.names import is_case_blind, one_name, refuse_windows_names
 from efgan_rt.pipeline.sidecars import EXTENSIONS as SIDECAR_EXTENSIONS
 from efgan_rt.shots import Product
 from efgan_rt.video.reader import EXTENSIONS as VIDEO_EXTENSIONS
@@ -159,7 +160,16 @@ class Plan:
         unlisted: list[tuple[Path, str]] = []
         existing: list[Path] = []
         existing_count = 0
+        key = one_name if is_case_blind(self.output) else str
+        folders: dict[str, Path] = {}
         for listing in self._listings():
+            if listing.pictures:
+                other = folders.setdefault(key(str(listing.folder)), listing.folder)
+                if other != listing.folder:
+                    raise EfganError(
+                        f"{other} and {listing.folder} would be one folder below {self.output}, "
+                        "which does not tell upper case from lower; rename one"
+                    )
             left.update(why for _, why in listing.left)
             unwanted += listing.unwanted
             pictures += len(listing.pictures)
@@ -169,8 +179,9 @@ class Plan:
                 unlisted.append((listing.folder, listing.fault))
                 if listing.folder == self.source:
                     raise EfganError(unlisted_reason(*unlisted[0]))
-            for output in self._outputs_without_collision(listing):
+            for output in self._outputs_without_collision(listing, key):
                 self._refuse_inputs(output)
+                refuse_windows_names(output, self.output)
                 if not overwrite and os.path.lexists(output) and not is_ours(output):
                     existing_count += 1
                     existing = [*existing, output][:3]
@@ -258,14 +269,21 @@ class Plan:
             wanted = EXTENSIONS[str(format_)][0] if is_one else INSTEAD
         return picture.name + product.suffix + wanted
 
-    def _outputs_without_collision(self, listing: "_Listing") -> Iterator[Path]:
-        """A folder's outputs; two pictures collide only within it, because the tree is mirrored."""
+    def _outputs_without_collision(
+        self, listing: "_Listing", key: Callable[[str], str]
+    ) -> Iterator[Path]:
+        """A folder's outputs; two pictures collide only within it, because the tree is mirrored.
+
+        Args:
+            listing: of the folder.
+            key: the same for names that are one in the output folder.
+        """
         taken: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for name in listing.pictures:
             outputs = self._job(listing.folder / name).outputs
             for product, output in zip(self.products, outputs, strict=True):
                 made = self._output_name(listing.folder / name, product)
-                other = taken[product.folder].setdefault(made, name)
+                other = taken[product.folder].setdefault(key(made), name)
                 if other != name:
                     raise EfganError(
                         f"{listing.folder / other} and {listing.folder / name} would both be "

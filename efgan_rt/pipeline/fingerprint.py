@@ -17,7 +17,7 @@ from efgan_rt.regular_files import READ_FLAGS
 from engines.manifest import MANIFEST_NAME
 
 # Raised by whoever changes what the same input, target, engines and options are written as.
-OUTPUT_REVISION: Final = 1
+OUTPUT_REVISION: Final = 2
 BLOCK_BYTES: Final = 1 << 16  # a face crop in one, without a larger buffer to clear for it
 
 

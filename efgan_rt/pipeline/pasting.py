@@ -4,8 +4,8 @@ from pathlib import Path
 from time import perf_counter
 
 from efgan_rt.errors import EfganError
+from efgan_rt.faces.exposure import from_network
 from efgan_rt.faces.paste import paste
-from efgan_rt.pictures.crop import from_network
 from efgan_rt.pictures.original import Pixels
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import reason_of

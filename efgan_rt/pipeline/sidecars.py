@@ -47,7 +47,7 @@ def copy_sidecars(source: Path, output: Path, *, mark: bool, overwrite: bool) ->
         if beside.suffix.lower() == ".xmp":
             data, _ = cleaned(data)
             data = marked_xmp(data) if mark else data
-        part = target.with_name(f".efgan-{os.getpid()}-{target.name}.part")
+        part = target.with_name(f".efgan-{os.getpid()}.part")  # no longer than a name may be
         try:
             if target.exists():
                 if target.read_bytes() == data:

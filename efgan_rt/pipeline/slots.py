@@ -18,7 +18,7 @@ from time import perf_counter
 
 import numpy as np
 
-from efgan_rt.pictures.crop import to_network
+from efgan_rt.faces.exposure import to_network
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.items import Item

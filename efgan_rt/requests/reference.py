@@ -10,6 +10,7 @@ from typing import Final
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from efgan_rt.faces.exposure import to_network
 from efgan_rt.faces.framing import FaceFramer
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import MAX_PIXELS, read_original
@@ -63,7 +64,7 @@ def crop_of_picture(
         raise EfganError(f"{path}: no face found; expected one as a reference")
     if len(framed) > 1:
         say(f"{path}: {len(framed)} faces; the largest one is the reference")
-    return framed[0].crop
+    return to_network(framed[0].crop)
 
 
 def say_units(

@@ -1,38 +1,34 @@
-"""Frames out of a video file, upright, at even times, and what the file says of itself.
+"""Frames out of a video file, upright, each with its time, and what the file says of itself.
 
-ffmpeg turns a frame as the file wants it shown, and repeats or leaves out frames where their times
-are uneven, so that sound and picture stay together. What is known of a video beforehand is read
-from what ffmpeg prints of it and from the header of its first frame.
+PyAV decodes. A frame keeps the time that the file gives it: none is repeated or left out where
+times are uneven. It is turned as the file wants it shown, and its colours are understood as the
+file says, else by its size.
 """
 
-import re
-import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from efgan_rt.errors import EfganError
+from efgan_rt.extras import needs_extra
 from efgan_rt.pictures.original import Picture
-from efgan_rt.video.ffmpeg import QUIET, Ffmpeg, complaint, need_ffmpeg
-from efgan_rt.video.writer import SCALER_NAMES, Colours
+from efgan_rt.video.writer import BT709, MATRICES, SCALER, SMPTE170M, UNSPECIFIED, Colours
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 EXTENSIONS: Final = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".3gp")
-PROBE_TIMEOUT_S: Final = 60
-FASTEST: Final = 120.0  # above it, a rate is the clock of frames at uneven times
-USUAL_RATE: Final = "30"
-HDR: Final = ("smpte2084", "arib-std-b67")
-_HEADER: Final = re.compile(rb"YUV4MPEG2 W(\d+) H(\d+) F(\d+):(\d+)[^\n]*?(?: A(\d+):(\d+))?[ \n]")
-_VIDEO: Final = re.compile(
-    r"Stream #0:\d+.*?: Video: (?P<codec>\w+).*?, (?P<pixels>\w+)(?P<rest>.*)"
-)
-_COLOURS: Final = re.compile(r"^\((?P<inside>[^)]*)\)")
-_RATE: Final = re.compile(r"([\d.]+) fps")
-_DURATION: Final = re.compile(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
-_SOUND: Final = re.compile(r"Stream #0:\d+.*?: Audio: (\w+)")
+FASTEST: Final = 120  # frames a second; above it, a rate is the clock of frames at uneven times
+USUAL_RATE: Final = Fraction(30)
+HDR: Final = (16, 18)  # ITU-T H.273: PQ, HLG
+_STUDIO_RANGE, _FULL_RANGE = 1, 2
 
 
 @dataclass(frozen=True)
@@ -42,147 +38,226 @@ class VideoFacts:
     Attributes:
         width: of a frame as it is shown.
         height: likewise.
-        rate: frames a second, such as "30000/1001".
+        rate: frames a second, on average.
         seconds: how long it is; 0 where it does not say.
-        sound: the codec of its sound; None for a silent one.
+        frames: about how many frames it has; 0 where that is not known.
+        time_base: of its frames' times, in seconds.
         colours: how its colours are to be understood; guessed from its size where it does not say.
-        pixel_shape: a pixel's width to its height, such as "1/1".
+        pixel_shape: a pixel's width to its height, as it is shown.
         notes: what of it cannot be kept, in sentences.
     """
 
     width: int
     height: int
-    rate: str
+    rate: Fraction
     seconds: float
-    sound: str | None
+    frames: int
+    time_base: Fraction
     colours: Colours
-    pixel_shape: str
+    pixel_shape: Fraction
     notes: tuple[str, ...] = ()
 
     @property
     def fps(self) -> float:
-        """Frames a second."""
-        above, _, below = self.rate.partition("/")
-        return float(above) / float(below or 1)
+        """Frames a second, on average."""
+        return float(self.rate)
 
-    @property
-    def frames(self) -> int:
-        """About how many frames it has; 0 where that is not known."""
-        return round(self.seconds * self.fps)
+
+@dataclass(frozen=True, eq=False)
+class FilmFrame:
+    """A frame and when it is shown.
+
+    Attributes:
+        pixels: uint8 RGB (H, W, 3), an array of its own.
+        time: in units of the video's time base; greater than that of the frame before.
+        duration: how long it is shown, as the file says; 0 where it does not.
+    """
+
+    pixels: Picture
+    time: int
+    duration: int
+
+
+@contextmanager
+def opened(path: Path) -> "Iterator[InputContainer]":
+    """A video, open for reading.
+
+    Raises:
+        EfganError: PyAV is missing, or the file is not there or no video.
+    """
+    with needs_extra("video"):
+        import av
+    if not path.is_file():
+        raise EfganError(f"{path}: no such file; expected a video")
+    try:
+        # What a tag says in no UTF-8 is no reason to refuse a film.
+        container = av.open(f"file:{path}", "r", metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        raise EfganError(f"{path}: holds no video that can be read: {reason(error)}") from error
+    with container:
+        yield container
+
+
+def film_stream(container: "InputContainer", path: Path) -> "VideoStream":
+    """The stream of the film itself: the first that moves and can be decoded.
+
+    Raises:
+        EfganError: there is none.
+    """
+    for stream in container.streams.video:
+        if stream.codec_context is not None and not is_still(stream):
+            return stream
+    raise EfganError(f"{path}: holds no video that can be read: no film is in it")
+
+
+def is_still(stream: Any) -> bool:
+    """Whether a stream of pictures is a cover or a thumbnail."""
+    from av.stream import Disposition
+
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def reason(error: BaseException) -> str:
+    """What PyAV says, without numbers and file names."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def probe(path: Path) -> VideoFacts:
     """What a video says of itself.
 
     Raises:
-        EfganError: ffmpeg is missing, or the file cannot be read or holds no video.
+        EfganError: PyAV is missing, or the file cannot be read or holds no video.
     """
-    if not path.is_file():
-        raise EfganError(f"{path}: no such file; expected a video")
-    program = need_ffmpeg("a video")
-    said = _run(path, [program, "-hide_banner", "-nostdin", "-i", f"file:{path}"])[1]
-    stream = _VIDEO.search(said)
-    if stream is None:
-        why = complaint("\n".join(said.splitlines()[-1:]))
-        raise EfganError(f"{path}: holds no video that ffmpeg can read: {why}")
-    first = ["-map", "0:V:0", "-frames:v", "1", "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "-"]
-    data, errors = _run(path, [program, *QUIET, "-i", f"file:{path}", *first])
-    header = _HEADER.match(data)
-    if header is None:
-        raise EfganError(f"{path}: its first frame cannot be read: {complaint(errors)}")
-    width, height, above, below = (int(each) for each in header.groups()[:4])
-    rate = f"{above}/{below}"
-    if not 0 < above / max(below, 1) <= FASTEST:
-        stated = _RATE.search(stream["rest"])
-        rate = stated[1] if stated and 0 < float(stated[1]) <= FASTEST else USUAL_RATE
-    wide, tall = header[5], header[6]
-    shape = f"{int(wide)}/{int(tall)}" if wide and int(wide) and int(tall) else "1/1"
-    duration = _DURATION.search(said)
-    seconds = 0.0
-    if duration:
-        seconds = int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3])
-    sound = _SOUND.search(said)
-    colours = _colours(stream["rest"], height)
-    return VideoFacts(
-        width,
-        height,
-        rate,
-        seconds,
-        sound[1] if sound else None,
-        colours,
-        shape,
-        _notes(path, stream["pixels"], colours),
-    )
+    with opened(path) as container:
+        stream = film_stream(container, path)
+        frame = next(_decoded(container, stream), None)
+        if frame is None:
+            raise EfganError(f"{path}: its first frame cannot be read")
+        rates = (stream.average_rate, stream.guessed_rate)
+        rate = next((each for each in rates if each and 0 < each <= FASTEST), USUAL_RATE)
+        seconds = (container.duration or 0) / 1_000_000
+        quarters = _quarter_turns(frame)[0]
+        width, height = frame.width, frame.height
+        shape = stream.sample_aspect_ratio or Fraction(1)
+        if quarters % 2:
+            width, height, shape = height, width, 1 / shape
+        colours = _colours(frame)
+        return VideoFacts(
+            width,
+            height,
+            rate,
+            seconds,
+            stream.frames or round(seconds * float(rate)),
+            stream.time_base or 1 / rate,
+            colours,
+            shape,
+            _notes(path, frame, colours),
+        )
 
 
-def read_frames(path: Path, facts: VideoFacts) -> Iterator[Picture]:
-    """Every frame, uint8 RGB (H, W, 3), each an array of its own.
+def read_film(path: Path, facts: VideoFacts, start: int = 0) -> Iterator[FilmFrame]:
+    """Every frame from a number on; what cannot be decoded on the way is passed over.
+
+    Frames before that are decoded and thrown away, so that numbers mean the same however a film is
+    cut or compressed.
 
     Raises:
-        EfganError: ffmpeg fails on the way; the message says at which frame.
+        EfganError: no frame can be decoded.
     """
-    matrix = SCALER_NAMES.get(facts.colours.matrix, "bt709")
-    filters = (
-        f"fps={facts.rate}:start_time=0,"
-        f"scale={facts.width}:{facts.height}:in_color_matrix={matrix}"
-        ":flags=bicubic+accurate_rnd+full_chroma_int,format=rgb24"
+    time: int | None = None
+    number = -1
+    with opened(path) as container:
+        stream = film_stream(container, path)
+        for number, frame in enumerate(_decoded(container, stream)):
+            even = round(number / (facts.rate * facts.time_base))
+            told = even if frame.pts is None else frame.pts
+            time = told if time is None else max(told, time + 1)
+            if number >= start:
+                yield FilmFrame(_upright(frame, facts), time, frame.duration or 0)
+    if number < 0:
+        raise EfganError(f"{path}: cannot be read: it has no frame that can be decoded")
+
+
+def read_frames(path: Path, facts: VideoFacts, start: int = 0) -> Iterator[Picture]:
+    """The pixels of `read_film`'s frames."""
+    return (frame.pixels for frame in read_film(path, facts, start))
+
+
+def _decoded(container: "InputContainer", stream: "VideoStream") -> "Iterator[VideoFrame]":
+    import av
+    from av.codec.context import ThreadType
+
+    stream.thread_type = ThreadType.AUTO
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:  # the file breaks off
+            packet = None
+        with suppress(av.FFmpegError):  # a packet that is damaged, or the end said twice
+            yield from stream.decode(packet)
+        if packet is None or packet.size == 0:
+            return
+
+
+def _upright(frame: "VideoFrame", facts: VideoFacts) -> Picture:
+    """The frame as it is shown, uint8 RGB (H, W, 3)."""
+    from av.video.reformatter import Interpolation
+
+    quarters, is_mirrored = _quarter_turns(frame)
+    width, height = facts.width, facts.height
+    if quarters % 2:
+        width, height = height, width
+    is_rgb = frame.format.is_rgb
+    pixels = frame.reformat(
+        width=width,
+        height=height,
+        format="rgb24",
+        src_colorspace=None if is_rgb else SCALER[facts.colours.matrix],
+        src_color_range=frame.color_range or (_FULL_RANGE if is_rgb else _STUDIO_RANGE),
+        dst_color_range=_FULL_RANGE,
+        interpolation=(
+            Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+        ),
+        threads=1,
+    ).to_ndarray()
+    if is_mirrored:
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(np.rot90(pixels, quarters), dtype=np.uint8)
+
+
+def _quarter_turns(frame: "VideoFrame") -> tuple[int, bool]:
+    """Counter-clockwise turns that set a frame upright, and whether it is mirrored before them."""
+    from av.sidedata.sidedata import Type
+
+    told: Any = frame.side_data
+    if Type.DISPLAYMATRIX not in told:
+        return 0, False
+    a, b, _, c, d = np.frombuffer(bytes(told[Type.DISPLAYMATRIX]), np.int32)[:5].tolist()
+    # Rows are where the picture's axes go; y is down.
+    is_mirrored = a * d - b * c < 0
+    if is_mirrored:
+        a, b = -a, -b
+    if abs(a) >= abs(b):
+        return (0 if a >= 0 else 2), is_mirrored
+    return (3 if b > 0 else 1), is_mirrored
+
+
+def _colours(frame: "VideoFrame") -> Colours:
+    by_size = BT709 if frame.height >= 720 else SMPTE170M
+    matrix = frame.colorspace if frame.colorspace in MATRICES else by_size
+    primaries, transfer = (
+        other if value in (0, UNSPECIFIED) else value
+        for value, other in ((frame.color_primaries, by_size), (frame.color_trc, BT709))
     )
-    arguments = [need_ffmpeg("a video"), *QUIET, "-i", f"file:{path}", "-map", "0:V:0"]
-    arguments += ["-vf", filters, "-f", "rawvideo", "-"]
-    size = facts.width * facts.height * 3
-    number = 0
-    run = Ffmpeg(arguments, writes=True)
-    with closing(_Killed(run)):
-        while len(data := run.pipe.read(size)) == size:
-            yield np.frombuffer(bytearray(data), np.uint8).reshape(facts.height, facts.width, 3)
-            number += 1
-        why = run.finish()
-    if why is not None or number == 0:
-        raise EfganError(f"{path}: cannot be read after {number:,} frames: {why or 'it has none'}")
+    return Colours(matrix, primaries, transfer)
 
 
-class _Killed:
-    """Ends ffmpeg where a reader stops early."""
-
-    def __init__(self, run: Ffmpeg) -> None:
-        self._run = run
-
-    def close(self) -> None:
-        self._run.kill()
-
-
-def _run(path: Path, arguments: list[str]) -> tuple[bytes, str]:
-    try:
-        done = subprocess.run(
-            arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_TIMEOUT_S
-        )
-    except subprocess.TimeoutExpired as error:
-        raise EfganError(f"{path}: ffmpeg does not come to an end with it") from error
-    except OSError as error:
-        raise EfganError(f"{arguments[0]}: cannot be started: {error.strerror}") from error
-    return done.stdout, done.stderr.decode(errors="replace")
-
-
-def _colours(rest: str, height: int) -> Colours:
-    """From ffmpeg's words behind the pixel format, such as "(tv, bt709, progressive)"."""
-    by_size = "bt709" if height >= 720 else "smpte170m"
-    inside = _COLOURS.match(rest)
-    for word in inside["inside"].split(", ") if inside else []:
-        names = word.split("/")
-        if len(names) == 1 and names[0] in SCALER_NAMES:
-            return Colours(*names * 3)
-        if len(names) == 3:
-            matrix = names[0] if names[0] in SCALER_NAMES else by_size
-            primaries, transfer = ("bt709" if n == "unknown" else n for n in names[1:])
-            return Colours(matrix, primaries, transfer)
-    return Colours(by_size, "bt709" if by_size == "bt709" else by_size, "bt709")
-
-
-def _notes(path: Path, pixels: str, colours: Colours) -> tuple[str, ...]:
+def _notes(path: Path, frame: "VideoFrame", colours: Colours) -> tuple[str, ...]:
     if colours.transfer in HDR:
         return (f"{path}: is HDR; its bits become 8, so that smooth areas may show steps",)
-    if re.search(r"p1[02]|1[02]le|1[02]be|16", pixels):
-        return (f"{path}: has {pixels} pixels; their bits become 8",)
-    if "a" in pixels.removeprefix("gray") and pixels.startswith(("yuva", "rgba", "argb", "bgra")):
+    if any(component.bits > 8 for component in frame.format.components):
+        return (f"{path}: has {frame.format.name} pixels; their bits become 8",)
+    if any(component.is_alpha for component in frame.format.components):
         return (f"{path}: its transparency is left out",)
     return ()

@@ -34,7 +34,7 @@ class FaceInFrame:
         sighting: where it is and what it shows, smoothed.
         strength: how much of its edit it gets, 0 to 1.
         area: of its track, on average; the same in all its frames.
-        track: its number.
+        track: whose it is.
     """
 
     sighting: Sighting

@@ -3,9 +3,12 @@
 A detector reads every frame afresh, so its points tremble; framed by them, an edit would tremble on
 the face. So a curve is laid through each point's places in the neighbouring frames, before and
 after: it follows a head that moves and leaves the trembling out. A face that is missed for a moment
-is filled in, and one that is seen for a moment only is taken for an error.
+is filled in, unless another lies where it would be; one that is seen for a moment only is taken for
+an error. Which people are edited is decided over a scene: who looks away and back is one person.
 """
 
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -27,8 +30,13 @@ SHORTEST_S: Final = 0.2
 FADE_S: Final = 0.2
 LARGEST_STEP: Final = 0.6  # of a face's width, from one frame to the next that shows it
 LARGEST_GROWTH: Final = 1.5
+STEPS_OF_MOTION: Final = 6  # frames by which the way of a face is told
 # The mean difference of two small grey frames, in levels, from which a new scene begins.
 CUT_LEVELS: Final = 30.0
+# The share of the smaller box that another face takes, from which it hides it.
+HIDING_SHARE: Final = 0.25
+# How far from where they left, in widths of the face, people come back into a scene as the same.
+RETURN_STEP: Final = 1.5
 
 Points = npt.NDArray[np.float64]
 
@@ -59,6 +67,13 @@ class Track:
     sightings: list[Sighting | None]
 
     @property
+    def first(self) -> Sighting:
+        """The earliest sighting."""
+        found = self.sightings[0]
+        assert found is not None
+        return found
+
+    @property
     def last(self) -> Sighting:
         """The latest sighting; the list never ends with a gap."""
         found = self.sightings[-1]
@@ -75,6 +90,21 @@ class Track:
         """Of its boxes, in square pixels."""
         return float(np.mean([each.face.area for each in self.sightings if each is not None]))
 
+    def expected(self, frame: int) -> Face:
+        """Where it lies in a frame to come, if it moves on as in its last few."""
+        face = self.last.face
+        row = self.seen(STEPS_OF_MOTION)
+        (since, one), (until, other) = row[0], row[-1]
+        step = (other.face.centre - one.face.centre) / max(until - since, 1)
+        ahead = step * (frame - until)
+        return replace(face, left=face.left + ahead.real, top=face.top + ahead.imag)
+
+    def seen(self, latest: int = 0) -> list[tuple[int, Sighting]]:
+        """The frames in which it was seen, of so many latest ones or of all, and how."""
+        rows = self.sightings[-latest:]
+        numbered = enumerate(rows, start=self.end - len(rows))
+        return [(frame, each) for frame, each in numbered if each is not None]
+
 
 class Tracker:
     """Links the faces of consecutive frames."""
@@ -83,30 +113,29 @@ class Tracker:
         self._gap = max(1, round(LARGEST_GAP_S * fps))
         self._shortest = max(1, round(SHORTEST_S * fps))
         self._frame = 0
-        self._small: FloatArray | None = None
         self._scene = 0
         self.scenes = [0]
         """The first frame of each scene."""
         self._tracks: list[Track] = []
 
-    def add(self, sightings: Sequence[Sighting], small: FloatArray) -> None:
+    def add(self, sightings: Sequence[Sighting], change: float) -> None:
         """Takes the next frame.
 
         Args:
             sightings: its faces.
-            small: the frame as a few grey pixels, float32, by which a new scene is seen.
+            change: how much it differs from the frame before, the mean over a few grey pixels, in
+                levels; by it a new scene is seen.
         """
-        if self._small is not None and np.abs(small - self._small).mean() > CUT_LEVELS:
+        if change > CUT_LEVELS:
             self._scene = self._frame
             self.scenes.append(self._frame)
-        self._small = small
         open_tracks = [
             track
             for track in self._tracks
             if track.end > self._frame - self._gap and track.start >= self._scene
         ]
         pairs = [
-            (_distance(track.last.face, each.face), number, track)
+            (_distance(track.expected(self._frame), each.face), number, track)
             for number, each in enumerate(sightings)
             for track in open_tracks
         ]
@@ -126,15 +155,94 @@ class Tracker:
         self._frame += 1
 
     def finish(self) -> list[Track]:
-        """The tracks that are long enough, their gaps filled."""
-        found = [
-            track
-            for track in self._tracks
-            if sum(each is not None for each in track.sightings) >= min(self._shortest, self._frame)
+        """The tracks that are long enough, their gaps filled.
+
+        A track in whose gap another face lies is two tracks: there the face is hidden.
+        """
+        seen = defaultdict(list)
+        for track in self._tracks:
+            for frame, sighting in track.seen():
+                seen[frame].append((track, sighting.face))
+        found = []
+        for track in self._tracks:
+            others = {
+                frame: [face for other, face in seen[frame] if other is not track]
+                for frame in range(track.start, track.end)
+            }
+            found += _pieces(track, others)
+        shortest = min(self._shortest, self._frame)
+        return [track for track in found if len(track.seen()) >= shortest]
+
+
+def _pieces(track: Track, others: dict[int, list[Face]]) -> list[Track]:
+    """A track with its gaps filled, cut where another face hides it."""
+    rows = track.seen()
+    pieces = [Track(rows[0][0], [rows[0][1]])]
+    for (before, one), (after, other) in pairwise(rows):
+        between = [
+            _between(one, other, (frame - before) / (after - before))
+            for frame in range(before + 1, after)
         ]
-        for track in found:
-            track.sightings = _filled(track.sightings)
-        return found
+        hidden = any(
+            _overlap(sighting.face, face) >= HIDING_SHARE
+            for frame, sighting in enumerate(between, start=before + 1)
+            for face in others[frame]
+        )
+        if hidden:
+            pieces.append(Track(after, [other]))
+        else:
+            pieces[-1].sightings += [*between, other]
+    return pieces
+
+
+def people(tracks: Sequence[Track], scenes: Sequence[int]) -> list[int]:
+    """Whose track each is, as numbers.
+
+    Within a scene a face that is gone and comes back near where it left, as large, is the same.
+
+    Args:
+        tracks: finished.
+        scenes: the first frame of each.
+    """
+    found = [0] * len(tracks)
+    latest: list[Track] = []  # of each person
+    for number in sorted(range(len(tracks)), key=lambda each: tracks[each].start):
+        track = tracks[number]
+        scene = bisect_right(scenes, track.start)
+        back = [
+            (_distance(other.last.face, track.first.face), person)
+            for person, other in enumerate(latest)
+            if other.end <= track.start and bisect_right(scenes, other.start) == scene
+        ]
+        distance, person = min(back, default=(float("inf"), 0))
+        if distance > RETURN_STEP:
+            person = len(latest)
+            latest.append(track)
+        latest[person] = track
+        found[number] = person
+    return found
+
+
+def largest_people(
+    tracks: Sequence[Track], owners: Sequence[int], scenes: Sequence[int], most: int | None
+) -> set[int]:
+    """The people whose faces fill most of each scene, over all its frames.
+
+    Args:
+        tracks: finished.
+        owners: of `people`.
+        scenes: the first frame of each.
+        most: how many of each scene; None for all.
+    """
+    filled: defaultdict[int, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
+    for track, owner in zip(tracks, owners, strict=True):
+        scene = bisect_right(scenes, track.start)
+        filled[scene][owner] += track.mean_area * len(track.sightings)
+    return {
+        owner
+        for areas in filled.values()
+        for owner in sorted(areas, key=lambda each: -areas[each])[:most]
+    }
 
 
 def strengths(track: Track, scenes: Sequence[int], frames: int, fps: float) -> FloatArray:
@@ -220,18 +328,15 @@ def _distance(one: Face, other: Face) -> float:
     return abs(one.centre - other.centre) / max(one.width, other.width)
 
 
-def _filled(sightings: list[Sighting | None]) -> list[Sighting | None]:
-    """Gaps filled by even steps between their ends."""
-    filled = list(sightings)
-    known = [number for number, each in enumerate(sightings) if each is not None]
-    for before, after in pairwise(known):
-        one, other = sightings[before], sightings[after]
-        assert one is not None and other is not None
-        for number in range(before + 1, after):
-            share = (number - before) / (after - before)
-            shape = (1 - share) * _shape(one.face) + share * _shape(other.face)
-            units = (1 - share) * one.units + share * other.units
-            filled[number] = Sighting(
-                _with_shape(one.face, shape), np.asarray(units, dtype=np.float32)
-            )
-    return filled
+def _overlap(one: Face, other: Face) -> float:
+    """What two boxes share, as a share of the smaller one."""
+    width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    return max(width, 0.0) * max(height, 0.0) / max(min(one.area, other.area), 1e-6)
+
+
+def _between(one: Sighting, other: Sighting, share: float) -> Sighting:
+    """A sighting on an even way from one to another."""
+    shape = (1 - share) * _shape(one.face) + share * _shape(other.face)
+    units = (1 - share) * one.units + share * other.units
+    return Sighting(_with_shape(one.face, shape), np.asarray(units, dtype=np.float32))

@@ -4,8 +4,8 @@ Colours go out by the matrix that they came in by, and the file says which, so t
 edited faces a video looks as before.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -13,37 +13,33 @@ from typing import Final, Self
 import numpy as np
 
 from efgan_rt.errors import EfganError
+from efgan_rt.extras import needs_extra
 from efgan_rt.pictures.original import Picture
-from efgan_rt.video.ffmpeg import QUIET, Ffmpeg, need_ffmpeg
 
 # x264's factor at quality 95 and at 0, and even steps between; 17 looks like the frames themselves.
 BEST_CRF, WORST_CRF = 17, 45
-# The matrices that ffmpeg's scaler and its encoders both know, by the encoders' names.
-SCALER_NAMES: Final = {
-    "bt709": "bt709",
-    "smpte170m": "smpte170m",
-    "bt470bg": "bt470bg",
-    "fcc": "fcc",
-    "bt2020nc": "bt2020",
+# Of ITU-T H.273, which FFmpeg's numbers follow.
+BT709, UNSPECIFIED, FCC, BT470BG, SMPTE170M, SMPTE240M, BT2020, SRGB = 1, 2, 4, 5, 6, 7, 9, 13
+# The matrices that FFmpeg's scaler knows, and its numbers for them.
+SCALER: Final = {
+    BT709: 1,
+    FCC: 4,
+    BT470BG: 5,
+    SMPTE170M: 5,
+    SMPTE240M: 7,
+    BT2020: 9,
 }
+MATRICES: Final = tuple(SCALER)
+_STUDIO_RANGE, _FULL_RANGE = 1, 2
 
 
 @dataclass(frozen=True)
 class Colours:
-    """How a video's colours are to be understood, as ffmpeg names it."""
+    """How a video's colours are to be understood, in the numbers of ITU-T H.273."""
 
-    matrix: str = "bt709"
-    primaries: str = "bt709"
-    transfer: str = "iec61966-2-1"  # that of pictures
-
-    def output_options(self) -> list[str]:
-        """ffmpeg's options of the file that is written."""
-        return [
-            *("-colorspace", self.matrix),
-            *("-color_primaries", self.primaries),
-            *("-color_trc", self.transfer),
-            *("-color_range", "tv"),
-        ]
+    matrix: int = BT709
+    primaries: int = BT709
+    transfer: int = SRGB  # that of pictures
 
 
 def crf_of(quality: int) -> int:
@@ -52,85 +48,137 @@ def crf_of(quality: int) -> int:
     return round(WORST_CRF + share * (BEST_CRF - WORST_CRF))
 
 
+def need_encoder(what: str) -> None:
+    """Refuses, before any work, where videos cannot be written.
+
+    Args:
+        what: is to be written, such as "MP4".
+
+    Raises:
+        EfganError: PyAV is missing, or its build has no x264.
+    """
+    with needs_extra("video"):
+        import av
+    try:
+        av.Codec("libx264", "w")
+    except ValueError as error:
+        raise EfganError(
+            f"{what} needs the encoder x264, which this build of PyAV {av.__version__} lacks; "
+            "take the wheel of PyPI: pip install --force-reinstall --only-binary av av"
+        ) from error
+
+
 class VideoWriter:
-    """Writes frames of one size; a context manager, and what fails inside it leaves no file."""
+    """Writes frames at even times to an MP4; in a `with`, what fails leaves no file."""
 
     def __init__(
         self,
         path: Path,
         width: int,
         height: int,
-        rate: str,
+        rate: Fraction,
         *,
         quality: int = 95,
         colours: Colours | None = None,
-        pixel_shape: str = "1/1",
-        sound_of: Path | None = None,
-        encode_sound: bool = False,
-        tags: Mapping[str, str] | None = None,
+        pixel_shape: Fraction = Fraction(1),
     ) -> None:
-        """Starts ffmpeg.
+        """Opens the file.
 
         Args:
             path: of the file, replaced if it is there.
             width: of the frames; the last column of an odd one is left out, H.264 has even sides.
             height: likewise.
-            rate: frames a second, such as "25" or "30000/1001".
+            rate: frames a second.
             quality: 1 to 100.
             colours: None for those of pictures.
             pixel_shape: a pixel's width to its height.
-            sound_of: a video whose sound goes along.
-            encode_sound: as AAC; else the sound is copied as it is.
-            tags: what the file shall say of itself.
 
         Raises:
-            EfganError: ffmpeg is missing or cannot be started.
+            EfganError: the file cannot be written, or PyAV is missing.
         """
+        need_encoder("a video")
+        import av
+
+        if min(width, height) < 2:
+            raise EfganError(f"{path}: {width} x {height} is too small for a video")
         colours = colours or Colours()
-        matrix = SCALER_NAMES.get(colours.matrix, "bt709")
-        filters = (
-            "crop=max(2\\,trunc(iw/2)*2):max(2\\,trunc(ih/2)*2),"
-            f"scale=out_color_matrix={matrix}:out_range=tv,format=yuv420p,"
-            f"setsar={pixel_shape}"
-        )
-        arguments = [need_ffmpeg("MP4"), *QUIET, "-y"]
-        arguments += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
-        arguments += ["-framerate", rate, "-i", "pipe:0"]
-        if sound_of is not None:
-            sound = ["-c:a", "aac", "-b:a", "192k"] if encode_sound else ["-c:a", "copy"]
-            arguments += ["-i", str(sound_of), "-map", "0:v", "-map", "1:a?", *sound]
-            arguments += ["-map_metadata", "1"]
-        arguments += ["-vf", filters, "-c:v", "libx264", "-crf", str(crf_of(quality))]
-        for name, value in (tags or {}).items():
-            arguments += ["-metadata", f"{name}={value}"]
-        arguments += [*colours.output_options(), "-movflags", "+faststart", f"file:{path}"]
         self._path = path
         self._shape = (height, width, 3)
-        self._ffmpeg = Ffmpeg(arguments, writes=False)
+        self._matrix = SCALER[colours.matrix]
+        self._count = 0
+        try:
+            self._container = av.open(
+                f"file:{path}", "w", format="mp4", container_options={"movflags": "faststart"}
+            )
+            stream = self._container.add_stream(
+                "libx264",
+                rate=rate,
+                options={"crf": str(crf_of(quality))},
+                width=width // 2 * 2,
+                height=height // 2 * 2,
+                pix_fmt="yuv420p",
+            )
+        except av.FFmpegError as error:
+            raise EfganError(f"{path}: cannot be written: {error.strerror}") from error
+        stream.time_base = 1 / rate
+        context = stream.codec_context
+        context.time_base = 1 / rate
+        context.sample_aspect_ratio = pixel_shape
+        context.color_range = _STUDIO_RANGE
+        context.colorspace = colours.matrix
+        context.color_primaries = colours.primaries
+        context.color_trc = colours.transfer
+        self._stream = stream
 
     def write(self, frame: Picture) -> None:
         """Writes a frame, uint8 RGB (H, W, 3).
 
         Raises:
-            EfganError: ffmpeg has failed.
+            EfganError: the file cannot be written.
         """
+        import av
+        from av.video.reformatter import Interpolation
+
         assert frame.shape == self._shape, "all frames have one size"
-        try:
-            self._ffmpeg.pipe.write(np.ascontiguousarray(frame).data)
-        except BrokenPipeError:
-            self.finish()
-            raise EfganError(f"{self._path}: ffmpeg ended early") from None
+        even = frame[: self._stream.height, : self._stream.width]
+        rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), "rgb24")
+        coded = rgb.reformat(
+            format="yuv420p",
+            dst_colorspace=self._matrix,
+            src_color_range=_FULL_RANGE,
+            dst_color_range=_STUDIO_RANGE,
+            interpolation=(
+                Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+            ),
+            threads=1,
+        )
+        coded.pts = self._count
+        coded.time_base = self._stream.codec_context.time_base
+        self._count += 1
+        self._mux(coded)
 
     def finish(self) -> None:
         """Completes the file.
 
         Raises:
-            EfganError: ffmpeg has failed.
+            EfganError: it cannot be written.
         """
-        why = self._ffmpeg.finish()
-        if why is not None:
+        import av
+
+        self._mux(None)
+        try:
+            self._container.close()
+        except av.FFmpegError as error:
             self._path.unlink(missing_ok=True)
-            raise EfganError(f"{self._path}: ffmpeg cannot write it: {why}")
+            raise EfganError(f"{self._path}: cannot be written: {error.strerror}") from error
+
+    def _mux(self, frame: "av.VideoFrame | None") -> None:  # type: ignore[name-defined]  # noqa: F821
+        import av
+
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except av.FFmpegError as error:
+            raise EfganError(f"{self._path}: cannot be written: {error.strerror}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -143,6 +191,11 @@ class VideoWriter:
     ) -> None:
         if error is None:
             self.finish()
-        else:
-            self._ffmpeg.kill()
-            self._path.unlink(missing_ok=True)
+            return
+        from contextlib import suppress
+
+        import av
+
+        with suppress(av.FFmpegError):
+            self._container.close()
+        self._path.unlink(missing_ok=True)

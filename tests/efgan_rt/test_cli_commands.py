@@ -53,20 +53,6 @@ def test_info_gives_the_line_that_installs_what_is_missing(
     assert 'missing: pip install "efgan-rt[cpu]"' in cli("info").out
 
 
-@pytest.mark.parametrize(
-    ("found", "line"),
-    [
-        ("/opt/ffmpeg", "ffmpeg     /opt/ffmpeg\n"),
-        (None, 'ffmpeg     none, for videos and MP4: pip install "efgan-rt[video]"\n'),
-    ],
-)
-def test_info_tells_of_ffmpeg(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, found: str | None, line: str
-) -> None:
-    monkeypatch.setattr("efgan_rt.video.ffmpeg.find_ffmpeg", lambda: found)
-    assert line in cli("info").out
-
-
 def test_info_tells_of_engines_that_are_gone_and_goes_on(cli: Cli) -> None:
     mine = engine_sets.own_set("toy")
     mine.mkdir(parents=True)

@@ -1,6 +1,7 @@
 """What `efgan-rt batch` can be asked for: tables, references, known units, frames and stages."""
 
 import json
+import sys
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
@@ -14,7 +15,6 @@ from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import write_picture
 from efgan_rt.pipeline.journal import FOLDER
-from efgan_rt.video.ffmpeg import find_ffmpeg
 from tests.efgan_rt.test_cli_batch import unboxed
 
 Cli = Callable[..., Any]
@@ -213,9 +213,7 @@ def test_an_animation_is_one_file_a_picture(
     assert np.abs(first).mean() < 8
 
 
-def test_an_mp4_is_written_where_there_is_ffmpeg(batch: Cli, faces: Path, tmp_path: Path) -> None:
-    if find_ffmpeg() is None:
-        pytest.skip("no ffmpeg on the PATH, and no imageio-ffmpeg")
+def test_an_mp4_is_written(batch: Cli, faces: Path, tmp_path: Path) -> None:
     command = ("-e", "happy", "--frames", 3, "--format", "mp4")
     assert batch(*command, source=faces / "00.png").status == 0
     film = cv2.VideoCapture(str(tmp_path / "out" / "00.mp4"))
@@ -337,11 +335,14 @@ def test_what_cannot_be_done_is_one_line_and_status_1(
     assert not (tmp_path / "out").exists()
 
 
-def test_without_ffmpeg_mp4_is_refused_before_anything_runs(
+def test_without_pyav_mp4_is_refused_before_anything_runs(
     batch: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("efgan_rt.video.ffmpeg.find_ffmpeg", lambda: None)
+    monkeypatch.setitem(sys.modules, "av", None)
     result = batch("-e", "happy", "--frames", 3, "--format", "mp4")
     assert result.status == 2
-    assert "MP4 needs ffmpeg, which is not on the PATH; install it with" in unboxed(result.err)
+    assert (
+        'this needs av, which is not installed; install it with: pip install "efgan-rt[video]"'
+        in (unboxed(result.err))
+    )
     assert not (tmp_path / "out").exists()

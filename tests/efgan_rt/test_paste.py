@@ -11,8 +11,8 @@ from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.framing import FaceChoice, FaceFramer, Framed
 from efgan_rt.faces.paste import mask, paste, paste_box
-from efgan_rt.pictures.crop import from_crop
 from efgan_rt.pictures.original import Picture, Pixels, rgb8
+from tests.picture_files import with_difference
 
 
 def framed_at(pixels: Pixels, to_crop: Similarity) -> Framed:
@@ -114,7 +114,7 @@ def test_a_crop_gets_its_edit_as_it_always_did(
     pixels = random.integers(0, np.iinfo(kind).max, shape, dtype=kind)
     (framed,) = FaceFramer(None, None, FaceChoice(crops=True)).frame(pixels)
     edited = random.integers(0, 256, (128, 128, 3), dtype=np.uint8)
-    expected = from_crop(pixels, framed.crop, edited)
+    expected = with_difference(pixels, framed.crop, edited)
     paste(pixels, framed, edited)
     assert np.array_equal(pixels, expected)
 

@@ -12,10 +12,17 @@ from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.template import STANDARD_POINTS
 from efgan_rt.video.steady import Edit, FaceInFrame, SteadyEdits
-from efgan_rt.video.tracks import Sighting, Track, Tracker, smoothed, strengths
+from efgan_rt.video.tracks import (
+    Sighting,
+    Track,
+    Tracker,
+    largest_people,
+    people,
+    smoothed,
+    strengths,
+)
 
 FPS = 25.0
-GREY = np.zeros((18, 32), np.float32)
 
 
 def face_at(
@@ -35,7 +42,7 @@ def sighting(face: Face, unit: float = 0.0) -> Sighting:
 def tracks_of(frames: Sequence[Sequence[Face]]) -> list[Track]:
     tracker = Tracker(FPS)
     for faces in frames:
-        tracker.add([sighting(face) for face in faces], GREY)
+        tracker.add([sighting(face) for face in faces], 0.0)
     return tracker.finish()
 
 
@@ -76,9 +83,53 @@ def test_faces_of_another_size_or_far_away_are_not_the_same() -> None:
 def test_a_new_scene_ends_every_track() -> None:
     tracker = Tracker(FPS)
     for t in range(20):
-        tracker.add([sighting(face_at(10))], GREY + (0 if t < 10 else 100))
+        tracker.add([sighting(face_at(10))], 100.0 if t == 10 else 0.0)
     assert [(track.start, track.end) for track in tracker.finish()] == [(0, 10), (10, 20)]
     assert tracker.scenes == [0, 10]
+
+
+def crossing(hidden: range) -> list[list[Face]]:
+    """Two people who pass each other; the one behind, 2nd in a frame, is not seen for a while."""
+    ways = [(face_at(100 + 10 * t), face_at(480 - 10 * t, size=76)) for t in range(40)]
+    return [[front] if t in hidden else [front, back] for t, (front, back) in enumerate(ways)]
+
+
+def test_a_face_that_another_hides_is_not_filled_in() -> None:
+    found = tracks_of(crossing(range(15, 24)))
+    spans = sorted((track.start, track.end) for track in found)
+    assert spans == [(0, 15), (0, 40), (24, 40)]
+
+
+def test_people_who_cross_stay_who_they_are() -> None:
+    (front,) = (each for each in tracks_of(crossing(range(15, 24))) if each.end - each.start == 40)
+    assert [each.face.left for _, each in front.seen()] == [100 + 10 * t for t in range(40)]
+
+
+def test_who_looks_away_and_back_is_one_person() -> None:
+    frames = [[] if 10 <= t < 30 else [face_at(10 + t)] for t in range(40)]
+    found = tracks_of(frames)
+    assert people(found, [0]) == [0, 0]
+    # In another scene, elsewhere or as large as nobody grows meanwhile it is another.
+    assert people(found, [0, 20]) == [0, 1]
+    for other in (face_at(400), face_at(10, size=160)):
+        assert people([*found[:1], Track(30, [sighting(other)] * 9)], [0]) == [0, 1]
+
+
+def test_a_bystander_never_becomes_the_largest_while_she_looks_away() -> None:
+    bystander = face_at(300, size=50)
+    frames = [[bystander] if 10 <= t < 30 else [face_at(10), bystander] for t in range(40)]
+    found = tracks_of(frames)
+    owners = people(found, [0])
+    wanted = largest_people(found, owners, [0], 1)
+    kept = [track for track, owner in zip(found, owners, strict=True) if owner in wanted]
+    assert [(each.start, each.end) for each in kept] == [(0, 10), (30, 40)]
+    assert largest_people(found, owners, [0], None) == set(owners)
+
+
+def test_each_scene_has_its_own_largest() -> None:
+    large, small = Track(0, [sighting(face_at(10))] * 9), Track(9, [sighting(face_at(9, size=40))])
+    assert largest_people([large, small], [0, 1], [0, 9], 1) == {0, 1}
+    assert largest_people([large, small], [0, 1], [0], 1) == {0}
 
 
 def moving_track(noise_px: float, frames: int = 60) -> tuple[Track, list[Face]]:

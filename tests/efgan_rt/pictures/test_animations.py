@@ -1,6 +1,6 @@
 """Animations: every frame comes back, at its time, in its colours."""
 
-import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,20 +11,14 @@ import pytest
 
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.animation import Playback, check_animation, encode_animation
-from efgan_rt.pictures.containers import gif_xmp, mp4_xmp, read_metadata
+from efgan_rt.pictures.containers import read_metadata
 from efgan_rt.pictures.header import read_header
 from efgan_rt.pictures.original import Metadata, Original, Picture
-from efgan_rt.video.ffmpeg import find_ffmpeg
+from efgan_rt.video.reader import probe, read_frames
+from tests.picture_files import gif_xmp, mp4_xmp
 
 MakePicture = Callable[..., Picture]
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
-
-
-def need_ffmpeg() -> str:
-    found = find_ffmpeg()
-    if found is None:
-        pytest.skip("no ffmpeg on the PATH, and no imageio-ffmpeg")
-    return found
 
 
 @pytest.fixture
@@ -93,8 +87,6 @@ def test_metadata_are_kept(frames: list[Original], extension: str) -> None:
 def test_xmp_is_kept_where_there_is_a_place_for_nothing_else(
     frames: list[Original], extension: str, tmp_path: Path
 ) -> None:
-    if extension == ".mp4":
-        need_ffmpeg()
     told = [replace(frame, metadata=Metadata(xmp=XMP, exif=b"II*\0")) for frame in frames]
     data = bytes(encode_animation(extension, told))
     reader = gif_xmp if extension == ".gif" else mp4_xmp
@@ -132,14 +124,9 @@ def test_one_frame_is_an_animation_too(frames: list[Original]) -> None:
 
 
 def test_an_mp4_plays_all_frames_and_holds_the_last(frames: list[Original], tmp_path: Path) -> None:
-    program = need_ffmpeg()
     path = tmp_path / "film.mp4"
     path.write_bytes(encode_animation(".mp4", frames, Playback(fps=10, hold_s=0.5)))
-    pipe = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-    raw = subprocess.run(
-        [program, "-v", "error", "-i", path, *pipe], check=True, capture_output=True
-    ).stdout
-    found = np.frombuffer(raw, np.uint8).reshape(-1, 48, 60, 3)
+    found = list(read_frames(path, probe(path)))
     assert len(found) == 10
     for frame, wanted in zip(found, frames, strict=False):
         assert np.abs(frame.astype(int) - wanted.pixels).mean() < 4
@@ -149,24 +136,33 @@ def test_an_mp4_plays_all_frames_and_holds_the_last(frames: list[Original], tmp_
 def test_an_mp4_of_odd_sides_loses_a_row_and_a_column(
     make_picture: MakePicture, tmp_path: Path
 ) -> None:
-    need_ffmpeg()
     path = tmp_path / "film.mp4"
     path.write_bytes(encode_animation(".mp4", [Original(make_picture(49, 61))]))
     film = cv2.VideoCapture(str(path))
     assert film.read()[1].shape == (48, 60, 3)
 
 
-def test_without_ffmpeg_mp4_is_refused_with_the_way_to_get_it(
+def test_without_pyav_mp4_is_refused_with_the_way_to_get_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("efgan_rt.video.ffmpeg.find_ffmpeg", lambda: None)
+    monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(EfganError) as error:
         check_animation(".mp4", 12)
     assert str(error.value) == (
-        "MP4 needs ffmpeg, which is not on the PATH; install it with your system's packages "
-        '(such as: apt install ffmpeg) or with: pip install "efgan-rt[video]"'
+        'this needs av, which is not installed; install it with: pip install "efgan-rt[video]"'
     )
     check_animation(".gif", 12)
+
+
+def test_a_pyav_without_x264_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import av
+
+    def codec(name: str, mode: str) -> None:
+        raise ValueError(name, mode)
+
+    monkeypatch.setattr(av, "Codec", codec)
+    with pytest.raises(EfganError, match="MP4 needs the encoder x264, which this build of PyAV"):
+        check_animation(".mp4", 12)
 
 
 @pytest.mark.parametrize(
@@ -189,11 +185,3 @@ def test_frames_too_large_for_a_format_are_named() -> None:
     with pytest.raises(EfganError) as error:
         encode_animation(".webp", [wide, wide], Playback(largest_px=20000))
     assert str(error.value) == "an animation of 17000 x 2 cannot be stored as .webp"
-
-
-def test_what_ffmpeg_says_is_told_in_one_line() -> None:
-    from efgan_rt.video.ffmpeg import complaint
-
-    assert complaint("") == "no reason given"
-    said = "[mp4 @ 0x55] Could not find tag\n[mp4 @ 0x55] more\nConversion failed!\n"
-    assert complaint(said) == "Could not find tag"

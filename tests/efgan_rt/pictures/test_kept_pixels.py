@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from efgan_rt.errors import EfganError
-from efgan_rt.pictures.crop import from_crop, to_crop
+from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.exif import (
     EXTRA_SAMPLES,
     ORIENTATION,
@@ -25,6 +25,7 @@ from efgan_rt.pictures.exif import (
 from efgan_rt.pictures.original import Original, Picture
 from efgan_rt.pictures.read import read_original, read_picture
 from efgan_rt.pictures.write import write_original
+from tests.picture_files import with_difference
 
 Make = Callable[..., Picture]
 Array = npt.NDArray[Any]
@@ -37,7 +38,7 @@ def edited(path: Path, out: Path, change: int = 0) -> Original:
     crop = to_crop(original.pixels)
     assert crop.dtype == np.uint8 and crop.shape == (128, 128, 3)
     target = np.clip(crop.astype(np.int16) + change, 0, 255).astype(np.uint8)
-    write_original(out, original.with_pixels(from_crop(original.pixels, crop, target)))
+    write_original(out, original.with_pixels(with_difference(original.pixels, crop, target)))
     return read_original(out)
 
 
@@ -63,15 +64,15 @@ def test_16_bits_are_kept_to_the_last_where_nothing_is_edited(
 def test_16_bits_take_the_8_bit_difference_at_their_own_depth(make_picture: Make) -> None:
     pixels = deep(make_picture(300, 300) // 2 + 40)
     crop = to_crop(pixels)
-    result = from_crop(pixels, crop, crop + 3)
+    result = with_difference(pixels, crop, crop + 3)
     np.testing.assert_array_equal(result, pixels + 3 * 257)
 
 
 def test_16_bits_stay_in_range(make_picture: Make) -> None:
     pixels = np.full((128, 128, 3), 65000, np.uint16)
     crop = to_crop(pixels)
-    assert from_crop(pixels, crop, np.full_like(crop, 255)).max() <= 65535
-    assert from_crop(pixels, crop, np.zeros_like(crop)).max() < 300
+    assert with_difference(pixels, crop, np.full_like(crop, 255)).max() <= 65535
+    assert with_difference(pixels, crop, np.zeros_like(crop)).max() < 300
 
 
 def test_16_bits_become_8_in_a_format_that_has_no_more(tmp_path: Path, make_picture: Make) -> None:
@@ -94,7 +95,7 @@ def test_grey_stays_grey_and_takes_the_edit_by_luma(
 
 def test_a_grey_picture_of_the_crops_size_becomes_the_luma_of_the_edit(make_picture: Make) -> None:
     grey, colours = make_picture(seed=1)[..., 0], make_picture(seed=2)
-    result = from_crop(grey, to_crop(grey), colours)
+    result = with_difference(grey, to_crop(grey), colours)
     np.testing.assert_array_equal(result, cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY))
 
 

@@ -14,10 +14,11 @@ import numpy.typing as npt
 import pytest
 
 from efgan_rt.errors import EfganError
-from efgan_rt.pictures.crop import from_crop, to_crop
+from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import encode_picture, write_picture
+from tests.picture_files import with_difference
 
 Make = Callable[..., Picture]
 
@@ -259,26 +260,26 @@ def test_a_picture_that_is_not_square_gives_its_centre(make_picture: Make) -> No
 def test_no_edit_gives_the_very_picture_back(make_picture: Make, shape: tuple[int, int]) -> None:
     picture = make_picture(*shape)
     crop = to_crop(picture)
-    np.testing.assert_array_equal(from_crop(picture, crop, crop.copy()), picture)
+    np.testing.assert_array_equal(with_difference(picture, crop, crop.copy()), picture)
 
 
 def test_a_picture_of_the_crops_size_becomes_exactly_the_edit(make_picture: Make) -> None:
     picture, edited = make_picture(seed=1), make_picture(seed=2)
-    np.testing.assert_array_equal(from_crop(picture, to_crop(picture), edited), edited)
+    np.testing.assert_array_equal(with_difference(picture, to_crop(picture), edited), edited)
 
 
 def test_an_edit_reaches_a_large_picture_and_keeps_its_texture(make_picture: Make) -> None:
     picture = make_picture(512, 512) // 2 + 40
     picture[::2] += 8  # finer than any crop can hold
     crop = to_crop(picture)
-    result = from_crop(picture, crop, crop + 20)
+    result = with_difference(picture, crop, crop + 20)
     np.testing.assert_array_equal(result, picture + 20)
 
 
 def test_what_lies_beside_the_centred_square_is_left_alone(make_picture: Make) -> None:
     picture = make_picture(100, 200)
     crop = to_crop(picture)
-    result = from_crop(picture, crop, 255 - crop)
+    result = with_difference(picture, crop, 255 - crop)
     np.testing.assert_array_equal(result[:, :50], picture[:, :50])
     np.testing.assert_array_equal(result[:, 150:], picture[:, 150:])
     assert not np.array_equal(result[:, 50:150], picture[:, 50:150])
@@ -288,7 +289,7 @@ def test_from_crop_leaves_its_inputs_alone(make_picture: Make) -> None:
     picture = make_picture(200, 200)
     before = picture.copy()
     crop = to_crop(picture)
-    from_crop(picture, crop, 255 - crop)
+    with_difference(picture, crop, 255 - crop)
     np.testing.assert_array_equal(picture, before)
 
 
