@@ -12,6 +12,7 @@ EXTRAS: Final = {
     "tensorrt": ("tensorrt", "cuda.bindings"),
     "rtx": ("onnxruntime_ep_nv_tensorrt_rtx",),
     "pycuda": ("pycuda",),
+    "studio": ("starlette", "uvicorn", "jinja2"),
     "video": ("imageio_ffmpeg",),
     "int8": ("nncf",),
     "plot": ("matplotlib",),

@@ -13,9 +13,10 @@ import numpy as np
 from efgan_rt.action_units import FloatArray
 from efgan_rt.cascade_properties import AU_ESTIMATOR
 from efgan_rt.edited import MotionBatch, even_progress
+from efgan_rt.expressions import Target
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pipeline.editor import BatchEditor, EditedBatch
-from efgan_rt.pipeline.slots import Slot
+from efgan_rt.pipeline.slots import Row, Slot
 from efgan_rt.pipeline.stages import MEASURE, WAIT_LANE
 from efgan_rt.pipeline.views import read_batch
 from efgan_rt.pipeline.workers import Workshop
@@ -79,11 +80,15 @@ class _Passage:
         self._even = even_progress(stages, self._faces)
         self._source_au = self._known_source_au()
         self._unfoldings: dict[int, Unfolding] = {}
+        if any(row.item.job.rules for row in slot.rows):
+            self.note_source_au()  # rules ask for it
 
     def edit(self, runs: Sequence[NetworkRun]) -> None:
         """Makes all shots of some runs, and copies them to where they belong."""
         tasks = []
         for run in runs:
+            if self._leave(run):
+                continue
             if run.progress == 0:
                 self._hand_out(run.shots, self._slot.pixels)
             else:
@@ -172,10 +177,33 @@ class _Passage:
 
     def _asked(self, part: Sequence[_Task]) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Scale and offset, float32 (B, K) each, and progress, float32 (B, S), of a few tasks."""
-        targets = [row.item.job.targets[task.edit] for task in part for row in self._slot.rows]
+        targets = [
+            row.item.target(task.edit, row.face) or self._unchanged
+            for task in part
+            for row in self._slot.rows
+        ]
         scale = self._rows([np.stack([target.scale for target in targets])])
         offset = self._rows([np.stack([target.offset for target in targets])])
         return scale, offset, self._rows([task.progress for task in part])
+
+    @property
+    def _unchanged(self) -> Target:
+        """For a face that no rule asks anything of, in a batch of which others are edited."""
+        assert self._source_au is not None, "rules are asked once it is known"
+        units = self._source_au.shape[1]
+        return Target(np.ones(units, np.float32), np.zeros(units, np.float32))
+
+    def _leave(self, run: NetworkRun) -> bool:
+        """Notes the faces of which a run's edit asks nothing; True if that is all of them."""
+        rows = self._slot.rows
+        left = [row for row in rows if row.item.job.rules and self._asks_nothing(run, row)]
+        for row in left:
+            row.item.left.update((shot, row.face) for shot in run.shots)
+        return len(left) == len(rows)
+
+    @staticmethod
+    def _asks_nothing(run: NetworkRun, row: Row) -> bool:
+        return row.item.target(run.edit, row.face) is None
 
     def _rows(self, parts: Sequence[Array]) -> Array:
         """A full batch: the parts one behind the other, zeros behind them."""
@@ -198,17 +226,18 @@ class _Passage:
                 row.item.motion[shot, row.face] = moved.of(first + number)
 
     def _known_source_au(self) -> FloatArray | None:
-        """The source AUs of faces some of which came with theirs, (n, K); None if none did."""
+        """The source AUs, (n, K), where some came along or rules ask for them; None otherwise."""
         rows, pixels = self._slot.rows, self._slot.pixels
         known = [row.item.job.source_au if row.face == 0 else None for row in rows]
         given = [each for each in known if each is not None]
-        if not given:
+        if not given and not any(row.item.job.rules for row in rows):
             return None
-        source_au = np.empty((self._faces, len(given[0])), np.float32)
-        if len(given) < len(known):
+        if len(given) == len(known):
+            source_au = np.empty((self._faces, len(given[0])), np.float32)
+        else:
             started = perf_counter()
             with self._watched():
-                source_au[:] = self._editor.estimate(pixels)[: self._faces]
+                source_au = self._editor.estimate(pixels)[: self._faces].copy()
             self._add_seconds({AU_ESTIMATOR: perf_counter() - started})
         for number, each in enumerate(known):
             if each is not None:
