@@ -54,7 +54,12 @@ class AskedRules:
 
     def asks(self, picture: PurePosixPath) -> bool:
         """Whether any face of a picture may be edited."""
-        return any(rule.target is not None for rule in self.of(picture))
+        for rule in self.of(picture):
+            if rule.target is not None:
+                return True
+            if rule.face is None and not rule.only_if:
+                return False  # every face is left
+        return False
 
 
 def _is_for(pattern: str | None, picture: PurePosixPath | None) -> bool:

@@ -222,7 +222,8 @@ class Pages:
 
     def download_animation(self, wanted: Wanted) -> Response:
         """The expression unfolding as a file, with what the picture's file held."""
-        return _file(f"animation{wanted.format}", self._desk.animation(wanted, full=True))
+        name = f"{self._desk.stem(wanted.picture)}{wanted.format}"
+        return _file(name, self._desk.animation(wanted, full=True))
 
     def save(self, wanted: Wanted) -> Response:
         """Writes the edit into the folder for edits."""

@@ -179,6 +179,10 @@ class Desk:
         self._open.move_to_end(number)
         return picture
 
+    def stem(self, number: int) -> str:
+        """An open picture's name without its extension."""
+        return Path(self._picture(number).name).stem
+
     def thumbnail(self, path: str) -> bytes:
         """A small JPEG of a picture of the folder.
 

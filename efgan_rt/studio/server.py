@@ -196,6 +196,7 @@ def _bound(port: int) -> socket.socket:
         # Without it a port stays taken for a minute after each end.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((HOST, port))
+        listening.listen(64)  # at once: the address is told before the server is at work
     except OSError as error:
         listening.close()
         raise EfganError(

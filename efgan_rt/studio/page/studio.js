@@ -587,6 +587,7 @@ new ResizeObserver(() => {
   }), 150);
 }).observe($("viewport"));
 
+setCut(12); // a strip of before, so that the divider is seen and the edit is whole
 showControls();
 list();
 if (inFolder) poll();
