@@ -8,7 +8,7 @@ import json
 import struct
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -26,7 +26,7 @@ from efgan_rt.presets.library import preset_names, save_preset
 from efgan_rt.presets.preset import VERSION, Ask, Preset
 from efgan_rt.requests.choices import choices_of
 from efgan_rt.studio.desk import Desk, Wanted, checked_ask
-from efgan_rt.studio.folder_run import FolderRun
+from efgan_rt.studio.folder_run import REPORT, FolderRun
 from efgan_rt.studio.guard import TooLargeError
 from efgan_rt.video.ffmpeg import find_ffmpeg
 
@@ -41,6 +41,16 @@ REPORT_POLICY: Final = (
     "default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+# What a browser shows; nothing in which a script could lie.
+PICTURES: Final = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".bmp": "image/bmp",
+    ".avif": "image/avif",
+    ".gif": "image/gif",
+}
 ANIMATIONS: Final = {".webp": "image/webp", ".gif": "image/gif", ".mp4": "video/mp4"}
 
 
@@ -262,26 +272,22 @@ class Pages:
     def _state(self) -> dict[str, Any]:
         return {"state": "none"} if self._run is None else self._run.state()
 
-    def report(self, request: Request) -> Response:
-        """A run's page, and what lies beside it."""
+    def file(self, request: Request) -> Response:
+        """A run's page, the pictures that it shows, and those that it leads to."""
         roots = self._desk.roots
-        if self._run is None or roots is None:
+        found = None
+        if roots is not None and request.path_params["top"] in ("folder", "edits"):
+            found = roots.served(request.path_params["top"], request.path_params["path"])
+        if found is None:
             return Response(status_code=404)
-        path = PurePosixPath(request.path_params["path"])
-        name = path.name if len(path.parts) == 1 else path.parts[0].removesuffix(".pictures")
-        stem = name.removesuffix(".html")
-        file = self._run.report_of(stem)
-        kind = "text/html; charset=utf-8"
-        if len(path.parts) == 2 and path.parts[0] == f"{stem}.pictures" and path.suffix == ".jpg":
-            file, kind = roots.out / path, "image/jpeg"
-        elif len(path.parts) != 1 or path.suffix != ".html":
+        kind = PICTURES.get(found.suffix.lower())
+        is_report = roots is not None and found.name == REPORT and found.is_relative_to(roots.out)
+        if is_report:
+            kind = "text/html; charset=utf-8"
+        if kind is None:  # whatever else lies there is nothing for a browser
             return Response(status_code=404)
-        real = file.resolve()
-        if not real.is_relative_to(roots.out) or not real.is_file():
-            return Response(status_code=404)
-        return FileResponse(
-            real, media_type=kind, headers={"content-security-policy": REPORT_POLICY}
-        )
+        policy = {"content-security-policy": REPORT_POLICY}
+        return FileResponse(found, media_type=kind, headers=policy)
 
 
 def _file(name: str, data: bytes) -> Response:
@@ -299,7 +305,7 @@ def studio_app(desk: Desk, run: FolderRun | None, title: str) -> Starlette:
         ("/thumbnail", pages.thumbnail),
         ("/view", pages.view),
         ("/run", pages.run_state),
-        ("/report/{path:path}", pages.report),
+        ("/{top}/{path:path}", pages.file),
     ]
     post: list[tuple[str, type[Any], Callable[[Any], Response]]] = [
         ("/open", ToOpen, pages.open),

@@ -19,6 +19,7 @@ from efgan_rt.presets.library import checked_name
 from efgan_rt.presets.preset import Preset, preset_toml
 from efgan_rt.studio.roots import Roots
 
+REPORT: Final = "report.html"
 KEPT_SENTENCES: Final = 200
 END_S: Final = 10.0
 # Of `efgan-rt batch`: what each status means.
@@ -97,11 +98,12 @@ class FolderRun:
         with self._lock:
             self._state["state"] = "ended"
             self._state["said"] = SAID.get(status, "it could not be done")
-            self._state["report"] = self.report_of(name).is_file()
+            report = self.report_of(name)
+            self._state["report"] = self._roots.address_of(report) if report.is_file() else ""
 
     def report_of(self, name: str) -> Path:
-        """The report page of a run."""
-        return self._roots.out / f"{checked_name(name)}.html"
+        """The report page of a run; beside its edits, where it is no input of the next run."""
+        return self._roots.out / checked_name(name) / REPORT
 
     def state(self) -> dict[str, Any]:
         """How far it is: `state` is `none`, `running` or `ended`."""

@@ -1,9 +1,11 @@
 """The folders that the studio may read and write: those of its command line, and no link out."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.files import Plan
@@ -76,6 +78,22 @@ class Roots:
             EfganError: there is no such file, or it lies elsewhere once links are followed.
         """
         return _inside(self.source, path)
+
+    def address_of(self, file: Path) -> str:
+        """The path below the page's address at which a file of the folders is served.
+
+        Links between files stay right where edits lie in the folder of the pictures.
+        """
+        is_inside = file.is_relative_to(self.source)
+        root, top = (self.source, "folder") if is_inside else (self.out, "edits")
+        return f"{top}/{quote(os.fsencode(file.relative_to(root)))}"
+
+    def served(self, top: str, path: str) -> Path | None:
+        """The file at such an address; None where there is none, or it lies elsewhere."""
+        try:
+            return _inside(self.source if top == "folder" else self.out, path)
+        except EfganError:
+            return None
 
     def new_output(self, path: str, name: str) -> Path:
         """A free name for an edit of a picture, in the picture's folder below `out`, which is made.

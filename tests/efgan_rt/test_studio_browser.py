@@ -28,7 +28,8 @@ def folder(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     files = sorted((repository / "examples" / "faces").glob("*.jpg"))
     picture = np.full((480, 720, 3), 128, np.uint8)
-    for file, place in ((files[0], Similarity(2.4, 60 + 60j)), (files[1], Similarity(1.5, 460 + 150j))):
+    places = Similarity(2.4 * np.exp(0.2j), 90 + 40j), Similarity(1.5, 480 + 200j)
+    for file, place in zip(files, places, strict=False):
         inside = warp(np.full((128, 128), 255, np.uint8), place, 720, 480) > 0
         picture[inside] = warp(read_picture(file), place, 720, 480)[inside]
     write_picture(folder / "group.jpg", picture)
@@ -100,15 +101,14 @@ def choose(browser: Any, expression: str) -> None:
 def difference(browser: Any, box: tuple[float, float, float, float] | None = None) -> float:
     """The mean difference of the two canvases, inside a box in the picture's pixels."""
     script = """
-      const read = (id) => $(id).getContext("2d").getImageData(...arguments[0]).data;
-      const box = arguments[1] ?? [0, 0, picture.width, picture.height];
+      const box = arguments[0] ?? [0, 0, picture.width, picture.height];
       const [l, t, w, h] = box.map((each) => Math.floor(each * scale));
       const of = (id) => $(id).getContext("2d").getImageData(l, t, w, h).data;
       const [a, b] = [of("before"), of("after")];
       let sum = 0;
       for (let i = 0; i < a.length; i++) sum += Math.abs(a[i] - b[i]);
       return sum / a.length;"""
-    return float(run(browser, script, None, box))
+    return float(run(browser, script, box))
 
 
 def boxes(browser: Any) -> list[tuple[float, float, float, float]]:

@@ -497,7 +497,7 @@ const poll = attempt(async () => {
   $("run-sentences").hidden = !now.sentences.length;
   document.querySelector("#run-sentences pre").textContent = now.sentences.join("\n");
   $("report").hidden = !now.report;
-  if (now.report) $("report").href = `report/${now.name}.html`;
+  if (now.report) $("report").href = now.report;
   if (running) setTimeout(poll, POLL_MS);
 });
 

@@ -1,0 +1,314 @@
+"""What `efgan-rt batch` does once its options are read: check, list or edit, report.
+
+Everything that can be refused is refused before the output folder is touched. The journal is opened
+early where an earlier run has left one, for it says which files are ours; where there is none it is
+made last, so that a command that cannot run leaves no folder behind.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from efgan_rt.cascade import CascadeEngines, busy_lanes
+from efgan_rt.cascade_properties import read_properties
+from efgan_rt.cli import batch_report
+from efgan_rt.cli.batch_faces import FaceOptions, Faces, open_faces
+from efgan_rt.cli.batch_listing import list_work, with_bmp_said
+from efgan_rt.cli.batch_report import Report
+from efgan_rt.cli.batch_sheet import Sheet
+from efgan_rt.cli.batch_units import known_units, units_of
+from efgan_rt.cli.console import (
+    bar_progress,
+    end_at_once,
+    json_progress,
+    print_json,
+    print_table,
+    print_text,
+    remark,
+)
+from efgan_rt.cli.options import Progress
+from efgan_rt.engine_sets import compiled_folder, find_set
+from efgan_rt.errors import EfganError
+from efgan_rt.pipeline.batch import run_batch
+from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount, unlisted_reason
+from efgan_rt.pipeline.fingerprint import engines_fingerprint
+from efgan_rt.pipeline.journal import Journal
+from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult
+from efgan_rt.pipeline.watchdog import HangError
+from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.reporting.contact_sheet import check_contact_sheet
+from efgan_rt.reporting.latency import LatencyRecorder, latency_table
+from efgan_rt.reporting.summary import summary_document, summary_lines
+from efgan_rt.requests.edits import EditOptions, Edits
+from efgan_rt.requests.outputs import Outputs
+from efgan_rt.tuning import RunWishes, settings_for
+from engines.base import EngineError
+from engines.manifest import read_manifest
+from engines.open import choose_backend
+
+SOME_FAILED: Final = 3
+INTERRUPTED: Final = 130
+
+
+@dataclass(frozen=True)
+class BatchRequest:
+    """The options of `efgan-rt batch`, checked one by one."""
+
+    in_dir: Path
+    out_dir: Path
+    exclude: tuple[str, ...]
+    edit: EditOptions
+    known_units: Path | None
+    faces: FaceOptions
+    options: BatchOptions
+    contact_sheet: Path | None
+    report: Path | None
+    engines: Path | None
+    backend: str
+    precision: str | None
+    wishes: RunWishes
+    dry_run: bool
+    json: bool
+    progress: Progress = Progress.BAR
+    no_links: bool = False
+
+
+def run(request: BatchRequest) -> int:
+    """Does what was asked; the exit status.
+
+    Raises:
+        EfganError: the run cannot be done.
+        EngineError: the engines cannot be used.
+    """
+    engine_set = find_set(request.engines)
+    manifest = read_manifest(engine_set.directory)
+    properties = read_properties(engine_set.directory, manifest)
+    choice = choose_backend(request.backend, manifest, request.precision, engine_set.directory)
+    fingerprint = engines_fingerprint(
+        engine_set.directory, backend=choice.backend, precision=choice.precision
+    )
+
+    settings = settings_for(engine_set.directory, choice, request.wishes, remark)
+
+    @cache
+    def cascade() -> CascadeEngines:
+        return CascadeEngines.open(
+            engine_set.directory,
+            backend=request.backend,
+            precision=request.precision,
+            batch=settings.batch,
+            threads=settings.threads,
+            lanes=settings.lanes or busy_lanes(choice.backend, settings.threads),
+            cache_dir=compiled_folder(),
+            say=remark,
+        )
+
+    faces = open_faces(request.faces, properties)
+    edits = Edits(request.edit, properties, lambda path: units_of(path, faces, cascade()), remark)
+    outputs = edits.outputs
+    plan = Plan(
+        request.in_dir,
+        request.out_dir,
+        outputs.products,
+        request.edit.kind.extension,
+        edits.wants,
+        request.exclude,
+        request.no_links,
+    )
+    # The format is in the output's name. Other options change nothing that is written.
+    written_with = {
+        "quality": request.options.quality,
+        "mark": request.options.mark,
+        # Only where it is asked for, so that what earlier versions made stays done.
+        **({"keep_times": True} if request.options.keep_times else {}),
+        **faces.recipe,
+    }
+    overwrite = request.options.overwrite
+    if request.contact_sheet is not None:
+        batch_report.refuse_as_input(
+            request.contact_sheet, request.in_dir, request.out_dir, "sheet"
+        )
+        if request.edit.kind.is_animated:
+            raise EfganError("--contact-sheet shows pictures, and animations are made here")
+        check_contact_sheet(request.contact_sheet, overwrite=overwrite)
+    if request.report is not None:
+        if batch_report.is_page(request.report):
+            batch_report.refuse_as_input(request.report, request.in_dir, request.out_dir, "page")
+        batch_report.check(request.report, overwrite=overwrite)
+    with ExitStack() as opened:
+        journal = None
+        if Journal.exists(request.out_dir):
+            journal = Journal(request.out_dir, only_read=request.dry_run)
+            opened.enter_context(journal)
+        count = plan.check(
+            overwrite=overwrite, is_ours=journal.is_ours if journal else lambda _: False
+        )
+        edits.say_unused(count.unwanted, remark)
+        unlisted: dict[Path, str] = {}
+
+        def note_unlisted(folder: Path, fault: str) -> None:
+            if folder not in unlisted:
+                unlisted[folder] = fault
+                remark(f"failed: {unlisted_reason(folder, fault)}")
+
+        for folder, fault in count.unlisted:
+            note_unlisted(folder, fault)
+        known = known_units(request.known_units, properties, plan)
+        jobs = edits.jobs(plan.jobs(note_unlisted), plan.root, fingerprint, written_with, known)
+        remark(f"engines: {engine_set.directory} ({engine_set.reason})")
+        for sentence in faces.remarks:
+            remark(sentence)
+        if request.dry_run:
+            list_work(jobs, journal, faces.finding, count)
+            return SOME_FAILED if unlisted else 0
+        if request.options.mark:
+            jobs = with_bmp_said(jobs, remark)
+        opened_cascade = cascade()
+        remark(f"backend: {opened_cascade.choice.reason}")
+        request = replace(request, options=replace(request.options, workers=settings.workers))
+        journal = journal or opened.enter_context(Journal(request.out_dir))
+        if journal.unlocked:
+            remark(f"note: {journal.unlocked}")
+        used = {
+            "directory": str(engine_set.directory),
+            "backend": opened_cascade.choice.backend,
+            "precision": opened_cascade.choice.precision,
+            "batch": opened_cascade.batch,
+        }
+        recorder = LatencyRecorder()
+        sheet = None
+        if request.contact_sheet is not None:
+            sheet = Sheet(request.contact_sheet, plan, outputs.labels)
+        report = _open_report(request, edits, plan, faces, opened_cascade, used, recorder)
+        try:
+            outcome = _edit(
+                request,
+                jobs,
+                count,
+                opened_cascade,
+                outputs,
+                faces,
+                journal,
+                recorder,
+                report,
+                sheet,
+            )
+        except (EfganError, EngineError) as error:
+            if report:
+                report.finish({"stopped": str(error)})
+            if isinstance(error, HangError):
+                remark(f"error: {error}")
+                end_at_once(1)
+            raise
+        count = replace(count, unlisted=tuple(unlisted.items()))
+        document = _tell(request, outcome, count, len(outputs.shots), used, recorder)
+        if report:
+            report.finish(document)
+        if sheet:
+            sheet.write()
+        some_failed = outcome.failed or unlisted
+        status = INTERRUPTED if outcome.interrupted else SOME_FAILED if some_failed else 0
+        if outcome.abandoned:
+            end_at_once(status)
+    return status
+
+
+def _open_report(
+    request: BatchRequest,
+    edits: Edits,
+    plan: Plan,
+    faces: Faces,
+    cascade: CascadeEngines,
+    used: Mapping[str, Any],
+    recorder: LatencyRecorder,
+) -> Report | None:
+    if request.report is None:
+        return None
+    about = {
+        "input": str(request.in_dir),
+        "output": str(request.out_dir),
+        **request.edit.about,
+        **faces.about,
+    }
+    if request.known_units is not None:
+        about["aus"] = str(request.known_units)
+    return batch_report.open_report(
+        request.report,
+        about,
+        source=request.in_dir,
+        targets=edits.outputs.labels,
+        cascade=cascade,
+        used=used,
+        recorder=recorder,
+        edit_of=lambda path: edits.label_of(PurePosixPath(path.relative_to(plan.root).as_posix())),
+        left_alone=plan.left_alone,
+    )
+
+
+def _edit(
+    request: BatchRequest,
+    jobs: Iterator[PictureJob],
+    count: PlanCount,
+    cascade: CascadeEngines,
+    outputs: Outputs,
+    faces: Faces,
+    journal: Journal,
+    recorder: LatencyRecorder,
+    report: Report | None,
+    sheet: Sheet | None,
+) -> Outcome:
+    """Runs the pipeline under a progress bar; failures are named as they happen."""
+    as_json = request.progress is Progress.JSON
+    with json_progress(count.pictures) if as_json else bar_progress(count.pictures) as told:
+
+        def name(failure: Failure) -> None:
+            told.say(f"failed: {failure.reason}")
+
+        def note(result: PictureResult) -> None:
+            for each in (report, sheet):
+                if each:
+                    each.add(result)
+
+        return run_batch(
+            jobs,
+            [cascade.lane() for _ in range(cascade.lanes)],
+            outputs.shots,
+            outputs.products,
+            batch=cascade.batch,
+            journal=journal,
+            stages=cascade.stages,
+            crop_px=cascade.crop_px,
+            faces=faces.finding,
+            options=request.options,
+            views=batch_report.is_page(request.report),
+            recorder=recorder,
+            on_failure=name,
+            on_picture=note,
+            on_progress=told.progress,
+        )
+
+
+def _tell(
+    request: BatchRequest,
+    outcome: Outcome,
+    count: PlanCount,
+    shots: int,
+    used: Mapping[str, Any],
+    recorder: LatencyRecorder,
+) -> dict[str, Any]:
+    """Prints the result; gives it as plain values."""
+    latencies = recorder.summary()
+    document = summary_document(outcome, latencies, count=count, engines=used)
+    if request.json:
+        print_json(document)
+        return document
+    for line in summary_lines(outcome, count):
+        print_text(line)
+    if latencies:
+        edits = f" x {shots} edits" if shots > 1 else ""
+        title = f"Latency of a batch of {used['batch']} pictures{edits}"
+        print_table(latency_table(latencies, title))
+    return document

@@ -1,0 +1,160 @@
+"""`efgan-rt bench`: what the engines and the pipeline do on this machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efgan_rt.cli.options import (
+    ENGINES_PANEL,
+    RUN_PANEL,
+    Arithmetic,
+    Backend,
+    EnginesOption,
+    LanesOption,
+    ThreadsOption,
+    WorkersOption,
+)
+
+RESULT_PANEL = "The result"
+
+
+def bench(
+    backend: Annotated[
+        list[Backend] | None,
+        typer.Option(
+            rich_help_panel=ENGINES_PANEL,
+            help="Measure this one; may be repeated (default: all that work here).",
+            show_default=False,
+        ),
+    ] = None,
+    precision: Annotated[
+        list[Arithmetic] | None,
+        typer.Option(
+            rich_help_panel=ENGINES_PANEL,
+            help="Only this arithmetic; may be repeated (default: all that the backend has).",
+            show_default=False,
+        ),
+    ] = None,
+    engines: EnginesOption = None,
+    batch_size: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--batch-size",
+            metavar="N",
+            min=1,
+            rich_help_panel=ENGINES_PANEL,
+            help="Pictures that go through the networks together; may be repeated (default: 8).",
+            show_default=False,
+        ),
+    ] = None,
+    threads: ThreadsOption = None,
+    lanes: LanesOption = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            rich_help_panel=RUN_PANEL,
+            help="Face crops to measure with (default: generated noise).",
+            show_default=False,
+        ),
+    ] = None,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            metavar="S",
+            min=0.01,
+            rich_help_panel=RUN_PANEL,
+            help="For the engines alone, and again for the pipeline.",
+        ),
+    ] = 10.0,
+    warm_up: Annotated[
+        float,
+        typer.Option(
+            metavar="S",
+            min=0.0,
+            rich_help_panel=RUN_PANEL,
+            help="Run each lane for so long first, and at least three times.",
+        ),
+    ] = 0.5,
+    workers: WorkersOption = None,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune",
+            rich_help_panel=RUN_PANEL,
+            help="Find the best batch, lanes, threads and workers, and keep them for `batch`.",
+        ),
+    ] = False,
+    json_: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            rich_help_panel=RESULT_PANEL,
+            help="Also write all figures there; - is stdout, instead of the tables.",
+            show_default=False,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            rich_help_panel=RESULT_PANEL,
+            help="Also draw the stages, the backends side by side.",
+            show_default=False,
+        ),
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="A.json B.json",
+            rich_help_panel=RESULT_PANEL,
+            help="Measure nothing: print what B did over what A did.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Measures latency per network and per stage, and pictures a second.
+
+    Each backend, precision and batch size has a process of its own. First the engines alone, then
+    a run from directory to directory, with the ratio of the two, and how much of what this
+    processor does at best the networks reach.
+
+    **Examples**
+
+    - `efgan-rt bench`
+    - `efgan-rt bench --batch-size 1 --batch-size 8 --pictures faces --json a.json --plot a.png`
+    - `efgan-rt bench --backend openvino --backend onnxruntime --precision fp32`
+    - `efgan-rt bench --compare a.json b.json`
+    - `efgan-rt bench --tune`
+    """
+    from efgan_rt.cli import bench_run, bench_tune
+    from efgan_rt.cli.bench_ways import BenchRequest
+
+    if compare is not None:
+        bench_run.compare(*compare, json_)
+        return
+    if tune and (plot is not None or threads or lanes or batch_size or workers):
+        raise typer.BadParameter(
+            "it looks for batch, lanes, threads and workers itself, and draws nothing",
+            param_hint="--tune",
+        )
+    request = BenchRequest(
+        backends=tuple(dict.fromkeys(backend or ())),
+        precisions=tuple(dict.fromkeys(precision or ())),
+        engines=engines,
+        batches=tuple(dict.fromkeys(batch_size or ())),
+        threads=threads,
+        lanes=lanes,
+        pictures=pictures,
+        seconds=seconds,
+        warm_up_s=warm_up,
+        workers=workers,
+        json=json_,
+        plot=plot,
+    )
+    if tune:
+        bench_tune.tune(request)
+    else:
+        bench_run.run(request)

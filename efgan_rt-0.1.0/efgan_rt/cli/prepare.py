@@ -1,0 +1,400 @@
+"""`efgan-rt prepare`: what a training reads, from pictures as people have them.
+
+With labels, or for some to be read weakly: crops and one label table. With a face model and no
+labels: pairs for a training of motion.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efgan_rt.cli.face_options import FACES_PANEL, DetectorOption, FetchDetectorOption
+from efgan_rt.cli.options import (
+    FILES_PANEL,
+    FailFastOption,
+    MaxPixelsOption,
+    WorkersOption,
+    default_workers,
+)
+
+LABELS_PANEL = "The labels"
+PAIRS_PANEL = "Pairs for motion, without labels"
+# What counts where pairs are made, and what counts nowhere else.
+PAIRS_ONLY = ("face_model", "landmarker", "pairs", "min_crop", "held_out")
+PAIRS_TOO = ("pictures", "out", "overwrite", "max_pixels", "workers")
+
+
+class LabelFormat(StrEnum):
+    """Formats that labels come in; AUTO looks at the columns."""
+
+    AUTO = "auto"
+    TABLE = "table"
+    OPENFACE = "openface"
+    PYFEAT = "pyfeat"
+    LIBREFACE = "libreface"
+    GANIMATION = "ganimation"
+    AFFECTNET = "affectnet"
+
+
+class Naming(StrEnum):
+    """Conventions of picture names; AUTO knows RaFD's."""
+
+    AUTO = "auto"
+    RAFD = "rafd"
+    FOLDERS = "folders"
+    NONE = "none"
+
+
+class Frames(StrEnum):
+    """How a frame number tells its picture."""
+
+    NUMBER = "number"
+    ORDER = "order"
+
+
+class Points(StrEnum):
+    """Whose centres of eyes, nose and mouth go into the table."""
+
+    AUTO = "auto"
+    LABELS = "labels"
+    DETECTOR = "detector"
+
+
+class CropFormat(StrEnum):
+    """Formats that crops are written in."""
+
+    PNG = "png"
+    JPG = "jpg"
+
+
+def prepare(
+    context: typer.Context,
+    pictures: Annotated[Path, typer.Argument(metavar="PICTURES", help="The folder of pictures.")],
+    labels: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[LABELS]",
+            help="Their labels: a file, or a folder of files (default: none).",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            rich_help_panel=FILES_PANEL,
+            help="Where crops, labels.csv and template.json go; of pairs, PICTURES-pairs unless "
+            "said.",
+            show_default=False,
+        ),
+    ] = None,
+    write: Annotated[
+        CropFormat, typer.Option(rich_help_panel=FILES_PANEL, help="Format of the crops.")
+    ] = CropFormat.PNG,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", rich_help_panel=FILES_PANEL, help="Replace what is in the way."
+        ),
+    ] = False,
+    max_pixels: MaxPixelsOption = 200_000_000,
+    contact_sheet: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            rich_help_panel=FILES_PANEL,
+            help="Also write one picture of up to 384 crops, to look at.",
+        ),
+    ] = None,
+    format_: Annotated[
+        LabelFormat,
+        typer.Option("--format", rich_help_panel=LABELS_PANEL, help="Format of the labels."),
+    ] = LabelFormat.AUTO,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            metavar="0..1",
+            min=0.0,
+            max=1.0,
+            rich_help_panel=LABELS_PANEL,
+            help="Drop label rows below it, where the format has one (default: 0.8).",
+            show_default=False,
+        ),
+    ] = None,
+    scale_probabilities: Annotated[
+        bool,
+        typer.Option(
+            "--scale-probabilities",
+            rich_help_panel=LABELS_PANEL,
+            help="Take five times py-feat's probability for an intensity.",
+        ),
+    ] = False,
+    au_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--au-from",
+            metavar="ENGINES",
+            rich_help_panel=LABELS_PANEL,
+            help="Weak labels: action units as this engine set reads them in the crops.",
+            show_default=False,
+        ),
+    ] = None,
+    names: Annotated[
+        Naming,
+        typer.Option(
+            rich_help_panel=LABELS_PANEL, help="What the pictures' names say of who and what."
+        ),
+    ] = Naming.AUTO,
+    name_pattern: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            rich_help_panel=LABELS_PANEL,
+            help="With groups (?P<identity>...) and (?P<expression>...), sought in the path.",
+            show_default=False,
+        ),
+    ] = None,
+    identity: Annotated[
+        str,
+        typer.Option(
+            metavar="each|NAME",
+            rich_help_panel=LABELS_PANEL,
+            help="Of pictures without one; each: every picture is a person of its own.",
+            show_default=False,
+        ),
+    ] = "",
+    expression: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=LABELS_PANEL,
+            help="Of pictures without one; mixed: no named expression.",
+            show_default=False,
+        ),
+    ] = "",
+    angle: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="DEGREES",
+            rich_help_panel=LABELS_PANEL,
+            help="RaFD's cameras that are taken, 0 to 180 (default: 90, the frontal one).",
+            show_default=False,
+        ),
+    ] = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            rich_help_panel=LABELS_PANEL,
+            help="Take only the pictures named there, one a line.",
+            show_default=False,
+        ),
+    ] = None,
+    people: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB",
+            rich_help_panel=LABELS_PANEL,
+            help="Take only these identities, such as id0*.",
+            show_default=False,
+        ),
+    ] = None,
+    frames: Annotated[
+        Frames,
+        typer.Option(
+            rich_help_panel=LABELS_PANEL,
+            help="Frames are told by the number in a picture's name, or by the names' order.",
+        ),
+    ] = Frames.NUMBER,
+    detector: DetectorOption = None,
+    fetch_detector: FetchDetectorOption = False,
+    template: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="template.json",
+            rich_help_panel=FACES_PANEL,
+            help="Frame the faces as that set's are (default: as the set that ships).",
+            show_default=False,
+        ),
+    ] = None,
+    points: Annotated[
+        Points,
+        typer.Option(
+            rich_help_panel=FACES_PANEL,
+            help="Whose eyes, nose and mouth go into the table; auto: the labels', if there.",
+        ),
+    ] = Points.AUTO,
+    crops: Annotated[
+        bool,
+        typer.Option(
+            "--crops", rich_help_panel=FACES_PANEL, help="The pictures are square crops already."
+        ),
+    ] = False,
+    largest: Annotated[
+        bool,
+        typer.Option(
+            "--largest",
+            rich_help_panel=FACES_PANEL,
+            help="Of several faces take the largest; else such a picture fails.",
+        ),
+    ] = False,
+    min_score: Annotated[
+        float,
+        typer.Option(
+            metavar="0..1",
+            min=0.0,
+            max=1.0,
+            rich_help_panel=FACES_PANEL,
+            help="Faces that the detector scores below it fail.",
+        ),
+    ] = 0.6,
+    face_model: Annotated[
+        Path | None,
+        typer.Option(
+            "--face-model",
+            metavar="DIR|FILE.npz",
+            rich_help_panel=PAIRS_PANEL,
+            help="The ICT Face Model: a copy of its repository, or its arrays.",
+            show_default=False,
+        ),
+    ] = None,
+    landmarker: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.task",
+            rich_help_panel=PAIRS_PANEL,
+            help="MediaPipe's face_landmarker.task.",
+            show_default=False,
+        ),
+    ] = None,
+    pairs: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, max=1000, rich_help_panel=PAIRS_PANEL, help="Of each portrait."
+        ),
+    ] = 4,
+    min_crop: Annotated[
+        int,
+        typer.Option(
+            "--min-crop",
+            metavar="PX",
+            min=1,
+            rich_help_panel=PAIRS_PANEL,
+            help="Leave faces out whose crop has fewer pixels of its own.",
+        ),
+    ] = 140,
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--held-out",
+            metavar="GLOB",
+            rich_help_panel=PAIRS_PANEL,
+            help="Pictures to test on, such as 'ann/*' (default: about one of ten).",
+            show_default=False,
+        ),
+    ] = None,
+    workers: WorkersOption = None,
+    fail_fast: FailFastOption = False,
+) -> None:
+    """Makes a training set: face crops of 128 pixels, one label table, one alignment template.
+
+    With `--face-model` and `--landmarker`: pairs for a training of motion, from any portraits.
+
+    Labels are OpenFace's, py-feat's, LibreFace's, GANimation's or AffectNet's files, or a table
+    with the columns file, identity, expression, AU01_r ... What they lack is said and left out.
+
+    **Examples**
+
+    - `efgan-rt prepare RaFD openface --out rafd --detector yunet.onnx`
+    - `efgan-rt prepare photos au.csv --out set --identity each --expression mixed`
+    - `efgan-rt prepare CFEE of --out cfee --names folders --name-pattern "(?P<identity>[0-9]+)_"`
+    - `efgan-rt prepare portraits --face-model ICT-FaceKit --landmarker face_landmarker.task`
+
+    **Exit status**: 0 all done, 1 the run could not be done, 2 wrong usage, 3 some
+    pictures failed, 130 interrupted.
+    """
+    if face_model is not None or landmarker is not None:
+        _refuse_given(context, (*PAIRS_ONLY, *PAIRS_TOO), "does not go with pairs for motion")
+        if face_model is None or landmarker is None:
+            missing = "--landmarker" if landmarker is None else "--face-model"
+            raise typer.BadParameter("pairs for motion need it too", param_hint=missing)
+
+        from train.prepare_pairs_run import PairsRequest
+        from train.prepare_pairs_run import run as make_pairs
+
+        status = make_pairs(
+            PairsRequest(
+                pictures=pictures,
+                out=out or pictures.with_name(f"{pictures.resolve().name}-pairs"),
+                face_model=face_model,
+                landmarker=landmarker,
+                pairs=pairs,
+                smallest_px=min_crop,
+                held_out=tuple(held_out or ()),
+                overwrite=overwrite,
+                max_pixels=max_pixels,
+                workers=workers or default_workers(),
+            )
+        )
+        if status:
+            raise typer.Exit(status)
+        return
+    others = [each.name or "" for each in context.command.params if each.name not in PAIRS_ONLY]
+    _refuse_given(context, others, "needs --face-model and --landmarker")
+    if out is None:
+        raise typer.BadParameter("say where the set goes", param_hint="--out")
+    if crops and template is not None:
+        raise typer.BadParameter("crops are framed already", param_hint="--template")
+
+    from train.prepare_run import PrepareRequest, run
+
+    status = run(
+        PrepareRequest(
+            pictures=pictures,
+            labels=labels,
+            out=out,
+            extension=f".{write}",
+            overwrite=overwrite,
+            max_pixels=max_pixels,
+            contact_sheet=contact_sheet,
+            label_format=format_,
+            min_confidence=min_confidence,
+            scale_probabilities=scale_probabilities,
+            au_from=au_from,
+            names=names,
+            name_pattern=name_pattern,
+            identity=identity,
+            expression=expression,
+            angles=tuple(angle or (90,)),
+            ids=ids,
+            people=tuple(people or ()),
+            frames=frames,
+            detector=detector,
+            fetch_detector=fetch_detector,
+            template=template,
+            points=points,
+            crops=crops,
+            largest=largest,
+            min_score=min_score,
+            workers=workers or default_workers(),
+            fail_fast=fail_fast,
+        )
+    )
+    if status:
+        raise typer.Exit(status)
+
+
+def _refuse_given(context: typer.Context, allowed: Sequence[str], why: str) -> None:
+    """Refuses what was typed and would do nothing.
+
+    Raises:
+        typer.BadParameter: something was.
+    """
+    for each in context.command.params:
+        source = context.get_parameter_source(each.name or "")
+        if each.name not in allowed and source is not None and source.name == "COMMANDLINE":
+            hint = each.opts[0] if each.opts[0].startswith("-") else each.opts[0].upper()
+            raise typer.BadParameter(why, param_hint=hint)

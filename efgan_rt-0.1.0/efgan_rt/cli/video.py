@@ -1,0 +1,134 @@
+"""`efgan-rt video`: edits the faces of a video."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efgan_rt.cli.edit_options import AuOption, IntensityOption
+from efgan_rt.cli.face_options import (
+    DetectorOption,
+    FacesOption,
+    FetchDetectorOption,
+    MinFaceOption,
+    MinScoreOption,
+)
+from efgan_rt.cli.options import (
+    EDIT_PANEL,
+    FILES_PANEL,
+    Backend,
+    BackendOption,
+    BatchSizeOption,
+    EnginesOption,
+    JsonOption,
+    NoMarkOption,
+    PrecisionOption,
+    ThreadsOption,
+    WorkersOption,
+)
+
+
+def video(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A video.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="Such as out.mp4, .mov or .mkv.")],
+    expression: Annotated[
+        str | None,
+        typer.Option(
+            "--expression",
+            "-e",
+            metavar="NAME",
+            rich_help_panel=EDIT_PANEL,
+            help="Such as happy. `efgan-rt info` lists them.",
+            show_default=False,
+        ),
+    ] = None,
+    intensity: IntensityOption = 1.0,
+    au: AuOption = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FACE",
+            rich_help_panel=EDIT_PANEL,
+            help="A face whose expression is taken over: a picture, or OpenFace's CSV of one face.",
+            show_default=False,
+        ),
+    ] = None,
+    faces: FacesOption = "all",
+    min_face: MinFaceOption = 40,
+    min_score: MinScoreOption = 0.6,
+    detector: DetectorOption = None,
+    fetch_detector: FetchDetectorOption = False,
+    quality: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=100,
+            rich_help_panel=FILES_PANEL,
+            help="Of the pictures; 95 looks like the frames themselves.",
+        ),
+    ] = 95,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", rich_help_panel=FILES_PANEL, help="Replace OUT."),
+    ] = False,
+    no_mark: NoMarkOption = False,
+    engines: EnginesOption = None,
+    backend: BackendOption = Backend.AUTO,
+    precision: PrecisionOption = None,
+    batch_size: BatchSizeOption = None,
+    threads: ThreadsOption = None,
+    workers: WorkersOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Edits the expression of the faces in a video; the sound stays.
+
+    Needs ffmpeg on the PATH, or `pip install "efgan-rt[video]"`. The video is read twice: once to
+    find each face in all its frames, so that it can be followed smoothly, once to edit them.
+
+    **Examples**
+
+    - `efgan-rt video talk.mp4 smiling.mp4 -e happy --intensity 0.7`
+    - `efgan-rt video talk.mp4 out.mkv --au "AU12+=1.5" --faces largest`
+
+    **Exit status**: 0 done, 1 it could not be done, 2 wrong usage, 130 interrupted.
+    """
+    from efgan_rt.cli.batch_faces import FaceOptions, face_choice
+    from efgan_rt.cli.video_run import VideoRequest, run
+    from efgan_rt.errors import EfganError
+    from efgan_rt.pipeline.faces import NoFace
+    from efgan_rt.requests.edits import EditOptions
+    from efgan_rt.tuning import RunWishes
+
+    try:
+        edit = EditOptions(
+            (expression,) if expression else (),
+            (reference,) if reference else (),
+            intensity,
+            au,
+        )
+        if len(edit.names) > 1:
+            raise EfganError("a video has one edit; give --expression or --reference")
+        choice = face_choice(faces, min_face, crops=False)
+        face_options = FaceOptions(choice, min_score, NoFace.SKIP, detector, fetch_detector)
+    except EfganError as error:
+        raise typer.BadParameter(str(error)) from error
+
+    status = run(
+        VideoRequest(
+            source=source,
+            output=output,
+            edit=edit,
+            faces=face_options,
+            quality=quality,
+            overwrite=overwrite,
+            mark=not no_mark,
+            engines=engines,
+            backend=backend,
+            precision=precision,
+            wishes=RunWishes(batch_size, None, threads, workers),
+            json=json_,
+        )
+    )
+    if status:
+        raise typer.Exit(status)

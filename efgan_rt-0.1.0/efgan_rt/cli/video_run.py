@@ -1,0 +1,113 @@
+"""What `efgan-rt video` does once its options are read."""
+
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from efgan_rt.cascade import CascadeEngines
+from efgan_rt.cascade_properties import read_properties
+from efgan_rt.cli.batch_faces import FaceOptions, open_faces
+from efgan_rt.cli.batch_units import units_of
+from efgan_rt.cli.console import frame_progress, print_json, print_text, remark
+from efgan_rt.engine_sets import find_set
+from efgan_rt.requests.edits import EditOptions, Edits
+from efgan_rt.tuning import RunWishes, settings_for
+from efgan_rt.video.reader import probe
+from efgan_rt.video.run import VideoResult, check_output, edit_video
+from engines.manifest import read_manifest
+from engines.open import choose_backend
+
+INTERRUPTED: Final = 130
+
+
+@dataclass(frozen=True)
+class VideoRequest:
+    """The options of `efgan-rt video`, checked one by one."""
+
+    source: Path
+    output: Path
+    edit: EditOptions
+    faces: FaceOptions
+    quality: int
+    overwrite: bool
+    mark: bool
+    engines: Path | None
+    backend: str
+    precision: str | None
+    wishes: RunWishes
+    json: bool
+
+
+def run(request: VideoRequest) -> int:
+    """Does what was asked; the exit status.
+
+    Raises:
+        EfganError: it cannot be done.
+        EngineError: the engines cannot be used.
+    """
+    check_output(request.source, request.output, overwrite=request.overwrite)
+    facts = probe(request.source)
+    engine_set = find_set(request.engines)
+    manifest = read_manifest(engine_set.directory)
+    properties = read_properties(engine_set.directory, manifest)
+    choice = choose_backend(request.backend, manifest, request.precision, engine_set.directory)
+    # Which faces are edited is decided over a whole video, so every frame gives all of them.
+    which = request.faces.choice.which
+    faces = open_faces(
+        replace(request.faces, choice=replace(request.faces.choice, which="all")), properties
+    )
+    for sentence in (
+        f"engines: {engine_set.directory} ({engine_set.reason})",
+        *faces.remarks,
+        *facts.notes,
+    ):
+        remark(sentence)
+    settings = settings_for(engine_set.directory, choice, request.wishes, remark)
+    cascade = CascadeEngines.open(
+        engine_set.directory,
+        backend=request.backend,
+        precision=request.precision,
+        batch=settings.batch,
+        threads=settings.threads,
+        lanes=1,
+        say=remark,
+    )
+    remark(f"backend: {cascade.choice.reason}")
+    edits = Edits(request.edit, properties, lambda path: units_of(path, faces, cascade), remark)
+
+    try:
+        with closing(cascade.lane()) as lane, frame_progress(facts.frames) as (search, edit):
+            result = edit_video(
+                request.source,
+                request.output,
+                facts,
+                edits.targets[0],
+                lane,
+                faces.finding.new_framer,
+                batch=cascade.batch,
+                crop_px=cascade.crop_px,
+                most=None if which == "all" else 1 if which == "largest" else int(which),
+                quality=request.quality,
+                mark=request.mark,
+                workers=settings.workers,
+                on_search=search,
+                on_edit=edit,
+            )
+    except KeyboardInterrupt:
+        remark("interrupted: nothing was written")
+        return INTERRUPTED
+    _tell(request, result)
+    return 0
+
+
+def _tell(request: VideoRequest, result: VideoResult) -> None:
+    if request.json:
+        print_json({"output": str(request.output), **asdict(result)})
+        return
+    followed = "1 face" if result.faces == 1 else f"{result.faces:,} faces"
+    rate = result.frames / result.seconds
+    print_text(
+        f"{request.output}: {result.edited:,} of {result.frames:,} frames edited, {followed} "
+        f"followed, in {result.seconds:.1f} s, {rate:.1f} frames a second"
+    )

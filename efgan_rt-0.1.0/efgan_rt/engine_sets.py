@@ -1,0 +1,112 @@
+"""Which engine directory a command uses: one that is named, the current one, or the shipped one.
+
+`build-engines` without `--out` puts a set into the user's data folder and makes it the current one:
+a file called `current` there holds its name. Nothing here opens an engine or reads a manifest.
+"""
+
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from efgan_rt.errors import EfganError
+from efgan_rt.user_folders import cache_folder, data_folder
+from engines.manifest import MANIFEST_NAME
+
+CURRENT: Final = "current"
+
+
+@dataclass(frozen=True)
+class EngineSet:
+    """An engine directory and why it is the one."""
+
+    directory: Path
+    reason: str
+
+
+def sets_folder() -> Path:
+    """The folder that holds the user's own engine directories; it may not exist yet.
+
+    Raises:
+        EfganError: the user has no home directory.
+    """
+    return data_folder() / "engines"
+
+
+def compiled_folder() -> Path | None:
+    """Where networks compiled for this processor or GPU are kept; it may not exist yet.
+
+    None where the user has no home directory: then they are kept nowhere.
+    """
+    try:
+        return cache_folder() / "compiled"
+    except EfganError:
+        return None
+
+
+def current_set() -> Path | None:
+    """The user's current engine directory, or None if none was built.
+
+    Raises:
+        EfganError: the current set has been removed.
+    """
+    try:
+        pointer = sets_folder() / CURRENT
+        name = pointer.read_text().strip()
+    except (OSError, EfganError):  # none was built, or there is no home for one
+        return None
+    directory = sets_folder() / name
+    if name != Path(name).name or not (directory / MANIFEST_NAME).is_file():
+        raise EfganError(
+            f"{pointer} names '{name}', which is no engine directory; "
+            "build one with efgan-rt build-engines CKPT.pt, or remove that file"
+        )
+    return directory
+
+
+def own_set(name: str) -> Path:
+    """The user's own engine directory of a name, whether or not it exists."""
+    return sets_folder() / name
+
+
+def make_current(directory: Path) -> None:
+    """Makes an engine directory inside `sets_folder()` the current one."""
+    assert directory.parent == sets_folder(), "only the user's own sets can be current"
+    pointer = sets_folder() / CURRENT
+    part = pointer.with_name(f".{CURRENT}-{os.getpid()}")
+    part.write_text(f"{directory.name}\n")
+    os.replace(part, pointer)
+
+
+def shipped_set() -> Path | None:
+    """The engine directory inside the package, or None if this copy has none."""
+    directory = Path(str(resources.files("efgan_rt"))) / "shipped"
+    return directory if (directory / MANIFEST_NAME).is_file() else None
+
+
+def find_set(named: Path | None) -> EngineSet:
+    """The engine directory to use.
+
+    Args:
+        named: what `--engines` gave.
+
+    Raises:
+        EfganError: the named directory is none, the current one has been removed, or there is
+            neither a named, nor a current, nor a shipped one.
+    """
+    if named is not None:
+        if not (named / MANIFEST_NAME).is_file():
+            raise EfganError(
+                f"{named}: no engine directory, for it has no {MANIFEST_NAME}; "
+                f"make it with efgan-rt build-engines CKPT.pt --out {named}"
+            )
+        return EngineSet(named, "named by --engines")
+    if (current := current_set()) is not None:
+        return EngineSet(current, "the current ones, built last")
+    if (shipped := shipped_set()) is not None:
+        return EngineSet(shipped, "shipped with efgan-rt, for none were built")
+    raise EfganError(
+        "no engines: none were built and this copy ships none; "
+        "build some with efgan-rt build-engines CKPT.pt"
+    )

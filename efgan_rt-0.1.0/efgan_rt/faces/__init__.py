@@ -1,0 +1,1 @@
+"""Faces in photographs: found by a detector, brought onto a template."""

@@ -1,0 +1,184 @@
+"""A moved face in its picture, at the picture's own size and depth.
+
+What the networks say on a coarse grid is done here to the picture's own pixels, once: two remaps
+and two blends. All fields fade with the paste's mask. Where they are below what can be seen, the
+pixel is the input's, bit for bit.
+"""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from efgan_rt.action_units import FloatArray
+from efgan_rt.faces.align import Similarity
+from efgan_rt.faces.motion import (
+    CHEEK_SIDE,
+    CHEEKS,
+    CORNER_LIGHT,
+    CORNER_SHARE,
+    EDGE_DEPTH,
+    EDGE_LIGHT,
+    EDGE_STEEPNESS,
+    EYES_SHARE,
+    LEAST_MOVED,
+    LEAST_SHARE,
+    MOUTH,
+    MOVED,
+    PAINT,
+    SHADE_LIMIT,
+    SHADED,
+    TINT,
+    TONES,
+    Motion,
+)
+from efgan_rt.faces.mouths import DEPTH, encoded, linear
+from efgan_rt.pictures.original import Picture, Pixels
+
+Places = npt.NDArray[np.complex64]
+
+
+class MotionPaste:
+    """A face's fields on their way into a region of its picture.
+
+    Args:
+        before: a copy of the region, uint8 or uint16, colour or grey.
+        to_region: from the crop's pixels to the region's.
+        crop: uint8 (crop, crop, 3), as the networks saw it.
+        motion: what they said.
+        mask: float32 (h, w), how much counts, on the fields' grid.
+    """
+
+    def __init__(
+        self,
+        before: Pixels,
+        to_region: Similarity,
+        crop: Picture,
+        motion: Motion,
+        mask: FloatArray,
+    ) -> None:
+        self._before = before
+        self._unit = np.float32(257 if before.dtype == np.uint16 else 1)
+        self._turn = np.complex64(to_region.turn)
+        self._to_crop = to_region.inverse
+        self._coarse = len(crop) / len(motion.fields)
+        fields = np.array(motion.fields, np.float32) * mask[..., np.newaxis]
+        moved = np.hypot(fields[..., 0], fields[..., 1]) * self._coarse
+        fields[moved < LEAST_MOVED, MOVED] = 0
+        fields[np.abs(fields[..., 2]) < LEAST_SHARE, SHADED] = 0
+        fields[fields[..., 5] < LEAST_SHARE, MOUTH] = 0
+        fields[fields[..., 9] < LEAST_SHARE, PAINT] = 0
+        self._moved = np.ascontiguousarray(fields[..., MOVED] * self._coarse)
+        self._shade = np.ascontiguousarray(fields[..., 2])
+        self._mouth = np.ascontiguousarray(fields[..., MOUTH])
+        self._paint = np.ascontiguousarray(fields[..., PAINT])
+        still = (fields == 0).all(axis=-1)
+        self._active = cv2.dilate((~still).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        self._drawn = self._mouth[..., 2].any()
+        if self._drawn:
+            self._light, self._gain = _lit_mouth(crop, motion, to_region.scale)
+
+    @property
+    def active_share(self) -> float:
+        """The share of the fields' grid in which anything is done."""
+        return float(self._active.mean())
+
+    def into(self, tile: Pixels, here: Places) -> None:
+        """Puts the edit into a tile of the region.
+
+        Args:
+            tile: changed in place.
+            here: its pixels' places in the region, x + iy.
+        """
+        places = (here * self._to_crop.turn + self._to_crop.shift).astype(np.complex64)
+        coarse = ((places + 0.5 + 0.5j) / self._coarse - (0.5 + 0.5j)).astype(np.complex64)
+        active = self._is_active(coarse)
+        if not active.any():
+            return
+        moved = _sampled(self._moved, coarse, cv2.INTER_CUBIC)
+        away = (moved[..., 0] + 1j * moved[..., 1]).astype(np.complex64)
+        values = _sampled(self._before, here + away * self._turn, cv2.INTER_LANCZOS4)
+        values = values.astype(np.float32) / self._unit
+        shade = np.clip(_sampled(self._shade, coarse), -SHADE_LIMIT, SHADE_LIMIT)
+        values = values * _channels(np.exp(shade), values)
+        if self._drawn:
+            values = self._with_mouth(values, coarse)
+        if self._paint[..., 3].any():
+            paint = _sampled(self._paint, coarse)
+            colour = _like(127.5 * (paint[..., :3] + paint[..., 3:]), values)
+            values = colour + (1 - _channels(paint[..., 3], values)) * values
+        stored = np.clip(np.rint(values * self._unit), 0, np.iinfo(tile.dtype).max)
+        changed = _channels(active, tile)
+        np.copyto(tile, stored.astype(tile.dtype), where=np.broadcast_to(changed, tile.shape))
+
+    def _with_mouth(self, values: FloatArray, coarse: Places) -> FloatArray:
+        mouth = _sampled(self._mouth, coarse)
+        alpha = mouth[..., 2]
+        inside = alpha > LEAST_SHARE
+        if not inside.any():
+            return values
+        place = mouth[..., :2] / np.maximum(alpha, 1e-3)[..., np.newaxis]
+        along, down = place[..., 0], place[..., 1] + DEPTH / 2
+        rows, columns = self._light.shape[:2]
+        column = (along + 0.5) * columns - 0.5
+        row = down / DEPTH * rows - 0.5
+        light = _sampled(self._light, (column + 1j * row).astype(np.complex64))
+        upper = EDGE_LIGHT + (1 - EDGE_LIGHT) * np.clip(down / EDGE_DEPTH, 0, 1)
+        corner = np.clip((0.5 - np.abs(along)) / CORNER_SHARE, 0, 1)
+        falling = upper * (CORNER_LIGHT + (1 - CORNER_LIGHT) * corner)
+        lit = light * self._gain * falling[..., np.newaxis].astype(np.float32)
+        levels = _like(encoded(np.asarray(lit, np.float32)), values)
+        steep = np.clip((alpha - 0.5) * EDGE_STEEPNESS + 0.5, 0, 1)
+        share = _channels(np.where(alpha < 0.5 / EDGE_STEEPNESS, 0, steep), values)
+        return np.asarray(share * levels + (1 - share) * values, np.float32)
+
+    def _is_active(self, coarse: Places) -> npt.NDArray[np.bool_]:
+        last = len(self._active) - 1
+        rows = np.clip(np.rint(coarse.imag), 0, last).astype(np.intp)
+        columns = np.clip(np.rint(coarse.real), 0, last).astype(np.intp)
+        return np.asarray(self._active[rows, columns])
+
+
+def cheek_light(crop: Picture) -> FloatArray:
+    """The light on a face's cheeks in linear light, float32 (3,)."""
+    side = len(crop)
+    half = max(1, round(CHEEK_SIDE * side / 2))
+    found = []
+    for down, across in CHEEKS:
+        row, column = round(down * side), round(across * side)
+        found.append(crop[row - half : row + half, column - half : column + half].reshape(-1, 3))
+    return np.asarray(linear(np.concatenate(found)).mean(axis=0), np.float32)
+
+
+def _lit_mouth(crop: Picture, motion: Motion, scale: float) -> tuple[FloatArray, FloatArray]:
+    """The chosen mouth in linear light, no sharper than it can be drawn, and its gain."""
+    pixels = linear(motion.mouths.pixels[motion.mouth])
+    rows = len(pixels)
+    drawn = EYES_SHARE * len(crop) * scale * DEPTH / rows  # picture pixels a row of the atlas
+    if drawn < 1:
+        soft = cv2.GaussianBlur(pixels, (0, 0), 0.5 / max(drawn, 0.02))
+        pixels = np.asarray(soft, np.float32)
+    gain = cheek_light(crop) / motion.mouths.skin[motion.mouth]
+    gain = np.clip(TINT * gain + (1 - TINT) * gain.mean(), *TONES)
+    return np.asarray(pixels, np.float32), np.asarray(gain, np.float32)
+
+
+def _sampled(image: Pixels | FloatArray, places: Places, how: int = cv2.INTER_LINEAR) -> FloatArray:
+    found = cv2.remap(
+        image,
+        np.ascontiguousarray(places.real),
+        np.ascontiguousarray(places.imag),
+        how,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return found  # type: ignore[return-value]
+
+
+def _channels(share: npt.NDArray[np.generic], like: npt.NDArray[np.generic]) -> FloatArray:
+    return share if like.ndim == 2 else share[..., np.newaxis]  # type: ignore[return-value]
+
+
+def _like(colour: FloatArray, values: FloatArray) -> FloatArray:
+    """Colour (…, 3) as it is, or its luma where the picture is grey."""
+    if values.ndim == colour.ndim:
+        return colour
+    return np.asarray(colour @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)

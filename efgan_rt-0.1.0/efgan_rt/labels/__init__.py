@@ -1,0 +1,1 @@
+"""Label tables: what they say of pictures, and which picture each row is of."""

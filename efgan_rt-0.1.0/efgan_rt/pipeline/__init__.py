@@ -1,0 +1,1 @@
+"""Many pictures through the networks at once: decoding, editing and encoding overlap."""

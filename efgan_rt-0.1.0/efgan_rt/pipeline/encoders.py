@@ -1,0 +1,184 @@
+"""What an encoding thread does: a picture's edited faces put back into it, written and published.
+
+An output that cannot be written becomes a `Failure` and the run goes on; a disk that is full or
+read-only stops it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from time import perf_counter
+
+from efgan_rt.errors import EfganError
+from efgan_rt.pictures.animation import encode_animation
+from efgan_rt.pictures.header import FORMAT_OF, format_of
+from efgan_rt.pictures.original import Original, Pixels
+from efgan_rt.pictures.write import JPEG_QUALITY, encode_original
+from efgan_rt.pipeline.faces import copy_recipe
+from efgan_rt.pipeline.items import Item
+from efgan_rt.pipeline.outcome import (
+    Failure,
+    PictureResult,
+    Status,
+    Tally,
+    reason_of,
+    status_of,
+)
+from efgan_rt.pipeline.pasting import Paster
+from efgan_rt.pipeline.publish import Staged, StagedPicture, is_disk_error
+from efgan_rt.pipeline.resume import Need
+from efgan_rt.pipeline.sidecars import copy_sidecars
+from efgan_rt.pipeline.stages import ENCODE, PASTE, VIEW, WAIT_ENCODER, BatchTimes
+from efgan_rt.pipeline.views import ItemViewer, PictureView
+from efgan_rt.pipeline.workers import Workshop
+
+
+def encode_pictures(shop: Workshop, replace: Callable[[], None]) -> None:
+    """Writes and publishes the edits of each picture that is ready.
+
+    Args:
+        shop: what the threads share.
+        replace: starts another thread in this one's place, once this one has been given up.
+
+    Raises:
+        EfganError: the disk is full or read-only.
+    """
+    while (item := shop.ready.take()) is not None:
+        _encode(shop, item, replace)
+
+
+def _encode(shop: Workshop, item: Item, replace: Callable[[], None]) -> None:
+    times = item.times or BatchTimes()  # nobody's, for a picture that is copied
+    times.note_wait(WAIT_ENCODER, item.ready_at)
+    viewer = ItemViewer(item, shop.products, shop.crop_px) if shop.views else None
+    view: PictureView | None = None
+
+    def let_go() -> None:
+        times.finish()
+        item.share.give_back()
+
+    def give_up(reason: str) -> None:
+        shop.tally.fail(item.job.source, reason)
+        let_go()
+        replace()
+
+    def finish(not_renamed: list[Failure]) -> None:
+        all_failures = [*failures, *not_renamed]
+        if shop.options.sidecars and not all_failures:
+            all_failures += _copy_sidecars(shop, item)
+        _finish_picture(shop.tally, item, all_failures, view)
+        let_go()  # not before, so that the budget bounds what is not yet published, too
+
+    paster = Paster(item)
+    started = perf_counter()
+    with shop.watchdog.over(f"{item.job.source}: encoding", give_up):
+        staged, failures = _stage_outputs(shop, item, paster, viewer)
+        view = viewer.view() if viewer else None
+    seconds = perf_counter() - started
+    if viewer:
+        times.add(VIEW, viewer.seconds)
+        seconds -= viewer.seconds
+    if item.is_photograph:
+        times.add(PASTE, paster.seconds)
+        seconds -= paster.seconds
+    times.add(ENCODE, seconds)
+    with shop.watchdog.over(f"{item.job.source}: recording and renaming its outputs"):
+        shop.publisher.publish(StagedPicture(item.job.source, staged, finish))
+
+
+def _stage_outputs(
+    shop: Workshop, item: Item, paster: Paster, viewer: ItemViewer | None
+) -> tuple[tuple[Staged, ...], list[Failure]]:
+    staged = []
+    failures = []
+    for number, path in enumerate(item.job.outputs):
+        if item.work.needs[number] is Need.DONE:
+            continue
+        try:
+            recipe = item.job.recipes[number]
+            shots = shop.products[number].shots
+            if not item.is_left(shots):
+                data, last = _encoded(shop, paster, shots, path.suffix)
+            else:
+                data = _copied(shop, item, path, animated=len(shots) > 1)
+                last = item.original.pixels
+                if not item.framed:
+                    recipe = copy_recipe(recipe)
+            if viewer:
+                viewer.add(number, last)
+            staged.append(
+                shop.publisher.stage(
+                    path,
+                    data,
+                    input_sha256=item.digest,
+                    input_stamp=item.work.stamp or "",
+                    recipe=recipe,
+                    ours=item.work.ours[number],
+                    times_of=item.job.source if shop.options.keep_times else None,
+                )
+            )
+        except Exception as error:
+            if isinstance(error, EfganError) and is_disk_error(error):
+                raise
+            failures.append(Failure(item.job.source, reason_of(path, error), path))
+    return tuple(staged), failures
+
+
+def _encoded(
+    shop: Workshop, paster: Paster, shots: Sequence[int], extension: str
+) -> tuple[memoryview | bytes, Pixels]:
+    """The bytes of a still, or of an animation of several shots; and the last shot's pixels."""
+    made: list[Pixels] = []  # one at a time, for they may be large
+
+    def frames() -> Iterator[Original]:
+        for shot in shots:
+            made[:] = [paster.edited(shot)]
+            frame = paster.item.original.with_pixels(made[0])
+            yield frame.marked() if shop.options.mark else frame
+
+    quality = shop.options.quality
+    if len(shots) == 1:
+        data = encode_original(extension, next(frames()), quality=quality)
+    else:
+        play = shop.options.playback
+        data = encode_animation(extension, frames(), play, quality=quality or JPEG_QUALITY)
+    return data, made[0]
+
+
+def _copied(shop: Workshop, item: Item, path: Path, *, animated: bool) -> memoryview | bytes:
+    """The file of a picture of which no face is edited: its own bytes, but for another format."""
+    if FORMAT_OF.get(path.suffix.lower()) == format_of(item.copied):
+        return item.copied
+    if animated:
+        quality = shop.options.quality or JPEG_QUALITY
+        play = shop.options.playback
+        return encode_animation(path.suffix, [item.original], play, quality=quality)
+    return encode_original(path.suffix, item.original, quality=shop.options.quality)
+
+
+def _copy_sidecars(shop: Workshop, item: Item) -> list[Failure]:
+    options, failures = shop.options, []
+    for output in item.job.outputs:
+        try:
+            copy_sidecars(item.job.source, output, mark=options.mark, overwrite=options.overwrite)
+        except EfganError as error:
+            failures.append(Failure(item.job.source, str(error), output))
+    return failures
+
+
+def _finish_picture(
+    tally: Tally, item: Item, failures: list[Failure], view: PictureView | None
+) -> None:
+    """Counts a picture whose outputs have been published."""
+    needs = item.work.needs
+    again = any(need in (Need.AGAIN, Need.REPLACE) for need in needs)
+    # Which of several outputs failed is in the reasons; only a whole picture lists its outputs.
+    outputs = () if failures else item.job.outputs
+    status = status_of(failures, again=again)
+    written = sum(need is not Need.DONE for need in needs) - len(failures)
+    if not failures and item.is_left([shot for shot in item.wanted]):
+        status = Status.LEFT if item.framed else Status.COPIED
+    notes = item.original.notes if item.framed else ()
+    result = PictureResult(
+        item.job.source, status, outputs, tuple(failures), item.faces, view, notes
+    )
+    tally.finish_picture(result, written=written)

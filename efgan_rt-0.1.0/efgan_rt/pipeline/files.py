@@ -1,0 +1,471 @@
+"""Which pictures a run reads and where each edit goes; all that can be refused is refused here.
+
+The output tree mirrors the input tree. With several products each has its folder on top; the
+extension is the input's unless a format is chosen, or none can be written that it names: then the
+name stays whole and a true extension comes behind it (`IMG_1.HEIC.jpg`). A picture is known by its
+extension, and where that says nothing by its content. What is left alone is named, each with the
+reason. The walk is sorted and made twice, once to check
+and once to work, so that memory holds one folder's names, a few hundred bytes each, and never the
+whole tree's.
+
+Hidden files and folders are left out: they are thumbnails, resource forks and our own temporary
+files. So are the folders in which systems and network storage keep previews and what was thrown
+away (`SYSTEM_FOLDERS`), and what `--exclude` names. Links to folders are followed unless they lead
+back to a folder that they lie in. A folder that cannot be listed is told of, and the walk goes on.
+"""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from efgan_rt.action_units import FloatArray
+from efgan_rt.errors import EfganError
+from efgan_rt.expressions import Target
+from efgan_rt.face_rules import FaceRule
+from efgan_rt.pictures.header import (
+    EXTENSIONS,
+    FORMAT_OF,
+    READABLE_EXTENSIONS,
+    is_writable,
+    missing_reader,
+    sniffed,
+)
+from efgan_rt.pipeline.sidecars import EXTENSIONS as SIDECAR_EXTENSIONS
+from efgan_rt.shots import Product
+from efgan_rt.video.reader import EXTENSIONS as VIDEO_EXTENSIONS
+
+INSTEAD: Final = ".jpg"  # of a format that can be read and not written
+RAW_EXTENSIONS: Final = frozenset(
+    (".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw")
+)
+# Patterns of names, lower case: Synology, QNAP, Windows, macOS, Linux, Lightroom.
+SYSTEM_FOLDERS: Final = (
+    "@eadir",
+    "@tmp",
+    "@recycle",
+    "@recently-snapshot",
+    "#recycle",
+    "#snapshot",
+    ".@__thumb",
+    "$recycle.bin",
+    "recycler",
+    "system volume information",
+    "__macosx",
+    "network trash folder",
+    "temporary items",
+    ".trashes",
+    ".trash",
+    ".trash-*",
+    ".thumbnails",
+    "lost+found",
+    "*.lrdata",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PictureJob:
+    """One picture to read, the files to write from it, and what is to be made of its faces.
+
+    Attributes:
+        source: the picture.
+        outputs: one a product of the run.
+        targets: one for every edit that the run's shots number.
+        recipes: for each output, what it depends on but for the input (`fingerprint.recipe_hash`).
+        source_au: float32 (K,), the action units of its largest face; None has the networks read
+            them, as they read those of its other faces.
+        rules: in place of `targets`, for every edit the rules that say which face gets what.
+    """
+
+    source: Path
+    outputs: tuple[Path, ...]
+    targets: tuple[Target, ...] = ()
+    recipes: tuple[bytes, ...] = ()
+    source_au: FloatArray | None = None
+    rules: tuple[tuple[FaceRule, ...], ...] = ()
+
+
+def _ignore(*_: object) -> None:
+    """Tells nobody."""
+
+
+def asked_of_all(
+    jobs: Iterable[PictureJob], targets: Sequence[Target], recipes: Sequence[bytes]
+) -> Iterator[PictureJob]:
+    """The jobs, with the same targets and recipes for every picture."""
+    for job in jobs:
+        yield replace(job, targets=tuple(targets), recipes=tuple(recipes))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run reads and writes.
+
+    Attributes:
+        source: a folder of pictures, or one picture.
+        output: the folder above all outputs.
+        products: the files made of every picture.
+        extension: of outputs whose product has none, such as ".png"; None keeps each input's own.
+        wants: whether a picture, by its path in the source, is to be read; None for all of them.
+        exclude: patterns of files and folders to be left out: of a name, or with a slash in it of a
+            path in the source.
+        inside: whether links that lead out of the source are left alone.
+    """
+
+    source: Path
+    output: Path
+    products: tuple[Product, ...]
+    extension: str | None = None
+    wants: Callable[[PurePosixPath], bool] | None = None
+    exclude: tuple[str, ...] = ()
+    inside: bool = False
+
+    def jobs(self, on_unlisted: Callable[[Path, str], None] = _ignore) -> Iterator[PictureJob]:
+        """Every picture in the source, sorted by folder and name.
+
+        Args:
+            on_unlisted: told of a folder that cannot be listed, and why; the others are walked.
+        """
+        for listing in self._listings():
+            if listing.fault is not None:
+                on_unlisted(listing.folder, listing.fault)
+            for name in listing.pictures:
+                yield self._job(listing.folder / name)
+
+    def check(
+        self, *, overwrite: bool, is_ours: Callable[[Path], bool] = lambda _: False
+    ) -> "PlanCount":
+        """Counts the pictures, and refuses what would lose a file.
+
+        Args:
+            overwrite: whether files that are not ours may be replaced.
+            is_ours: whether a file under an output's name is as an earlier run left it.
+
+        Raises:
+            EfganError: the source is missing, cannot be listed or holds no picture, two pictures
+                would be written to one file, an output would replace an input, or a file that is
+                not ours has an output's name and `overwrite` is not set.
+        """
+        if not os.path.exists(self.source):  # False where even that cannot be found out
+            raise EfganError(f"{self.source}: no such file or folder; expected pictures to edit")
+        if self.source.suffix.lower() in VIDEO_EXTENSIONS and self.source.is_file():
+            raise EfganError(
+                f"{self.source}: is a video; edit it with efgan-rt video {self.source} OUT.mp4"
+            )
+        if self._resolved_output == self._resolved_source:
+            raise EfganError(
+                f"{self.output}: the output folder is the input folder; choose another one"
+            )
+        pictures = unwanted = system_folders = excluded = 0
+        left: Counter[str] = Counter()
+        unlisted: list[tuple[Path, str]] = []
+        existing: list[Path] = []
+        existing_count = 0
+        for listing in self._listings():
+            left.update(why for _, why in listing.left)
+            unwanted += listing.unwanted
+            pictures += len(listing.pictures)
+            system_folders += listing.system_folders
+            excluded += listing.excluded
+            if listing.fault is not None:
+                unlisted.append((listing.folder, listing.fault))
+                if listing.folder == self.source:
+                    raise EfganError(unlisted_reason(*unlisted[0]))
+            for output in self._outputs_without_collision(listing):
+                self._refuse_inputs(output)
+                if not overwrite and os.path.lexists(output) and not is_ours(output):
+                    existing_count += 1
+                    existing = [*existing, output][:3]
+        if not pictures and unwanted:
+            raise EfganError(f"{self.source}: none of its {unwanted:,} pictures is asked for")
+        if not pictures and unlisted:
+            raise EfganError(f"{unlisted_reason(*unlisted[0])}; no picture found elsewhere")
+        if not pictures:
+            known = " ".join(READABLE_EXTENSIONS)
+            raise EfganError(f"{self.source}: no picture found; expected files ending in {known}")
+        if existing:
+            names = ", ".join(map(str, existing)) + (", ..." if existing_count > 3 else "")
+            raise EfganError(
+                f"{existing_count:,} of the outputs are there already, and not as an earlier run "
+                f"left them: {names}; "
+                "choose another output folder, or replace them with --overwrite"
+            )
+        return PlanCount(
+            pictures,
+            left.total(),
+            unwanted,
+            dict(left.most_common()),
+            system_folders,
+            excluded,
+            tuple(unlisted),
+        )
+
+    def left_alone(self) -> Iterator[tuple[Path, str]]:
+        """Every file in the source that is not edited, and why."""
+        for listing in self._listings():
+            for name, why in listing.left:
+                yield listing.folder / name, why
+
+    @property
+    def _resolved_source(self) -> Path:
+        return self.source.resolve()
+
+    @property
+    def _resolved_output(self) -> Path:
+        return self.output.resolve()
+
+    @property
+    def root(self) -> Path:
+        """The folder that pictures' paths begin below."""
+        return self.source if self.source.is_dir() else self.source.parent
+
+    def _listings(self) -> Iterator["_Listing"]:
+        """The source's folders, with the pictures that are wanted."""
+        if not self.source.is_dir():
+            listings = iter([_Listing(self.source.parent, [self.source.name])])
+        else:
+            listings = _walk(self.source, self._resolved_output, self.exclude, inside=self.inside)
+        wants = self.wants
+        if wants is None:
+            yield from listings
+            return
+        for found in listings:
+            below = PurePosixPath(found.folder.relative_to(self.root).as_posix())
+            wanted = [name for name in found.pictures if wants(below / name)]
+            unwanted = len(found.pictures) - len(wanted)
+            yield replace(found, pictures=wanted, unwanted=unwanted)
+
+    def _job(self, picture: Path) -> PictureJob:
+        relative = picture.relative_to(self.root)
+        return PictureJob(
+            picture, tuple(self._output(relative, product) for product in self.products)
+        )
+
+    def _output(self, relative: Path, product: Product) -> Path:
+        name = self._output_name(self.root / relative, product)
+        return self.output / product.folder / relative.parent / name
+
+    def _output_name(self, picture: Path, product: Product) -> str:
+        """Of a picture's edit; it may have a folder in it."""
+        stem, own = os.path.splitext(picture.name)
+        wanted = product.extension or self.extension
+        format_ = FORMAT_OF.get(own.lower())
+        # Phones give a HEIC and a JPEG of one moment one name.
+        is_renamed = format_ == "HEIC" and wanted is not None
+        if format_ is not None and is_writable(format_) and not is_renamed:
+            return stem + product.suffix + (wanted or own)
+        if wanted is None:
+            format_ = format_ or sniffed(picture)
+            is_one = format_ in EXTENSIONS and is_writable(str(format_))
+            wanted = EXTENSIONS[str(format_)][0] if is_one else INSTEAD
+        return picture.name + product.suffix + wanted
+
+    def _outputs_without_collision(self, listing: "_Listing") -> Iterator[Path]:
+        """A folder's outputs; two pictures collide only within it, because the tree is mirrored."""
+        taken: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for name in listing.pictures:
+            outputs = self._job(listing.folder / name).outputs
+            for product, output in zip(self.products, outputs, strict=True):
+                made = self._output_name(listing.folder / name, product)
+                other = taken[product.folder].setdefault(made, name)
+                if other != name:
+                    raise EfganError(
+                        f"{listing.folder / other} and {listing.folder / name} would both be "
+                        f"written to {output}; rename one, or leave --format out"
+                    )
+                yield output
+
+    def _refuse_inputs(self, output: Path) -> None:
+        """An output lands among the inputs only where the input folder lies in the output's."""
+        root = self._resolved_source
+        if not root.is_relative_to(self._resolved_output):
+            return
+        landed = self._resolved_output / output.relative_to(self.output)
+        if landed.is_relative_to(root) and os.path.exists(landed):
+            raise EfganError(f"{output}: is an input as well; choose another output folder")
+
+
+@dataclass(frozen=True)
+class PlanCount:
+    """How much there is to do.
+
+    Attributes:
+        pictures: to be read.
+        skipped: files that are left alone.
+        unwanted: pictures that are none of the plan's.
+        left: how many of the skipped for which reason, the most frequent first.
+        system_folders: folders that were left out by their names.
+        excluded: files and folders that a pattern left out.
+        unlisted: folders that cannot be listed, each with the system's reason.
+    """
+
+    pictures: int
+    skipped: int
+    unwanted: int = 0
+    left: Mapping[str, int] = field(default_factory=dict)
+    system_folders: int = 0
+    excluded: int = 0
+    unlisted: tuple[tuple[Path, str], ...] = ()
+
+
+def unlisted_reason(folder: Path, fault: str) -> str:
+    """The sentence on a folder that cannot be listed."""
+    return f"{folder}: the folder cannot be listed: {fault}"
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """A folder's pictures, sorted by name; its other files, each with why it is left alone.
+
+    Or why the folder's content is not known.
+
+    Names and not paths, for a folder may hold hundreds of thousands.
+    """
+
+    folder: Path
+    pictures: list[str]
+    left: list[tuple[str, str]] = field(default_factory=list)
+    unwanted: int = 0
+    system_folders: int = 0
+    excluded: int = 0
+    fault: str | None = None
+
+
+def _without_links(listing: _Listing, root: Path) -> _Listing:
+    """A listing without the pictures that links lead out of a folder to."""
+    out = [name for name in listing.pictures if not _is_inside(listing.folder / name, root)]
+    kept = [name for name in listing.pictures if name not in out]
+    left = [*listing.left, *((name, "a link out of the folder") for name in out)]
+    return replace(listing, pictures=kept, left=left)
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a link to itself
+        return False
+
+
+def _walk(
+    root: Path, output: Path, exclude: Sequence[str], *, inside: bool = False
+) -> Iterator[_Listing]:
+    """Every folder of a tree, each before those in it."""
+    resolved = root.resolve()
+    # Folders still to be listed, the next one last, each with the folders that it lies in. No
+    # recursion: a tree may be deeper than Python's stack.
+    waiting: list[tuple[Path, frozenset[tuple[int, int]]]] = [(root, frozenset())]
+    while waiting:
+        folder, ancestors = waiting.pop()
+        try:
+            identity = _identity(folder)
+            if identity in ancestors or (folder is not root and identity == _output(output)):
+                continue
+            below, listing = _listed(folder, folder.relative_to(root), exclude)
+        except OSError as error:
+            yield _Listing(folder, [], fault=error.strerror or str(error))
+            continue
+        if inside:
+            listing = _without_links(listing, resolved)
+            below = [name for name in below if _is_inside(folder / name, resolved)]
+        yield listing
+        waiting += [(folder / name, ancestors | {identity}) for name in reversed(below)]
+
+
+def _listed(folder: Path, below: Path, exclude: Sequence[str]) -> tuple[list[str], _Listing]:
+    """The names of the folders in a folder, sorted, and its files.
+
+    Args:
+        folder: to be listed.
+        below: its path in the source.
+        exclude: patterns of what is left out.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    folders: list[str] = []
+    pictures: list[str] = []
+    others: list[str] = []
+    system_folders = excluded = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            is_folder = _is_folder(entry)
+            if is_folder and any(fnmatchcase(entry.name.lower(), each) for each in SYSTEM_FOLDERS):
+                system_folders += 1
+            elif entry.name.startswith("."):
+                continue
+            elif exclude and _is_excluded(entry.name, below, exclude):
+                excluded += 1
+            elif is_folder:
+                folders.append(entry.name)
+            elif entry.name.lower().endswith(READABLE_EXTENSIONS):
+                pictures.append(entry.name)
+            else:
+                others.append(entry.name)
+    stems = {os.path.splitext(name)[0].lower() for name in pictures}
+    left = []
+    for name in sorted(others):
+        if why := _why_left_alone(folder / name, stems):
+            left.append((name, why))
+        else:
+            pictures.append(name)
+    readable = []
+    for name in sorted(pictures):
+        format_ = FORMAT_OF.get(os.path.splitext(name)[1].lower(), "")
+        if missing := missing_reader(format_):
+            left.append((name, f"nothing here reads {format_}; {missing}"))
+        else:
+            readable.append(name)
+    listing = _Listing(folder, readable, left, 0, system_folders, excluded)
+    return sorted(folders), listing
+
+
+def _why_left_alone(path: Path, stems: Container[str]) -> str:
+    """Why a file whose extension is no picture's is left alone; empty for one that is a picture.
+
+    Args:
+        path: the file.
+        stems: of the pictures beside it, in small letters.
+    """
+    stem, extension = os.path.splitext(path.name.lower())
+    if extension in VIDEO_EXTENSIONS:
+        return "the film of a Live Photo, unedited" if stem in stems else "a video"
+    if extension in SIDECAR_EXTENSIONS:
+        return "an .aae, which would redo old edits" if extension == ".aae" else "a sidecar"
+    format_ = sniffed(path)
+    if format_ is None:
+        return "not a picture"
+    if format_ not in EXTENSIONS or extension in RAW_EXTENSIONS:
+        return "a camera's raw picture"
+    missing = missing_reader(format_)
+    return f"nothing here reads {format_}; {missing}" if missing else ""
+
+
+def _is_excluded(name: str, below: Path, exclude: Sequence[str]) -> bool:
+    path = (below / name).as_posix()
+    return any(
+        fnmatchcase(path if "/" in pattern.rstrip("/") else name, pattern.rstrip("/"))
+        for pattern in exclude
+    )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _output(folder: Path) -> tuple[int, int] | None:
+    """The output folder's identity; asked anew each time, for the run may have made it."""
+    try:
+        return _identity(folder)
+    except OSError:
+        return None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, say: for the reader to name, as a file
+        return False

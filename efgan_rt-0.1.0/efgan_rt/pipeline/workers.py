@@ -1,0 +1,103 @@
+"""What the threads of a run share: its options, its jobs, and the places where they meet."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from efgan_rt.pictures.animation import Playback
+from efgan_rt.pictures.read import MAX_PIXELS
+from efgan_rt.pipeline.budget import DEFAULT_BYTES, Budget
+from efgan_rt.pipeline.channel import Channel
+from efgan_rt.pipeline.faces import FaceFinding
+from efgan_rt.pipeline.files import PictureJob
+from efgan_rt.pipeline.items import Item
+from efgan_rt.pipeline.outcome import Tally
+from efgan_rt.pipeline.publish import Publisher
+from efgan_rt.pipeline.resume import Inspector
+from efgan_rt.pipeline.slots import SlotRing
+from efgan_rt.pipeline.watchdog import DEFAULT_TIMEOUT_S, Watchdog
+from efgan_rt.shots import Product
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How a run treats its files.
+
+    Attributes:
+        workers: decoding threads, and as many encoding threads.
+        quality: of JPEG and WebP files, 1 to 100; None for that of the picture, if it is a JPEG.
+        overwrite: whether a file that is not ours is replaced.
+        fail_fast: whether the first failure ends the run.
+        max_pixels: the largest picture accepted.
+        timeout_s: what one picture, or one batch in the networks, may take.
+        memory_bytes: what the pictures in flight may take together.
+        playback: of animations.
+        mark: whether what was edited says so in its metadata.
+        sidecars: whether files beside a picture that speak of it are copied beside its edit.
+        keep_times: whether outputs get the times of their inputs.
+    """
+
+    workers: int = 2
+    quality: int | None = None
+    overwrite: bool = False
+    fail_fast: bool = False
+    max_pixels: int = MAX_PIXELS
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    memory_bytes: int = DEFAULT_BYTES
+    playback: Playback = field(default_factory=Playback)
+    mark: bool = True
+    sidecars: bool = False
+    keep_times: bool = False
+
+
+class JobSource:
+    """Hands out jobs to the decoders, one at a time, until they run out or the run is stopped."""
+
+    def __init__(self, jobs: Iterator[PictureJob]) -> None:
+        self._jobs = jobs
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def take(self) -> PictureJob | None:
+        """The next job, or None when there is none left."""
+        with self._lock:
+            return None if self._stopped else next(self._jobs, None)
+
+    def stop(self) -> None:
+        """Has every later `take` give None; needs no lock, so a signal's handler may call it."""
+        self._stopped = True
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What the threads of a run share; each of them is safe for any thread.
+
+    Attributes:
+        source: the pictures still to be begun.
+        budget: bounds what is in flight.
+        ring: slots on their way to the networks.
+        ready: pictures all of whose faces are back from the networks.
+        tally: counts what is dealt with.
+        inspector: knows what is done already.
+        publisher: gives outputs their names.
+        watchdog: over all that may hang.
+        options: of the run.
+        products: the files made of every picture.
+        crop_px: side of the networks' crops.
+        faces: how they are found.
+        views: whether every picture that is dealt with comes with its `PictureView`.
+    """
+
+    source: JobSource
+    budget: Budget
+    ring: SlotRing
+    ready: Channel[Item]
+    tally: Tally
+    inspector: Inspector
+    publisher: Publisher
+    watchdog: Watchdog
+    options: BatchOptions
+    products: Sequence[Product]
+    crop_px: int
+    faces: FaceFinding
+    views: bool = False

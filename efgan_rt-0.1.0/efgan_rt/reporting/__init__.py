@@ -1,0 +1,1 @@
+"""What is said about a run afterwards: latency tables, contact sheets, benchmarks."""

@@ -1,0 +1,81 @@
+"""`--reference`: another face's action units as the target.
+
+The face is a picture's, read by the engine set's own estimator after it is framed as every picture
+is, or the one row of an OpenFace file. Who it is does not travel along: only its 17 numbers do.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from efgan_rt.action_units import FloatArray
+from efgan_rt.errors import EfganError
+from efgan_rt.faces.framing import FaceFramer
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import MAX_PIXELS, read_original
+from efgan_rt.requests.known_units import read_units, units_of
+
+# Of 5; a reading below it is no expression that one would see.
+SEEN_FROM: Final = 0.5
+
+
+def is_table(path: Path) -> bool:
+    """Whether a reference is a table of action units, and no picture."""
+    return path.suffix.lower() == ".csv"
+
+
+def units_of_table(path: Path, au_names: Sequence[str]) -> FloatArray:
+    """The action units of the one face in a table, float32 (K,).
+
+    Raises:
+        EfganError: it cannot be read, or has another number of faces.
+    """
+    labels = read_units(path, au_names)
+    if len(labels.rows) != 1:
+        dropped = sum(labels.dropped.values())
+        left_out = f" ({dropped:,} rows of low confidence left out)" if dropped else ""
+        raise EfganError(
+            f"{path}: has {len(labels.rows):,} faces{left_out}, expected one as a reference"
+        )
+    return units_of(labels.rows[0], au_names)
+
+
+def units_of_picture(
+    path: Path,
+    framer: FaceFramer,
+    estimate: Callable[[Picture], FloatArray],
+    au_names: Sequence[str],
+    say: Callable[[str], None],
+    *,
+    max_pixels: int = MAX_PIXELS,
+) -> FloatArray:
+    """The action units of the largest face in a picture, float32 (K,).
+
+    Args:
+        path: of the picture.
+        framer: finds and frames it.
+        estimate: uint8 (n, crop, crop, 3) to float32 (n, K), of the engine set.
+        au_names: the engine set's K.
+        say: told what is read, and if there are several faces.
+        max_pixels: the largest picture accepted.
+
+    Raises:
+        EfganError: the picture cannot be read, or shows no face.
+    """
+    framed = framer.frame(read_original(path, max_pixels=max_pixels).pixels)
+    if not framed:
+        raise EfganError(f"{path}: no face found; expected one as a reference")
+    if len(framed) > 1:
+        say(f"{path}: {len(framed)} faces; the largest one is the reference")
+    units = np.array(estimate(framed[0].crop[np.newaxis])[0], dtype=np.float32)
+    seen = [f"{n} {u:.1f}" for n, u in zip(au_names, units, strict=True) if u >= SEEN_FROM]
+    if seen:
+        say(f"{path}: the reference shows {', '.join(seen)}")
+    else:
+        say(
+            f"{path}: hardly any expression is read in the reference; if it has one, give its "
+            "action units as OpenFace measures them (a CSV file)"
+        )
+    return units

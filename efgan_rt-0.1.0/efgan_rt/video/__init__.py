@@ -1,0 +1,1 @@
+"""Videos in and out, by ffmpeg: frames in order, faces followed from frame to frame."""

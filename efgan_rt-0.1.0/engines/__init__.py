@@ -1,0 +1,1 @@
+"""How a network is run: arrays in, arrays out. Knows no face and no GAN."""

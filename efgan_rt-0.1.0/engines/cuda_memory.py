@@ -1,0 +1,233 @@
+"""Memory, streams and events of a CUDA device, behind the few functions that a lane needs.
+
+Two packages give them, each in a file of its own: PyCUDA, used where it is installed, and NVIDIA's
+cuda-bindings. Both work in the device's primary context, the one that TensorRT and ONNX Runtime
+use; a context of our own would make their memory and ours strangers to each other.
+
+What has to be true of every call here: the context is current in the calling thread
+(`with cuda.current()`), and nothing waits for the device but what has `synchronize` in its name.
+Events put the thread that waits for them to sleep: decoding and encoding need the cores.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, Protocol
+
+import numpy.typing as npt
+
+from engines.base import Array, EngineError
+from engines.cuda_faults import CPU_REMEDY as CPU_REMEDY
+from engines.cuda_faults import INSTALL_LINES, ProviderMissingError
+from engines.cuda_faults import no_device as no_device
+from engines.cuda_faults import no_device_memory as no_device_memory
+from engines.cuda_faults import no_driver as no_driver
+from engines.cuda_faults import old_driver as old_driver
+
+PROVIDERS: Final = ("pycuda", "cuda-bindings")
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """What a GPU is, as far as plans and messages depend on it."""
+
+    name: str
+    """As the driver gives it: "NVIDIA H100 80GB HBM3"."""
+    compute_capability: str
+    """Major and minor: "9.0"."""
+    driver: str
+    """As `engines.nvidia_driver.Gpu` has it: "580.65.06", else the CUDA version it serves."""
+    total_bytes: int
+
+
+class DeviceMemory(Protocol):
+    """A stretch of device memory: a buffer or a part of one."""
+
+    @property
+    def address(self) -> int:
+        """On the device."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Its length."""
+        ...
+
+
+class DeviceBuffer(DeviceMemory, Protocol):
+    """Device memory, aligned to 256 bytes, that belongs to whoever asked for it."""
+
+    def free(self) -> None:
+        """Gives the memory back; nothing in flight may use it. A second call does nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class DeviceSlice:
+    """A part of a buffer that somebody else owns."""
+
+    address: int
+    nbytes: int
+
+
+class Event(Protocol):
+    """A mark in a stream."""
+
+    def record(self, stream: "Stream") -> None:
+        """Places the mark behind everything that `stream` has been given so far."""
+        ...
+
+    def synchronize(self) -> None:
+        """Waits, asleep, until the device has reached the mark."""
+        ...
+
+    def ms_since(self, earlier: "Event") -> float:
+        """Milliseconds between two marks that the device has reached, both made with timing."""
+        ...
+
+
+class Stream(Protocol):
+    """A queue of the device: what is in it runs in order; two streams know nothing of each other.
+
+    Never the default stream, which waits for all others.
+    """
+
+    @property
+    def handle(self) -> int:
+        """`cudaStream_t` as a number, for runtimes that enqueue on it."""
+        ...
+
+    def wait(self, event: Event) -> None:
+        """What is enqueued from now on runs after the event's last recorded mark."""
+        ...
+
+    def synchronize(self) -> None:
+        """Waits until everything in the stream has run."""
+        ...
+
+
+class Graph(Protocol):
+    """A captured sequence of launches: the same kernels, addresses and shapes every time."""
+
+    def launch(self, stream: Stream) -> None:
+        """Enqueues the whole sequence at once."""
+        ...
+
+
+class Cuda(Protocol):
+    """One device through one provider; may be shared by threads."""
+
+    @property
+    def name(self) -> str:
+        """One of `PROVIDERS`."""
+        ...
+
+    @property
+    def described(self) -> str:
+        """Package and version, and why it was chosen: for people."""
+        ...
+
+    @property
+    def facts(self) -> DeviceFacts:
+        """What the device is."""
+        ...
+
+    def current(self) -> AbstractContextManager[None]:
+        """Makes the primary context current in this thread; may be nested."""
+        ...
+
+    def free_bytes(self) -> int:
+        """Device memory that nobody has taken."""
+        ...
+
+    def pinned(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """A C-contiguous array in page-locked memory, uninitialised, for as long as it is held.
+
+        Raises:
+            EngineError: the system has no more memory to lock.
+        """
+        ...
+
+    def device(self, nbytes: int) -> DeviceBuffer:
+        """Uninitialised device memory, at least one byte.
+
+        Raises:
+            EngineError: there is not enough; says how much was asked for and how much is free.
+        """
+        ...
+
+    def stream(self) -> Stream:
+        """A new stream that does not wait for the default one."""
+        ...
+
+    def event(self, timing: bool = True) -> Event:
+        """A new event; without timing it is cheaper and `ms_since` refuses it."""
+        ...
+
+    def upload(self, destination: DeviceMemory, source: Array, stream: Stream) -> None:
+        """Enqueues a copy from a pinned array, which must stay as it is until the copy has run."""
+        ...
+
+    def download(self, destination: Array, source: DeviceMemory, stream: Stream) -> None:
+        """Enqueues a copy into a pinned array, whose content is undefined until it has run."""
+        ...
+
+    def copy(self, destination: DeviceMemory, source: DeviceMemory, stream: Stream) -> None:
+        """Enqueues a copy of `destination.nbytes` bytes within the device."""
+        ...
+
+    def capture(self, stream: Stream, enqueue: Callable[[], None]) -> Graph | None:
+        """Records what `enqueue` puts on `stream` without running it.
+
+        `enqueue` records no event and waits for nothing.
+
+        Returns:
+            The graph, or None where this provider or what was enqueued cannot be captured; the
+            stream is as before.
+        """
+        ...
+
+
+def open_cuda(provider: str | None = None, device: int = 0) -> Cuda:
+    """The device, through PyCUDA where it is installed and loads, else through cuda-bindings.
+
+    Opened once a process: later calls give the same object.
+
+    Args:
+        provider: one of `PROVIDERS`, or None to choose.
+        device: number of the GPU, as CUDA counts.
+
+    Raises:
+        EngineError: no provider is installed, or there is no driver or no such device.
+    """
+    if provider not in (None, *PROVIDERS):
+        raise EngineError(
+            f"there is no CUDA provider '{provider}'; known are {', '.join(PROVIDERS)}"
+        )
+    return _opened(provider, device)
+
+
+@cache
+def _opened(provider: str | None, device: int) -> Cuda:
+    from engines.cuda_bindings_memory import open_cuda_bindings
+    from engines.pycuda_memory import open_pycuda
+
+    openers = {"pycuda": open_pycuda, "cuda-bindings": open_cuda_bindings}
+    if provider is not None:
+        try:
+            return openers[provider](device, "as asked for")
+        except ProviderMissingError as missing:
+            raise EngineError(f"{missing}; install it with: {INSTALL_LINES[provider]}") from missing
+    try:
+        return open_pycuda(device, "the first choice")
+    except ProviderMissingError as missing:
+        no_pycuda = str(missing)
+    try:
+        return open_cuda_bindings(device, f"because {no_pycuda}")
+    except ProviderMissingError as missing:
+        raise EngineError(
+            f"a GPU backend needs PyCUDA or cuda-bindings: {no_pycuda}, and {missing}; install "
+            f"one with: {INSTALL_LINES['cuda-bindings']} or, built from source, "
+            f"{INSTALL_LINES['pycuda']}"
+        ) from missing

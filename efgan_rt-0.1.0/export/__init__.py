@@ -1,0 +1,1 @@
+"""How weights become engines: ONNX, half precision, parity, engine directories."""

@@ -1,0 +1,263 @@
+"""The int8 files of an engine directory: made beside the ONNX files, held to a bar, all or none.
+
+They need the ONNX files and nothing else, so any directory in full precision gets them without its
+checkpoint and without PyTorch. Stages are quantised. The Interpolator is not, because it decides on
+action units; nor is the estimator, for the same reason (`efgan_rt.cascade` has the figures).
+
+Ranges are found on the package's faces, edited by the whole cascade in full precision to several
+expressions and intensities. Then other edits of the same faces are made in full precision and in
+int8, the estimator and everything between as they run, and what the edits differ by decides.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from efgan_rt.action_units import FloatArray
+from efgan_rt.cascade import CascadeEngines
+from efgan_rt.cascade_properties import read_properties, stage_name
+from efgan_rt.errors import EfganError
+from engines.manifest import (
+    Int8Facts,
+    Int8Files,
+    Manifest,
+    StoredFile,
+    read_manifest,
+    read_model,
+)
+from engines.open import INT8
+from engines.runtimes import import_openvino
+from export.calibration import Pixels, checked_faces
+from export.directory import check_replaceable, copy_files, put_in_place, staging_folder
+from export.to_int8 import Quantised, import_nncf, to_int8
+
+Progress = Callable[[str], None]
+
+WORST_DB: Final = 38.0
+CALIBRATION_INTENSITIES: Final = (1.0, 0.5, 1.0, 1.5)
+PARITY_INTENSITIES: Final = (1.0, 1.0, 0.7)
+WORST: Final = "worst_pixels_psnr_db"
+MEAN: Final = "mean_pixels_psnr_db"
+IDENTICAL_DB: Final = 99.0  # stands for an infinite PSNR, which JSON cannot say
+_BACKEND: Final = "openvino"
+
+
+@dataclass(frozen=True)
+class Edits:
+    """What is asked of the cascade: n pictures, each with a target of its own."""
+
+    pixels: Pixels  # (n, H, W, 3)
+    scale: FloatArray  # (n, K)
+    offset: FloatArray  # (n, K)
+
+
+def check_int8_possible(precision: str = "fp32") -> None:
+    """Makes sure, before any long work, that int8 files can be made.
+
+    Args:
+        precision: of the ONNX files.
+
+    Raises:
+        EfganError: the ONNX files compute in half, or NNCF is not installed.
+        EngineError: OpenVINO is not installed.
+    """
+    if precision != "fp32":
+        raise EfganError(
+            f"int8 files are made of engines in fp32, and these are {precision}; give the "
+            "checkpoint: efgan-rt build-engines CKPT.pt --precision int8"
+        )
+    import_nncf()
+
+
+def refuse_motion(manifest: Manifest) -> None:
+    """Stages that move a face are not quantised: a displacement has no 256 levels.
+
+    Raises:
+        EfganError: the engines have motion.
+    """
+    if manifest.properties.get("motion"):
+        raise EfganError(
+            "int8 is for engines that repaint, and these move the face; build and run them in fp32 "
+            "or bf16"
+        )
+
+
+def add_int8(
+    folder: Path, manifest: Manifest, faces: Pixels, progress: Progress | None = None
+) -> Manifest:
+    """Quantises the stages of an engine directory and writes their int8 files into it.
+
+    Args:
+        folder: holds the ONNX files; nobody reads it yet, and a manifest may be written here.
+        manifest: of those files.
+        faces: uint8 (n, crop, crop, 3), RGB, of the cascade's size.
+        progress: called with a line when it begins and after each network.
+
+    Returns:
+        The manifest with the int8 files in it.
+
+    Raises:
+        EfganError: NNCF is not installed, or the edits are too far from full precision's.
+        EngineError: OpenVINO is not installed, or a file is not as the manifest says.
+    """
+    nncf, openvino = import_nncf(), import_openvino()
+    report = progress or (lambda _: None)
+    batch = next(iter(manifest.networks.values())).batch[1]
+    manifest.write(folder)
+    exact = CascadeEngines.open(folder, backend=_BACKEND, precision="fp32", batch=batch)
+    calibration = edits_of(faces, targets_of(exact), CALIBRATION_INTENSITIES)
+    report(f"int8: NNCF {nncf.__version__}, ranges on {len(calibration.pixels)} edits of faces")
+    given = _given_to_stages(exact, calibration)
+    entries = dict(manifest.networks)
+    networks: dict[str, Any] = {}
+    for name, inputs in given.items():
+        started = time.perf_counter()
+        made = to_int8(read_model(folder, manifest, name), _one_by_one(inputs))
+        entries[name] = replace(entries[name], int8=_stored(folder, name, made))
+        networks[name] = {"convolutions": made.convolutions, "left_alone": list(made.left_alone)}
+        seconds, megabytes = time.perf_counter() - started, len(made.weights) / 1e6
+        report(f"{name}: {seconds:.1f} s, {megabytes:.2f} MB, {made.convolutions} convolutions")
+    settings = {"networks": networks, "calibration": {"edits": len(calibration.pixels)}}
+    facts = Int8Facts(nncf.__version__, openvino.__version__, {}, settings)
+    quantised = replace(manifest, networks=entries, int8=facts)
+    quantised.write(folder)
+    rounded = CascadeEngines.open(folder, backend=_BACKEND, precision=INT8, batch=batch)
+    edits = edits_of(faces, targets_of(exact), PARITY_INTENSITIES, first=1)
+    parity = held(psnr_of_each(_edited(rounded, edits), _edited(exact, edits)))
+    report(f"int8: of fp32's pixels {parity[WORST]:.1f} dB at worst, {parity[MEAN]:.1f} on average")
+    return replace(quantised, int8=replace(facts, parity=parity))
+
+
+def remake_int8(
+    directory: Path, out: Path, *, faces: Pixels | None = None, progress: Progress | None = None
+) -> Manifest:
+    """Gives an engine directory int8 files, made from its ONNX files alone.
+
+    Args:
+        directory: an engine directory in fp32, with int8 files or without; its plans are kept.
+        out: where the result goes; may be `directory`.
+        faces: uint8 (n, H, W, 3), RGB; None means the package's own.
+        progress: called with a line when it begins and after each network.
+
+    Raises:
+        EngineError: the directory is none, a file is not as its manifest says, or OpenVINO is not
+            installed.
+        EfganError: as `add_int8` and `check_int8_possible`, or `out` holds something else. Then
+            nothing there has changed.
+    """
+    manifest = read_manifest(directory)
+    refuse_motion(manifest)
+    check_replaceable(out)
+    check_int8_possible(manifest.precision)
+    crop_px = read_properties(directory, manifest).crop_px
+    without = {name: replace(entry, int8=None) for name, entry in manifest.networks.items()}
+    made = replace(manifest, networks=without, int8=None)
+    with staging_folder(out) as folder:
+        copy_files(directory, made, folder)
+        made = add_int8(folder, made, checked_faces(faces, crop_px), progress)
+        made.write(folder)
+        put_in_place(folder, out)
+    return made
+
+
+def targets_of(cascade: CascadeEngines) -> list[FloatArray]:
+    """The set's expressions, float32 (K,) each; where it has none, every unit at 1."""
+    return list(cascade.expressions.values()) or [np.ones(len(cascade.au_names), np.float32)]
+
+
+def edits_of(
+    faces: Pixels,
+    targets: Sequence[FloatArray],
+    intensities: tuple[float, ...],
+    *,
+    first: int = 0,
+) -> Edits:
+    """Every face once for each intensity, each time towards another expression.
+
+    Args:
+        faces: uint8 (n, crop, crop, 3).
+        targets: the expressions, float32 (K,) each.
+        intensities: how far towards the expression, 1 being all of it.
+        first: the target that the first face begins with.
+    """
+    scale = np.empty((len(intensities) * len(faces), len(targets[0])), np.float32)
+    offset = np.empty_like(scale)
+    for number in range(len(scale)):
+        turn, face = divmod(number, len(faces))
+        intensity = intensities[turn]
+        scale[number] = 1 - intensity
+        offset[number] = intensity * targets[(first + turn + face) % len(targets)]
+    return Edits(np.concatenate([faces] * len(intensities)), scale, offset)
+
+
+def psnr_of_each(found: Pixels, expected: Pixels) -> npt.NDArray[np.float64]:
+    """Peak signal-to-noise ratio of each picture of two arrays (n, H, W, 3), in dB."""
+    error = found.astype(np.float64) - expected
+    mean_square = np.square(error).reshape(len(error), -1).mean(axis=1)
+    with np.errstate(divide="ignore"):
+        decibels = 10 * np.log10(255**2 / mean_square)
+    capped: npt.NDArray[np.float64] = np.minimum(decibels, IDENTICAL_DB)
+    return capped
+
+
+def held(decibels: npt.NDArray[np.float64]) -> Mapping[str, float]:
+    """The figures of all edits, once the worst one has reached its bar.
+
+    Raises:
+        EfganError: it has not.
+    """
+    figures = {
+        WORST: round(float(decibels.min()), 2),
+        MEAN: round(float(decibels.mean()), 2),
+        "edits": float(len(decibels)),
+    }
+    if not figures[WORST] >= WORST_DB:
+        raise EfganError(
+            f"int8 does not carry these weights: of fp32's pixels the worst of {len(decibels)} "
+            f"edits keeps {figures[WORST]:.1f} dB and the mean {figures[MEAN]:.1f}, expected at "
+            f"least {WORST_DB:g} of the worst; nothing was written; run these engines in bf16 or "
+            "fp32"
+        )
+    return figures
+
+
+def _given_to_stages(cascade: CascadeEngines, edits: Edits) -> dict[str, dict[str, Any]]:
+    """What each stage is given, by its name.
+
+    Between stages the picture as it would be displayed stands for the one in float32: the layers
+    that see it are not quantised, and half a level moves no range.
+    """
+    edited = cascade.edit(edits.pixels, edits.scale, edits.offset, stages=True)
+    given: dict[str, dict[str, Any]] = {}
+    for number, au in enumerate(edited.stage_au, start=1):
+        picture: dict[str, Any] = {"pixels": edits.pixels}
+        if number > 1:
+            before = edited.stage_pixels[number - 2].astype(np.float32) / 127.5 - 1
+            picture = {"image_in": np.ascontiguousarray(before.transpose(0, 3, 1, 2))}
+        given[stage_name(number)] = {**picture, "au": au}
+    return given
+
+
+def _one_by_one(inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    count = len(inputs["au"])
+    return [{name: array[n : n + 1] for name, array in inputs.items()} for n in range(count)]
+
+
+def _edited(cascade: CascadeEngines, edits: Edits) -> Pixels:
+    return cascade.edit(edits.pixels, edits.scale, edits.offset).pixels
+
+
+def _stored(folder: Path, network: str, made: Quantised) -> Int8Files:
+    """Writes a network's files; what vouches for them."""
+    files = []
+    for suffix, content in (("xml", made.graph), ("bin", made.weights)):
+        path = folder / f"{network}.int8.{suffix}"
+        path.write_bytes(content)
+        files.append(StoredFile(path.name, hashlib.sha256(content).hexdigest(), len(content)))
+    return Int8Files(*files)

@@ -1,0 +1,1 @@
+"""How weights are made: models, data, losses, schedule, loop, metrics (PyTorch)."""

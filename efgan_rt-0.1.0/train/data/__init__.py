@@ -1,0 +1,1 @@
+"""Pictures and action-unit labels as a training reads them."""

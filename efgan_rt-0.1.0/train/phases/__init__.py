@@ -1,0 +1,1 @@
+"""The phases of a training, one file each: how one step of it is made."""

@@ -1,0 +1,340 @@
+"""A set of pairs from a folder of portraits, chunk by chunk, so that a run can go on later.
+
+A chunk is some pictures in the order of their names. Its pairs stand in a folder for training and
+one for testing; its record is written last, and a chunk with a record is done. A picture that
+cannot be used is left out with a reason. All of a picture's pairs lie in the same chunk and on the
+same side, training or testing.
+"""
+
+import fnmatch
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from efgan_rt.action_units import AU_NAMES
+from efgan_rt.errors import EfganError
+from efgan_rt.pictures.read import read_picture
+from train.portraits import shading
+from train.portraits.face_model import FaceModel
+from train.portraits.fit import FittedFace, fit, fitted_face
+from train.portraits.framing import framed_face
+from train.portraits.landmarks import Landmarker
+from train.portraits.mouths import Mouth, atlas, straightened
+from train.portraits.movement import Mover
+from train.portraits.pairs import PairMaker, write_pairs
+
+# Pictures in a chunk, as few as leave no more chunks than a training can hold open: each array of
+# each folder is a memory map, of which Linux gives a process 65,530.
+LEAST_CHUNK, MOST_CHUNKS = 16, 1000
+LARGEST_FIT_CM: Final = 0.35
+HELD_OUT: Final = 10  # of so many portraits of a chunk one is for testing, unless patterns say
+SETTINGS: Final = "pairs.json"
+RECORDS: Final = "chunks"
+ATLAS: Final = "mouths.npz"
+DONE: Final = "done"
+# Mouths that are worth drawing in other faces: open so far, in lengths from eye to eye, and seen
+# from the front; so many of them, evenly from the least to the most open.
+LEAST_GAP: Final = 0.08
+FRONTAL: Final = 0.96  # cosine of how far the head is turned away
+MOUTHS: Final = 16
+SMILE_SCORES: Final = ("mouthSmileLeft", "mouthSmileRight")
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """What a set of pairs is made of; a run goes on only with the same.
+
+    Attributes:
+        pictures: how many there are.
+        names: SHA-256 of their names.
+        pairs: of each portrait.
+        smallest_px: faces with fewer pixels of their own along a crop's side are left out.
+        held_out: glob patterns of the pictures that are for testing; none: about one of `HELD_OUT`.
+        face_model: SHA-256 of its neutral shape.
+        landmarker: SHA-256 of its file.
+        chunk: pictures in each chunk.
+    """
+
+    pictures: int
+    names: str
+    pairs: int
+    smallest_px: int
+    held_out: tuple[str, ...]
+    face_model: str
+    landmarker: str
+    chunk: int
+
+    @property
+    def chunks(self) -> int:
+        """How many."""
+        return -(-self.pictures // self.chunk)
+
+
+@dataclass
+class ChunkRecord:
+    """What became of a chunk: names of pictures, relative to their folder."""
+
+    train: list[str] = field(default_factory=list)
+    test: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)  # name -> reason
+
+
+class LeftOutError(EfganError):
+    """A picture that no pairs can be made of, with the reason as its message."""
+
+
+class ChunkMaker:
+    """Makes the chunks of a set.
+
+    Args:
+        root: the folder of pictures.
+        names: of the pictures in it, sorted.
+        out: the set's folder.
+        settings: of the set.
+        model: the face model.
+        find: the landmarker.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        names: Sequence[str],
+        out: Path,
+        settings: PairSettings,
+        model: FaceModel,
+        find: Landmarker,
+        max_pixels: int,
+    ) -> None:
+        self._root, self._names, self._out = root, names, out
+        self._settings, self._model, self._find = settings, model, find
+        self._max_pixels = max_pixels
+        self._maker = PairMaker(Mover(model, shading.from_shapes(model)))
+
+    def make(self, number: int) -> ChunkRecord:
+        """Makes a chunk, from its pictures to its record.
+
+        Raises:
+            EfganError: something cannot be written.
+        """
+        start = number * self._settings.chunk
+        record = ChunkRecord()
+        train: list[FittedFace] = []
+        test: list[FittedFace] = []
+        for name in self._names[start : start + self._settings.chunk]:
+            try:
+                portrait = self.portrait(self._root / name)
+            except EfganError as error:
+                record.left_out[name] = str(error).removeprefix(f"{self._root / name}: ")
+                continue
+            is_test = self._is_test(name, len(train) + len(test))
+            (test if is_test else train).append(portrait)
+            (record.test if is_test else record.train).append(name)
+        try:
+            for split, (kind, portraits) in enumerate((("train", train), ("test", test))):
+                folder = self._out / f"{kind}_{number:05d}"
+                self._write(portraits, folder, [split, number])
+            _write_mouths(self._out / RECORDS / f"{number:05d}.npz", train)
+            _write_json(record_file(self._out, number), asdict(record))
+        except OSError as error:
+            raise EfganError(f"{error.filename}: cannot be written: {error.strerror}") from error
+        return record
+
+    def portrait(self, path: Path) -> FittedFace:
+        """A picture's face, framed and fitted.
+
+        Raises:
+            LeftOutError: no pairs can be made of it.
+            EfganError: it cannot be read.
+        """
+        picture = read_picture(path, max_pixels=self._max_pixels)
+        found = self._find(picture)
+        if found is None:
+            raise LeftOutError("no face was found")
+        landmarks, scores = found
+        framed = framed_face(picture, landmarks)
+        least = self._settings.smallest_px
+        if framed.native_px < least:
+            raise LeftOutError(
+                f"the face is too small: its crop has {framed.native_px:.0f} pixels of its own, "
+                f"expected {least} or more"
+            )
+        fitted, error_cm = fit(self._model, framed.landmarks, scores)
+        if not error_cm <= LARGEST_FIT_CM:
+            raise LeftOutError(
+                f"the face model does not fit: {error_cm:.2f} cm off, expected "
+                f"{LARGEST_FIT_CM} or less"
+            )
+        smile = float(np.mean([scores.get(name, 0.0) for name in SMILE_SCORES]))
+        return fitted_face(self._model, framed.picture, fitted, framed.landmarks, smile)
+
+    def _is_test(self, name: str, kept: int) -> bool:
+        if self._settings.held_out:
+            return any(fnmatch.fnmatchcase(name, glob) for glob in self._settings.held_out)
+        # The second, so that a chunk of few has one on each side.
+        return kept % HELD_OUT == 1
+
+    def _write(self, portraits: Sequence[FittedFace], folder: Path, seed: list[int]) -> None:
+        part = folder.with_name(f".{folder.name}.part")
+        for left in (part, folder):  # by a run that was stopped before its record
+            shutil.rmtree(left, ignore_errors=True)
+        if not portraits:
+            return
+        repeated = [each for each in portraits for _ in range(self._settings.pairs)]
+        write_pairs(self._maker, repeated, part, seed)
+        part.rename(folder)
+        (folder / DONE).touch()
+
+
+def settings_of(
+    names: Sequence[str],
+    model: FaceModel,
+    landmarker: Path,
+    *,
+    pairs: int,
+    smallest_px: int,
+    held_out: Sequence[str],
+) -> PairSettings:
+    """The settings of a set."""
+    listed = "\n".join(names).encode("utf-8", "surrogateescape")
+    return PairSettings(
+        len(names),
+        hashlib.sha256(listed).hexdigest(),
+        pairs,
+        smallest_px,
+        tuple(held_out),
+        hashlib.sha256(model.neutral.astype(np.float32).tobytes()).hexdigest(),
+        hashlib.sha256(landmarker.read_bytes()).hexdigest(),
+        max(LEAST_CHUNK, -(-len(names) // MOST_CHUNKS)),
+    )
+
+
+def begin(out: Path, settings: PairSettings, *, overwrite: bool) -> list[int]:
+    """Makes a set's folder ready; the numbers of the chunks that are still to be made.
+
+    Raises:
+        EfganError: the folder holds something else, or a set of other settings.
+    """
+    wanted = json.loads(json.dumps(asdict(settings)))
+    file = out / SETTINGS
+    try:
+        if file.exists() and overwrite:
+            _remove_set(out)
+        if file.exists():
+            _compare(out, json.loads(file.read_text()), wanted)
+        else:
+            if out.is_dir() and any(out.iterdir()):
+                raise EfganError(f"{out}: holds files, and no set of pairs; choose another --out")
+            (out / RECORDS).mkdir(parents=True, exist_ok=True)
+            _write_json(file, wanted)
+    except OSError as error:
+        raise EfganError(f"{error.filename}: cannot be written: {error.strerror}") from error
+    except ValueError as error:
+        raise EfganError(f"{file}: not the settings of a set of pairs: {error}") from error
+    return [n for n in range(settings.chunks) if not record_file(out, n).exists()]
+
+
+def _compare(out: Path, found: Any, wanted: dict[str, Any]) -> None:
+    if not isinstance(found, dict):
+        raise ValueError("expected an object")
+    for name, value in wanted.items():
+        if found.get(name) == value:
+            continue
+        if name in ("names", "pictures"):
+            what = "other pictures"
+        elif name in ("face_model", "landmarker"):
+            what = f"another {name.replace('_', ' ')}"
+        else:
+            what = f"{name} {found.get(name)}, now it is {value}"
+        raise EfganError(
+            f"{out}: this set was begun with {what}; choose another --out, or make it anew with "
+            "--overwrite"
+        )
+
+
+def _remove_set(out: Path) -> None:
+    for pattern in ("train_?????", "test_?????", ".*.part", RECORDS):
+        for folder in out.glob(pattern):
+            shutil.rmtree(folder)
+    for name in (SETTINGS, ATLAS):
+        (out / name).unlink(missing_ok=True)
+
+
+def record_file(out: Path, number: int) -> Path:
+    """Where the record of a chunk is."""
+    return out / RECORDS / f"{number:05d}.json"
+
+
+def records(out: Path, settings: PairSettings) -> list[ChunkRecord]:
+    """The records of all chunks that are done.
+
+    Raises:
+        EfganError: one cannot be read.
+    """
+    found = []
+    for number in range(settings.chunks):
+        path = record_file(out, number)
+        if path.exists():
+            try:
+                found.append(ChunkRecord(**json.loads(path.read_text())))
+            except (OSError, ValueError, TypeError) as error:
+                raise EfganError(f"{path}: not the record of a chunk: {error}") from error
+    return found
+
+
+def _write_json(path: Path, values: Any) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(values, indent=1) + "\n")
+    os.replace(part, path)
+
+
+def _write_mouths(path: Path, portraits: Iterable[FittedFace]) -> None:
+    """The open mouths of a chunk, for the atlas of them all."""
+    smile = AU_NAMES.index("AU12")
+    found: list[tuple[Mouth, float]] = []
+    for portrait in portraits:
+        if portrait.fit.rotation[2, 2] >= FRONTAL:
+            mouth = straightened(portrait.picture, portrait.landmarks)
+            if mouth.gap >= LEAST_GAP:
+                found.append((mouth, float(portrait.said[smile])))
+    if found:
+        _save_atlas(path, *atlas([mouth for mouth, _ in found]), [said for _, said in found])
+
+
+def _save_atlas(
+    path: Path, pixels: np.ndarray, skin: np.ndarray, gap: np.ndarray, smile: Sequence[float]
+) -> None:
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        np.savez(file, pixels=pixels, skin=skin, gap=gap, smile=np.array(smile, np.float32))
+    os.replace(part, path)
+
+
+def write_atlas(out: Path) -> int:
+    """Chooses a set's mouths from those of its chunks; how many there are.
+
+    Raises:
+        EfganError: it cannot be written.
+    """
+    parts = []
+    try:
+        for path in sorted((out / RECORDS).glob("?????.npz")):
+            with np.load(path) as arrays:
+                parts.append({name: arrays[name] for name in arrays.files})
+        if not parts:
+            return 0
+        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        order = np.argsort(whole["gap"], kind="stable")
+        count = min(MOUTHS, len(order))
+        chosen = order[np.linspace(0, len(order) - 1, count).round().astype(int)]
+        pixels, skin, gap = (whole[name][chosen] for name in ("pixels", "skin", "gap"))
+        _save_atlas(out / ATLAS, pixels, skin, gap, whole["smile"][chosen].tolist())
+    except OSError as error:
+        raise EfganError(f"{error.filename}: cannot be written: {error.strerror}") from error
+    return count
