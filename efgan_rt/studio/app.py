@@ -323,10 +323,7 @@ def studio_app(desk: Desk, run: FolderRun | None, title: str) -> Starlette:
     return Starlette(
         routes=[
             *(Route(path, _answered(answer), methods=["GET"]) for path, answer in get),
-            *(
-                Route(path, _posted(kind, answer), methods=["POST"])
-                for path, kind, answer in post
-            ),
+            *(Route(path, _posted(kind, answer), methods=["POST"]) for path, kind, answer in post),
             *(Route(path, _sent(answer), methods=["POST"]) for path, answer in sent),
         ],
         exception_handlers={EfganError: _mendable, TooLargeError: _too_large},

@@ -217,9 +217,7 @@ class Desk:
             regions = prepared.regions(targets, wanted.changed, _checked_scale(wanted.scale))
         return [(each.left, each.top, _rgba(each.pixels)) for each in regions]
 
-    def _targets(
-        self, prepared: PreparedPicture, edits: Sequence[FaceEdit]
-    ) -> list[Target | None]:
+    def _targets(self, prepared: PreparedPicture, edits: Sequence[FaceEdit]) -> list[Target | None]:
         targets: list[Target | None] = [None] * len(prepared.faces)
         for each in edits:
             if not 0 <= each.face < len(targets):

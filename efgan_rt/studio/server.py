@@ -3,7 +3,7 @@
 import secrets
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -74,8 +74,9 @@ class StudioOptions:
         }
         if not self.crops:
             values |= {"--min-face": self.min_face_px, "--min-score": self.min_score}
-        found = [str(part) for key, value in values.items() if value is not None
-                 for part in (key, value)]
+        found = [
+            str(part) for key, value in values.items() if value is not None for part in (key, value)
+        ]
         if self.crops is not None:
             found.append("--crops" if self.crops else "--no-crops")
         return [*found, *([] if self.mark else ["--no-mark"])]
@@ -92,9 +93,7 @@ def serve(options: StudioOptions) -> None:
 
 
 @contextmanager
-def studio(
-    options: StudioOptions, say: Callable[[str], object]
-) -> Iterator["StudioServer"]:
+def studio(options: StudioOptions, say: Callable[[str], object]) -> Iterator["StudioServer"]:
     """A studio that is ready to run.
 
     Args:
@@ -175,10 +174,8 @@ class StudioServer:
 
     def run(self) -> None:
         """Serves until Ctrl-C or `stop`."""
-        try:
+        with suppress(KeyboardInterrupt):  # raised again by uvicorn once it has ended
             self._server.run(sockets=[self._listening])
-        except KeyboardInterrupt:  # raised again by uvicorn once it has ended
-            pass
 
     def stop(self) -> None:
         """Has `run` end; any thread may call it."""

@@ -20,7 +20,7 @@ KINDS = {"IMAGE", "FLOAT", "INT", "STRING", "BOOLEAN"}
 
 @pytest.fixture(scope="module")
 def package(repository: Path) -> Iterator[Any]:
-    """The folder, imported as ComfyUI imports those in `custom_nodes`: by its path, as a package."""
+    """The folder, imported as ComfyUI imports one of its `custom_nodes`: by its path."""
     folder = repository / "examples" / "comfyui"
     name = "custom_nodes_efgan_rt"
     spec = importlib.util.spec_from_file_location(

@@ -15,7 +15,6 @@ from efgan_rt.presets.preset import (
     Rule,
     in_words,
     parse_preset,
-    preset_toml,
     read_preset,
     read_rules,
 )

@@ -1,5 +1,6 @@
 """What the studio's page can ask, over HTTP as the page asks it: previews, files, presets, runs."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -153,9 +154,10 @@ def test_an_upload_is_edited_and_downloaded_but_not_saved_to_the_folder(
     assert (found["name"], found["path"]) == ("holiday ä.jpg", None)
     answer = client.post("/download", **wanted(found["picture"]))
     assert answer.headers["x-name"] == "holiday%20%C3%A4.jpg" and answer.body[:2] == b"\xff\xd8"
-    assert "of no folder; download the edit" in client.post(
-        "/save", **wanted(found["picture"])
-    ).json["error"]
+    assert (
+        "of no folder; download the edit"
+        in client.post("/save", **wanted(found["picture"])).json["error"]
+    )
 
 
 def test_a_reference_lends_its_expression(client: Client, editor: Editor, folder: Path) -> None:
@@ -176,9 +178,10 @@ def test_an_expression_unfolds_as_an_animation(client: Client) -> None:
     assert done and 3 <= len(animation.frames) <= 5  # the codec joins frames that are alike
     saved = client.post("/download-animation", **wanted(number, frames=3, format=".gif"))
     assert saved.headers["x-name"] == "a.gif" and saved.body[:3] == b"GIF"
-    assert "99 frames; expected 2 to 60" in client.post(
-        "/animation", **wanted(number, frames=99)
-    ).json["error"]
+    assert (
+        "99 frames; expected 2 to 60"
+        in client.post("/animation", **wanted(number, frames=99)).json["error"]
+    )
 
 
 def test_a_preset_is_saved_listed_and_applied(client: Client) -> None:
@@ -243,16 +246,23 @@ def test_a_run_on_the_folder_is_what_the_command_line_does(
     assert any("3 were already done" in each for each in finished(client)["sentences"])
 
 
+def many(tmp_path: Path, picture: Picture) -> Path:
+    """A folder whose run takes a while."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    write_picture(folder / "000.png", picture)
+    for number in range(1, 400):
+        shutil.copy(folder / "000.png", folder / f"{number:03}.png")
+    return folder
+
+
 @pytest.mark.slow
 def test_a_run_can_be_stopped_and_another_waits_for_its_end(
     toy_engines: Path, tmp_path: Path, make_picture: Callable[..., Picture]
 ) -> None:
     from benchmarks.chromium import wait_for
 
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for number in range(400):
-        write_picture(folder / f"{number:03}.png", make_picture(400, 400, seed=number % 5))
+    folder = many(tmp_path, make_picture(400, 400))
     with served(toy_engines, folder=folder) as client:
         client.post("/start", name="a", ask=HAPPY)
         wait_for(lambda: client.get("/run").json["done"] > 0, 60)
@@ -278,13 +288,12 @@ def test_a_run_that_cannot_be_done_says_why(client: Client, folder: Path) -> Non
 def test_the_end_of_the_studio_ends_its_run(
     toy_engines: Path, tmp_path: Path, make_picture: Callable[..., Picture]
 ) -> None:
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for number in range(300):
-        write_picture(folder / f"{number:03}.png", make_picture(400, 400, seed=number % 5))
+    folder = many(tmp_path, make_picture(400, 400))
     with served(toy_engines, folder=folder) as client:
         client.post("/start", name="a", ask=HAPPY)
-    commands = [each.read_bytes() for each in Path("/proc").glob("[0-9]*/cmdline") if readable(each)]
+    commands = [
+        each.read_bytes() for each in Path("/proc").glob("[0-9]*/cmdline") if readable(each)
+    ]
     assert not any(str(folder).encode() in each for each in commands)
 
 

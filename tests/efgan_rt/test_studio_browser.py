@@ -39,9 +39,7 @@ def folder(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def client(
-    folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Client]:
+def client(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A studio with the engines that come along."""
     with pytest.MonkeyPatch.context() as patch:
         home = tmp_path_factory.mktemp("home")
@@ -118,7 +116,7 @@ def boxes(browser: Any) -> list[tuple[float, float, float, float]]:
 def test_both_faces_are_outlined_and_an_expression_is_for_those_that_are_chosen(page: Any) -> None:
     large, small = boxes(page)
     assert len(page.find_elements("css selector", ".outline")) == 2
-    assert "group.jpg, 720 × 480, 2 faces" in text(page, "#name")
+    assert "group.jpg, 720 \u00d7 480, 2 faces" in text(page, "#name")
     find(page, ".outline button[aria-label='Face 1']").click()
     choose(page, "happy")
     assert difference(page, large) > 0.5 and difference(page, small) == 0

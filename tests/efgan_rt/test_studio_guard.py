@@ -71,7 +71,8 @@ def test_it_listens_on_loopback_alone(client: Client) -> None:
         listening = [line.split()[1] for line in table if line.split()[3] == "0A"]
     port = f"{client.port:04X}"
     assert [each for each in listening if each.endswith(f":{port}")] == [f"0100007F:{port}"]
-    assert not any(line.split()[1].endswith(f":{port}") for line in Path("/proc/net/tcp6").open())
+    others = Path("/proc/net/tcp6").read_text().splitlines()
+    assert not any(line.split()[1].endswith(f":{port}") for line in others)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -132,8 +133,20 @@ def test_a_request_from_another_site_is_refused(client: Client) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/open", "/upload", "/reference", "/preview", "/animation", "/download", "/save", "/preset",
-     "/presets", "/start", "/stop", "/download-animation"],
+    [
+        "/open",
+        "/upload",
+        "/reference",
+        "/preview",
+        "/animation",
+        "/download",
+        "/save",
+        "/preset",
+        "/presets",
+        "/start",
+        "/stop",
+        "/download-animation",
+    ],
 )
 def test_what_changes_anything_is_a_post(client: Client, path: str) -> None:
     assert client.get(path).status == 405
@@ -171,8 +184,17 @@ def test_a_refusal_has_it_too(client: Client) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["../outside/o.png", "link.png", "links/o.png", "/etc/hostname", "sub", "", "none.png",
-     "sub/../../outside/o.png", "a.png\0.png"],
+    [
+        "../outside/o.png",
+        "link.png",
+        "links/o.png",
+        "/etc/hostname",
+        "sub",
+        "",
+        "none.png",
+        "sub/../../outside/o.png",
+        "a.png\0.png",
+    ],
 )
 def test_only_the_named_folder_is_read_links_resolved_first(client: Client, path: str) -> None:
     answer = client.post("/open", path=path)
@@ -187,9 +209,19 @@ def test_a_link_within_the_folder_is_read(client: Client) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["folder/../outside/o.png", "folder/..%2foutside%2fo.png", "folder/link.png", "folder/links/o.png",
-     "folder//etc/hostname", "folder/notes.html", "folder/report.html", "folder/drawing.svg",
-     "folder/sub", "edits/../a.png", "other/a.png"],
+    [
+        "folder/../outside/o.png",
+        "folder/..%2foutside%2fo.png",
+        "folder/link.png",
+        "folder/links/o.png",
+        "folder//etc/hostname",
+        "folder/notes.html",
+        "folder/report.html",
+        "folder/drawing.svg",
+        "folder/sub",
+        "edits/../a.png",
+        "other/a.png",
+    ],
 )
 def test_what_a_report_leads_to_is_a_picture_of_the_folders(client: Client, path: str) -> None:
     assert client.get("/folder/a.png").status == 200
@@ -214,7 +246,7 @@ def test_nothing_is_written_through_a_link_out_of_the_edits(tmp_path: Path) -> N
     roots = Roots.of(folder, None)
     (folder / "edited").mkdir()
     (folder / "edited" / "sub").symlink_to(outside)
-    with pytest.raises(EfganError, match="a link leads out of .*edited; remove it"):
+    with pytest.raises(EfganError, match=r"a link leads out of .*edited; remove it"):
         roots.new_output("sub/b.png", "b.png")
     assert list(outside.iterdir()) == []
     (folder / "edited" / "sub").unlink()
@@ -344,17 +376,17 @@ def test_a_folder_that_somebody_else_has_put_there_is_refused(
 
 def test_a_taken_port_is_one_sentence(client: Client, toy_engines: Path) -> None:
     options = StudioOptions(engines=toy_engines, port=client.port)
-    with pytest.raises(EfganError, match=f"port {client.port} cannot be used: .*--port, 0 takes"):
-        with studio(options, lambda _: None):
-            pass
+    said = rf"port {client.port} cannot be used: .*--port, 0 takes"
+    with pytest.raises(EfganError, match=said), studio(options, lambda _: None):
+        pass
 
 
 def test_out_needs_a_folder_and_the_folder_has_to_be_one(tmp_path: Path) -> None:
-    with pytest.raises(EfganError, match="--out is for edits of a folder's pictures"):
-        with studio(StudioOptions(out=tmp_path), lambda _: None):
-            pass
-    with pytest.raises(EfganError, match=r"none: is no folder; expected one of pictures"):
-        with studio(StudioOptions(folder=tmp_path / "none"), lambda _: None):
+    for options, said in (
+        (StudioOptions(out=tmp_path), "--out is for edits of a folder's pictures"),
+        (StudioOptions(folder=tmp_path / "none"), "none: is no folder; expected one of pictures"),
+    ):
+        with pytest.raises(EfganError, match=said), studio(options, lambda _: None):
             pass
 
 

@@ -1,1 +1,0 @@
-"""Faces in photographs: found by a detector, brought onto a template."""

@@ -1,1 +1,0 @@
-"""Many pictures through the networks at once: decoding, editing and encoding overlap."""

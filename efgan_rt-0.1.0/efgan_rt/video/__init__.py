@@ -1,1 +1,0 @@
-"""Videos in and out, by ffmpeg: frames in order, faces followed from frame to frame."""

@@ -1,1 +1,0 @@
-"""How a network is run: arrays in, arrays out. Knows no face and no GAN."""

@@ -1,1 +1,0 @@
-"""How weights become engines: ONNX, half precision, parity, engine directories."""

@@ -1,1 +1,0 @@
-"""How weights are made: models, data, losses, schedule, loop, metrics (PyTorch)."""

@@ -1,1 +1,0 @@
-"""Pictures and action-unit labels as a training reads them."""
