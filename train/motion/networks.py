@@ -26,8 +26,9 @@ SLOPE: Final = 0.1
 STEER: Final = 64
 HALVINGS: Final = 16  # a patch's sides are multiples of this many crop pixels
 # Height and width of the patches in the crop of 128 pixels that the paper's are given in. Larger
-# than the paper's (40 x 92, 40 x 48, 40 x 60): a mouth that opens leaves a patch of 40 rows.
-MOTION_REGIONS: Final = {"eyes": (48, 96), "nose": (48, 48), "mouth": (56, 80)}
+# than the paper's (40 x 92, 40 x 48, 40 x 60): a mouth that opens leaves a patch of 40 rows, and a
+# forehead's folds lie above the brows.
+MOTION_REGIONS: Final = {"eyes": (64, 96), "nose": (48, 48), "mouth": (56, 80)}
 MOVED_PX: Final = (10.0, 3.0)  # what the coarse and the fine head's 1 means, in grid pixels
 
 
@@ -255,7 +256,7 @@ def _feathers(side: int, regions: dict[str, RegionBox]) -> Tensor:
 def motion_regions(crop_px: int) -> dict[str, RegionBox]:
     """The patches of a crop that is framed as training crops are (`efgan_rt.faces.template`)."""
     share = crop_px / 128
-    centres = {"eyes": (63.5, 49.6), "nose": (63.5, 70.0), "mouth": (63.5, 95.0)}
+    centres = {"eyes": (63.5, 43.6), "nose": (63.5, 70.0), "mouth": (63.5, 95.0)}
     boxes = {}
     for name, (x, y) in centres.items():
         height, width = (round(side * share) for side in MOTION_REGIONS[name])

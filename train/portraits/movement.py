@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from efgan_rt.action_units import AU_NAMES, FloatArray
 from train.portraits.camera import Drawn, draw, projected
+from train.portraits.creases import crease_shade
 from train.portraits.face_model import (
     INNER_LIPS,
     LEFT_EYE_CORNER,
@@ -185,6 +186,7 @@ class Mover:
         if self.shading is not None and gained is not None:
             lighter = self.shading @ gained.astype(np.float64)
             shade[seen] = (lighter[corners] * weights[..., 0]).sum(axis=1)
+            shade[seen] += crease_shade((self.model.neutral[corners] * weights).sum(axis=1), gained)
             shade[target.part != SKIN] = 0
             shade = np.asarray(cv2.GaussianBlur(shade, (0, 0), side / 256), np.float32)
         return Fields(displacement, mouth, place, shade, self._weights(target))

@@ -42,10 +42,16 @@ PROTOTYPES: Final[Mapping[str, Mapping[str, float]]] = {
     "neutral": {},
     "happy": {"AU06": 3.0, "AU12": 2.9, "AU25": 2.8},
     "sad": {"AU01": 4.8, "AU04": 2.5, "AU15": 4.8, "AU17": 3.0},
-    "angry": {"AU04": 5.0, "AU07": 3.5, "AU09": 1.5, "AU10": 1.0, "AU17": 1.5, "AU23": 4.5},
+    "angry": {
+        **{"AU04": 4.0, "AU05": 2.5, "AU07": 2.0, "AU09": 2.0, "AU10": 2.2, "AU20": 1.2},
+        **{"AU23": 1.0, "AU25": 2.8},
+    },
     "surprised": {"AU01": 4.0, "AU02": 4.0, "AU05": 4.0, "AU25": 2.0, "AU26": 3.5},
-    "fearful": {"AU01": 4.8, "AU02": 3.5, "AU04": 2.5, "AU05": 5.0, "AU20": 4.8, "AU25": 3.5},
-    "disgusted": {"AU04": 2.5, "AU07": 2.5, "AU09": 4.0, "AU10": 2.2, "AU15": 0.5, "AU17": 1.5},
+    "fearful": {
+        **{"AU01": 4.0, "AU02": 2.0, "AU04": 4.5, "AU05": 4.7, "AU20": 1.5, "AU25": 2.4},
+        **{"AU26": 3.0},
+    },
+    "disgusted": {"AU04": 1.8, "AU06": 1.5, "AU07": 2.6, "AU09": 2.6, "AU10": 2.1, "AU15": 1.4},
     "contemptuous": {"AU12": 1.5, "AU14": 4.0},
 }
 
@@ -162,6 +168,7 @@ def drawn_units(rng: np.random.Generator, *, quiet: bool = False) -> FloatArray:
     if chance < 0.7:
         named = list(PROTOTYPES.values())[1:]
         units = units_vector(named[rng.integers(len(named))]) * rng.uniform(0.3, 1.15)
+        units *= rng.uniform(0.6, 1.3, len(units))  # people differ in how they show it
         if rng.random() < 0.3:
             units[rng.integers(len(AU_NAMES))] = rng.uniform(0, MAX_INTENSITY)
     else:

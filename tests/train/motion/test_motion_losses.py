@@ -12,10 +12,12 @@ from train.motion.losses import (
     AT_MOUTH,
     MASKED,
     MOVED,
+    MOVED_KNEE,
     ON_FACE,
     PAINTED,
     PLACED,
     SHADED,
+    SHADED_KNEE,
     motion_loss,
 )
 from train.motion.pairs_set import PairBatch, Truth
@@ -52,7 +54,9 @@ def test_totals_that_are_their_truth_lose_almost_nothing() -> None:
 def test_each_field_loses_by_its_own_error() -> None:
     fields = fields_of(plane(1.0, -2.0), shade=0.1, alpha=0.5, paint=0.2)
     loss = motion_loss(fields, truth_of(), batch_of()).total.item()
-    wanted = MOVED * 1.5 + SHADED * 0.1 + MASKED * math.log(2) + PAINTED * 0.2
+    moved = (1 + 1 / MOVED_KNEE + 2 + 4 / MOVED_KNEE) / 2
+    shaded = 0.1 + 0.01 / SHADED_KNEE
+    wanted = MOVED * moved + SHADED * shaded + MASKED * math.log(2) + PAINTED * 0.2
     assert loss == pytest.approx(wanted, rel=1e-5)
 
 
@@ -66,7 +70,7 @@ def test_an_error_at_the_mouth_counts_more() -> None:
     face = ANYWHERE + ON_FACE
     assert at_mouth / elsewhere == pytest.approx((face + AT_MOUTH) / face, rel=2e-2)
     share = (face + AT_MOUTH) / (2 * face + AT_MOUTH)
-    assert at_mouth == pytest.approx(MOVED * share, abs=1e-3)
+    assert at_mouth == pytest.approx(MOVED * (1 + 1 / MOVED_KNEE) * share, abs=1e-3)
 
 
 def test_places_in_the_mouth_count_where_there_is_one() -> None:
