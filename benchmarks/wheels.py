@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ RESULTS: Final = REPOSITORY / "benchmarks" / "results" / "wheels.json"
 MOST_MB: Final = 40.0
 PYTHONS: Final = ("3.12", "3.13", "3.14")
 PHOTOGRAPHS: Final = REPOSITORY / "examples" / "photographs"
+AT_ONCE: Final = 4  # of pip's resolutions, which wait for the network
 # Two builds of one import package: of each set one is installed, never two.
 APART: Final = (("cpu", "gpu"), ("gpu", "rtx"))
 # Small, and what people install beside the engines; the others bring gigabytes.
@@ -132,6 +134,18 @@ def main() -> int:
         size = wheel.stat().st_size / 1e6
         told("the wheel's size, MB", f"{size:.1f}", "" if size < MOST_MB else f"{size:.1f}")
         document: dict[str, Any] = {"wheel_mb": round(size, 1), "installed": {}, "resolves": {}}
+        asked = [(python, each) for python in PYTHONS for each in ("", *extras)]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            answers = pool.map(lambda it: resolved(wheel, (it[1],) if it[1] else (), it[0]), asked)
+            for (python, each), why in zip(asked, answers, strict=True):
+                what = f"Python {python}, {each or 'the core'}"
+                document["resolves"][what] = why or True
+                listed = SOURCE_ALONE.get(each, "")
+                told(what, listed or "resolves", "" if listed else why)
+        for group in together(extras):
+            why = resolved(wheel, group, f"{sys.version_info.major}.{sys.version_info.minor}")
+            document["resolves"][" ".join(group)] = why or True
+            told(f"{len(group)} extras beside each other", "resolve", why)
         clean = [(file.suffix.strip(".") + " + cpu", file, "cpu") for file in (wheel, sdist)]
         alone = [(f"wheel + {each}", wheel, each) for each in chosen if each not in ("none", "cpu")]
         for number, (what, file, extra) in enumerate([*clean, ("wheel", wheel, ""), *alone]):
@@ -140,17 +154,6 @@ def main() -> int:
             wrong = [key for key, value in found.items() if value is False]
             known = extra in SOURCE_ALONE
             told(what, found, f"{', '.join(wrong)}: {found}" if wrong and not known else "")
-        for python in PYTHONS:
-            for each in ("", *extras):
-                why = resolved(wheel, (each,) if each else (), python)
-                what = f"Python {python}, {each or 'the core'}"
-                document["resolves"][what] = why or True
-                known = SOURCE_ALONE.get(each, "")
-                told(what, known or "resolves", "" if known else why)
-        for group in together(extras):
-            why = resolved(wheel, group, f"{sys.version_info.major}.{sys.version_info.minor}")
-            document["resolves"][" ".join(group)] = why or True
-            told(f"{len(group)} extras beside each other", "resolve", why)
     document["python"] = ".".join(map(str, sys.version_info[:3]))
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(document, indent=1) + "\n")

@@ -21,6 +21,7 @@ OPENCV_PACKAGES: Final = (
 # import name -> distribution, of what efgan-rt cannot do without.
 NEEDED: Final = {
     "cv2": OPENCV,
+    "msgspec": "msgspec",
     "numpy": "numpy",
     "platformdirs": "platformdirs",
     "rich": "rich",

@@ -134,7 +134,12 @@ class PreparedPicture:
         return found
 
     def unfolding(
-        self, targets: Sequence[Target | None], frames: int, *, probes: int = PROBES
+        self,
+        targets: Sequence[Target | None],
+        frames: int,
+        *,
+        probes: int = PROBES,
+        scale: float | None = None,
     ) -> Iterator[Pixels]:
         """The expression unfolding: the picture as given, and so on to `edited`.
 
@@ -144,12 +149,14 @@ class PreparedPicture:
             targets: one a face.
             frames: how many pictures, at least 2.
             probes: how many steps are measured first.
+            scale: of the view that unfolds; None for the picture itself.
         """
+        ground = self.pixels if scale is None else self.view(scale)
         faces = [face for face, target in enumerate(targets) if target is not None]
         framed = [self._framed[face] for face in faces]
         units = self.action_units[faces]
         wanted = [target for target in targets if target is not None]
-        yield self.pixels.copy()
+        yield ground.copy()
         if not faces:
             return
         pace = Unfolding(
@@ -158,10 +165,10 @@ class PreparedPicture:
             probes=probes,
         )
         for share in frame_shares(frames)[1:]:
-            result = self.pixels.copy()
+            result = ground.copy()
             made = self._edit_faces(framed, units, wanted, pace.progress_at(share))
             for face, each in zip(framed, made, strict=True):
-                paste(result, face, each)
+                paste(result, face if scale is None else _at(face, scale), each)
             yield result
 
     def _made(self, targets: Sequence[Target | None]) -> Iterator[tuple[Framed, Made]]:
@@ -172,14 +179,14 @@ class PreparedPicture:
         ]
         if missing:
             framed = [self._framed[face] for face in missing]
-            wanted = [each for face in missing if (each := targets[face]) is not None]
-            made = self._edit_faces(framed, self.action_units[missing], wanted, None)
-            for face, each in zip(missing, made, strict=True):
+            wanted = [target for face in missing if (target := targets[face]) is not None]
+            found = self._edit_faces(framed, self.action_units[missing], wanted, None)
+            for face, made in zip(missing, found, strict=True):
                 key = keys[face]
                 assert key is not None
                 while len(self._kept[face]) >= KEPT_EDITS:
                     self._kept[face].popitem(last=False)
-                self._kept[face][key] = each
+                self._kept[face][key] = made
         for face, key in enumerate(keys):
             if key is not None:
                 yield self._framed[face], self._kept[face][key]

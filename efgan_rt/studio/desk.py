@@ -114,6 +114,8 @@ class Desk:
         self._open: OrderedDict[int, OpenPicture] = OrderedDict()
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
+        # One at a time: a strip of large pictures must not keep a preview waiting.
+        self._thumbnails = threading.Lock()
 
     def open_path(self, path: str) -> dict[str, Any]:
         """Opens a picture of the folder.
@@ -192,7 +194,8 @@ class Desk:
         if self.roots is None:
             raise EfganError("no folder was named on the command line")
         file = self.roots.picture(path)
-        pixels = decode_original(read_bytes(file), file, max_pixels=self._max_pixels).pixels
+        with self._thumbnails:
+            pixels = decode_original(read_bytes(file), file, max_pixels=self._max_pixels).pixels
         prepared = PreparedPicture(pixels, (), np.zeros((0, 0), np.float32), _never, _never)
         scale = min(1.0, THUMBNAIL_PX / min(pixels.shape[:2]))
         return bytes(encode_picture(".jpg", prepared.view(scale), quality=85))
@@ -262,11 +265,13 @@ class Desk:
         with self._lock:
             picture = self._picture(wanted.picture)
             targets = self._targets(picture.prepared, wanted.edits)
-            blank = Original(picture.original.pixels)
+            scale = min(1.0, ANIMATED_PX / max(picture.original.pixels.shape[:2]))
 
             def frames() -> Iterator[Original]:
-                for pixels in picture.prepared.unfolding(targets, wanted.frames, probes=PROBES):
-                    frame = (picture.original if full else blank).with_pixels(pixels)
+                for pixels in picture.prepared.unfolding(
+                    targets, wanted.frames, probes=PROBES, scale=None if full else scale
+                ):
+                    frame = picture.original.with_pixels(pixels) if full else Original(pixels)
                     yield frame.marked() if full and self.editor.mark else frame
 
             play = Playback(largest_px=ANIMATED_PX)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from benchmarks.chromium import BROWSER, DRIVER, MISSING, open_browser, wait_for
-from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import write_picture
 from tests.efgan_rt.studio_client import Client, served
@@ -23,15 +22,14 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def folder(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A photograph of two rendered people and one of an astronaut."""
+    """A picture of an astronaut and a rendered person, and the astronaut alone."""
     folder = tmp_path_factory.mktemp("studio") / "pictures"
     folder.mkdir()
-    files = sorted((repository / "examples" / "faces").glob("*.jpg"))
+    examples = repository / "examples"
     picture = np.full((480, 720, 3), 128, np.uint8)
-    places = Similarity(2.4 * np.exp(0.2j), 90 + 40j), Similarity(1.5, 480 + 200j)
-    for file, place in zip(files, places, strict=False):
-        inside = warp(np.full((128, 128), 255, np.uint8), place, 720, 480) > 0
-        picture[inside] = warp(read_picture(file), place, 720, 480)[inside]
+    picture[:480, :480] = read_picture(examples / "photographs" / "astronaut.jpg")[:480, 16:496]
+    rendered = read_picture(sorted((examples / "faces").glob("*.jpg"))[1])
+    picture[200:328, 540:668] = rendered
     write_picture(folder / "group.jpg", picture)
     photograph = repository / "examples" / "photographs" / "astronaut.jpg"
     (folder / "portrait.jpg").write_bytes(photograph.read_bytes())
