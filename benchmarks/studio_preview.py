@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +74,11 @@ def studio(folder: Path) -> Iterator[str]:
             process.terminate()
 
 
+def is_drawn(browser: Any, count: int) -> bool:
+    """Whether so many previews have been drawn."""
+    return bool(browser.execute_script(DRAWN) == count)
+
+
 def preview_ms(browser: Any, changes: int) -> tuple[list[float], dict[str, Any]]:
     """The milliseconds of each change, and what was shown."""
     wait_for(lambda: browser.execute_script("return picture && $('after').width > 300"), 60)
@@ -81,7 +87,7 @@ def preview_ms(browser: Any, changes: int) -> tuple[list[float], dict[str, Any]]
     draw = random.Random(0)
     for number in range(1, changes + 1):
         browser.execute_script(CHANGE, round(draw.uniform(0.05, 2), 2))
-        wait_for(lambda number=number: browser.execute_script(DRAWN) == number + 1, 30)
+        wait_for(partial(is_drawn, browser, number + 1), 30)
     script = "return performance.getEntriesByName('preview').slice(1).map((each) => each.duration)"
     shown = browser.execute_script(
         "return {width: $('after').width, height: $('after').height, faces: asks.length}"

@@ -23,7 +23,7 @@ from efgan_rt.pictures.read import read_picture
 from efgan_rt.video.ffmpeg import find_ffmpeg
 from efgan_rt.video.writer import VideoWriter
 from tests.efgan_rt.conftest import cli, own_data_folder
-from tests.toy_engines import AU_NAMES, write_toy_engines
+from tests.toy_engines import write_toy_engines
 
 __all__ = ["cli", "own_data_folder"]
 
@@ -31,6 +31,7 @@ EXPRESSIONS = {
     name: [0.1 * number, 4.5 - 0.5 * number, 0.3 * number]
     for number, name in enumerate(("happy", "sad", "angry", "surprised", "neutral"))
 }
+AU_NAMES = ("AU04", "AU12", "AU45")  # those that the pages name
 # The beginning of a command -> why it is parsed alone. The longest beginning counts.
 PARSED = {
     "prepare RaFD": "RaFD is licensed; tests/efgan_rt/test_cli_prepare.py has its own labels",
@@ -72,7 +73,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_data_folder: Path
     """A folder with all that the commands name."""
     engines = own_set("toy")
     engines.mkdir(parents=True)
-    write_toy_engines(engines, properties={"expressions": EXPRESSIONS})
+    properties = {"expressions": EXPRESSIONS, "au_names": list(AU_NAMES)}
+    write_toy_engines(engines, properties=properties)
     make_current(engines)
     examples = REPOSITORY / "examples"
     place = tmp_path / "place"

@@ -355,6 +355,7 @@ class Desk:
             named = dict(zip(self.editor.au_names, map(float, units), strict=True))
             return msgspec.structs.replace(ask, reference=named)
 
+        assert not isinstance(preset.rules, str), "a table is read with its preset"
         rules = tuple(map(read, preset.rules))
         changed: Preset = msgspec.structs.replace(read(preset), rules=rules)
         return changed

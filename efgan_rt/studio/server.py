@@ -93,7 +93,7 @@ def serve(options: StudioOptions) -> None:
 
 
 @contextmanager
-def studio(options: StudioOptions, say: Callable[[str], object]) -> Iterator["StudioServer"]:
+def studio(options: StudioOptions, say: Callable[[str], None]) -> Iterator["StudioServer"]:
     """A studio that is ready to run.
 
     Args:

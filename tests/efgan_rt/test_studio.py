@@ -73,7 +73,7 @@ def test_a_preview_is_the_editors_edit_pixel_for_pixel(
 ) -> None:
     answer = client.post("/preview", **wanted(opened(client), changed=[0], scale=1))
     ((left, top, pixels),) = answer.regions
-    expected = editor.edit(folder / "a.png", **HAPPY)
+    expected = editor.edit(folder / "a.png", "happy", intensity=0.7)
     assert (left, top) == (0, 0)
     assert np.array_equal(pixels[..., :3], expected) and (pixels[..., 3] == 255).all()
 
@@ -86,7 +86,7 @@ def test_a_preview_at_another_size_is_close_to_the_edit_made_smaller(
     assert view.shape == (48, 48, 4)
     answer = client.post("/preview", **wanted(number, changed=[0], scale=0.5))
     pixels = answer.regions[0][2][..., :3]
-    full = editor.edit(folder / "a.png", **HAPPY)
+    full = editor.edit(folder / "a.png", "happy", intensity=0.7)
     smaller = cv2.resize(full, (48, 48), interpolation=cv2.INTER_AREA)
     assert np.abs(pixels.astype(int) - smaller).mean() < 2
     assert np.abs(pixels.astype(int) - view[..., :3]).mean() > 5
@@ -126,7 +126,9 @@ def test_a_download_has_what_the_file_held_and_the_mark(
     assert answer.headers["x-name"] == "c.png"
     (tmp_path / "made.png").write_bytes(answer.body)
     made = read_original(tmp_path / "made.png")
-    assert np.array_equal(made.pixels, editor.edit(folder / "sub" / "c.png", **HAPPY))
+    assert np.array_equal(
+        made.pixels, editor.edit(folder / "sub" / "c.png", "happy", intensity=0.7)
+    )
     assert made.metadata.density is not None and is_marked(made.metadata)
     assert made.metadata.density.per("inch") == (300, 300)
     assert client.post("/download", picture=opened(client), edits=[]).status == 400
@@ -140,7 +142,7 @@ def test_an_edit_is_saved_below_the_folder_for_edits_and_replaces_nothing(
     second = client.post("/save", **wanted(number)).json["saved"]
     assert first == str(folder / "edited" / "sub" / "c.png")
     assert second == str(folder / "edited" / "sub" / "c-2.png")
-    expected = editor.edit(folder / "sub" / "c.png", **HAPPY)
+    expected = editor.edit(folder / "sub" / "c.png", "happy", intensity=0.7)
     assert np.array_equal(read_picture(Path(first)), expected)
     listed = client.get("/listing").json["pictures"]
     assert listed == ["a.png", "b.jpg", "sub/c.png"]  # edits are no inputs

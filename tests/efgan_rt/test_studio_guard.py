@@ -405,7 +405,7 @@ def test_the_command_prints_its_address_once_and_ctrl_c_ends_it(
         kills = threading.Timer(60, process.kill)  # a failure must not wait for ever
         kills.start()
         assert process.stdout is not None
-        lines = []
+        lines: list[str] = []
         while not (lines and lines[-1].startswith("Whoever")):
             lines.append(process.stdout.readline())
             assert lines[-1]
