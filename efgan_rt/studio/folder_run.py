@@ -5,7 +5,6 @@ takes no page with it, and stopping it is its Ctrl-C. How far it is comes as JSO
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -129,7 +128,7 @@ class FolderRun:
             try:
                 process.wait(END_S / 2)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                process.kill()
                 process.wait()
         else:
             process.send_signal(signal.SIGINT)

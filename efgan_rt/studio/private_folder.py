@@ -7,6 +7,7 @@ living process is known by its lock, which the kernel keeps for as long as the p
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -69,15 +70,20 @@ def _above() -> Path:
     try:
         return cache_folder() / "studio"
     except EfganError:  # no home
-        user = os.getuid() if hasattr(os, "getuid") else 0
-        return Path(tempfile.gettempdir()) / f"efgan-rt-studio-{user}"
+        return Path(tempfile.gettempdir()) / f"efgan-rt-studio-{_user()}"
+
+
+def _user() -> int:
+    """This user's number, as files have it."""
+    if sys.platform == "win32":
+        return 0
+    return os.getuid()
 
 
 def _refuse_foreign(folder: Path) -> None:
     """Refuses a folder that somebody else has put there, as anybody may in a shared one."""
     found = folder.lstat()
-    is_own = not hasattr(os, "getuid") or found.st_uid == os.getuid()
-    if not (is_own and stat.S_ISDIR(found.st_mode)):
+    if not (found.st_uid == _user() and stat.S_ISDIR(found.st_mode)):
         raise EfganError(f"{folder}: is not this user's own folder; set XDG_CACHE_HOME to another")
     folder.chmod(0o700)
 
