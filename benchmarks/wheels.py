@@ -35,7 +35,10 @@ APART: Final = (("cpu", "gpu"), ("gpu", "rtx"))
 # Small, and what people install beside the engines; the others bring gigabytes.
 SMALL: Final = ("cpu", "heic", "jxl", "plot", "portraits", "studio", "video")
 # Why pip cannot resolve it from wheels alone, wherever that is.
-SOURCE_ALONE: Final = {"pycuda": "is built from source with CUDA's headers; there are no wheels"}
+SOURCE_ALONE: Final = {
+    "pycuda": "is built from source with CUDA's headers; there are no wheels",
+    "tensorrt": "comes as a source package, which asks for the wheels of a CUDA release",
+}
 
 
 def run(*command: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

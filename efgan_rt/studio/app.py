@@ -9,6 +9,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -216,8 +217,10 @@ class Pages:
 
     def preview(self, wanted: Wanted) -> Response:
         """The regions of the faces whose edit has changed."""
-        regions = self._desk.preview(wanted)
-        return Response(_framed(regions), media_type="application/octet-stream")
+        started = perf_counter()
+        body = _framed(self._desk.preview(wanted))
+        took = {"server-timing": f"edit;dur={(perf_counter() - started) * 1e3:.1f}"}
+        return Response(body, media_type="application/octet-stream", headers=took)
 
     def animation(self, wanted: Wanted) -> Response:
         """The expression unfolding, to be looked at."""
