@@ -36,6 +36,7 @@ APART: Final = (("cpu", "gpu"), ("gpu", "rtx"))
 SMALL: Final = ("cpu", "heic", "jxl", "plot", "portraits", "studio", "video")
 # Why pip cannot resolve it from wheels alone, wherever that is.
 SOURCE_ALONE: Final = {
+    "judges": "face-recognition-models has no wheel",
     "pycuda": "is built from source with CUDA's headers; there are no wheels",
     "tensorrt": "comes as a source package, which asks for the wheels of a CUDA release",
 }
