@@ -3,10 +3,11 @@
     python benchmarks/studio_preview.py
 
 A photograph of one face, enlarged to the height of a canvas of two megapixels, is opened in
-`efgan-rt studio`, in a headless Chromium. The intensity is changed a hundred times, each time once the change before is
-drawn; a change counts from the slider's event to the frame with the new picture, as the page itself
-measures it (User Timing). Then the same edit runs on a folder, from the page and from the command
-line by turns, each a process of its own, by the clock.
+`efgan-rt studio`, in a headless Chromium. The intensity is changed a hundred times, each time once
+the change before is drawn; a change counts from the slider's event to the frame with the new
+picture, as the page itself measures it (User Timing), and the server says how much of that the edit
+took. Then the same edit runs on a folder, from the page and from the command line by turns, each a
+process of its own, by the clock.
 
 Prints a line each and writes benchmarks/results/studio_preview.json.
 """
