@@ -14,21 +14,22 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
-from efgan_rt.cascade_properties import AU_ESTIMATOR, INTERPOLATOR, stage_name
-from efgan_rt.edited import ByteArray, Edited, even_progress
-from efgan_rt.expressions import Target
+from efgan_rt.expressions import Target, target_places
+from efgan_rt.families.cascade import AU_ESTIMATOR, INTERPOLATOR, stage_name
+from efgan_rt.lane import SOURCE_AU, ByteArray, Edited, even_progress
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import encode_picture
-from engines.manifest import Manifest, read_model
+from engines.base import Array
+from engines.directory import EngineDirectory
+from engines.manifest import Manifest
 from engines.runtimes import import_onnxruntime
 
 
 class LoopEditor(Protocol):
     """What a loop asks of whatever runs the networks."""
 
-    def run(self, pixels: ByteArray, scale: FloatArray, offset: FloatArray) -> Edited:
-        """Edits a batch; see `efgan_rt.pipeline.editor.BatchEditor.run`."""
+    def run(self, pixels: ByteArray, goal: Mapping[str, Array]) -> Edited:
+        """Edits a batch; see `efgan_rt.lane.BatchEditor.run`."""
         ...
 
 
@@ -50,7 +51,7 @@ def edit_files(
     while chunk := list(islice(waiting, batch)):
         pictures = [read_picture(path) for path in chunk]
         pictures += [pictures[-1]] * (batch - len(chunk))
-        edited = editor.run(np.stack(pictures), scale, offset).pixels
+        edited = editor.run(np.stack(pictures), target_places(scale, offset)).pixels
         for path, pixels in zip(chunk, edited, strict=False):
             (out / path.name).write_bytes(encode_picture(path.suffix, pixels))
     return len(files) / (perf_counter() - started)
@@ -73,7 +74,9 @@ def open_sessions(
     names = (AU_ESTIMATOR, INTERPOLATOR, *map(stage_name, range(1, stages + 1)))
     return {
         name: ort.InferenceSession(
-            read_model(directory, manifest, name), options, providers=["CPUExecutionProvider"]
+            EngineDirectory(directory, manifest).model(name),
+            options,
+            providers=["CPUExecutionProvider"],
         )
         for name in names
     }
@@ -87,13 +90,12 @@ class SessionLoop:
         self._progress = even_progress(stages, batch)
         self._sessions = sessions
 
-    def run(self, pixels: ByteArray, scale: FloatArray, offset: FloatArray) -> Edited:
+    def run(self, pixels: ByteArray, goal: Mapping[str, Array]) -> Edited:
         """See `LoopEditor.run`; the arrays are the caller's own."""
         (source,) = self._sessions[AU_ESTIMATOR].run(["au"], {"pixels": pixels})
         asked = {
             "source_au": source,
-            "target_scale": scale,
-            "target_offset": offset,
+            **goal,
             "progress": self._progress,
         }
         (stage_au,) = self._sessions[INTERPOLATOR].run(["stage_au"], asked)
@@ -103,7 +105,7 @@ class SessionLoop:
             given = picture | {"au": stage_au[number - 1]}
             image, edited, attention = self._sessions[stage_name(number)].run(wanted, given)
             picture = {"image_in": image}
-        return Edited(edited, source, stage_au, attention, {})
+        return Edited(edited, {SOURCE_AU: source}, stage_au, attention, {})
 
 
 def largest_difference(first: Path, second: Path) -> int | None:

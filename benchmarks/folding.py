@@ -28,14 +28,15 @@ sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repos
 
 from benchmarks.file_loops import open_sessions  # noqa: E402
 from benchmarks.gpu_sets import write_set  # noqa: E402
-from efgan_rt.cascade import CascadeEngines  # noqa: E402
-from efgan_rt.cascade_properties import stage_name  # noqa: E402
+from efgan_rt.editing import OpenedSet  # noqa: E402
+from efgan_rt.expressions import target_places  # noqa: E402
+from efgan_rt.families.cascade import stage_name  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
 from engines.manifest import read_manifest  # noqa: E402
 from engines.processor import this_processor  # noqa: E402
 from export.calibration import bundled_faces  # noqa: E402
-from train.models.checkpoint import load_checkpoint  # noqa: E402
+from train.families.registry import load_checkpoint  # noqa: E402
 
 SHIPPED = REPOSITORY / "efgan_rt" / "shipped" / "efgan.safetensors"
 WAYS: Final = (("openvino", "bf16"), ("openvino", "fp32"), ("onnxruntime", "fp32"))
@@ -48,7 +49,7 @@ class Runner:
     """One set on one backend: runs a batch, and keeps how long each network took."""
 
     def __init__(self, folder: Path, backend: str, precision: str, batch: int) -> None:
-        cascade = CascadeEngines.open(
+        cascade = OpenedSet.open(
             folder, backend=backend, precision=precision, batch=batch, threads=1
         )
         self._lane = cascade.lane()
@@ -61,7 +62,7 @@ class Runner:
     def run(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Runs once; gives the edited pictures, the caller's own."""
         started = time.process_time()
-        edited = self._lane.run(self._pixels, self._target, self._target)
+        edited = self._lane.run(self._pixels, target_places(self._target, self._target))
         self.processor.append(time.process_time() - started)
         for network, seconds in edited.seconds.items():
             self.wall.setdefault(network, []).append(seconds)

@@ -39,13 +39,17 @@ from benchmarks.gpu_sets import (  # noqa: E402
 )
 from benchmarks.host_cuda import HostCuda  # noqa: E402
 from benchmarks.torch_engine import full_fp32  # noqa: E402
-from efgan_rt.cascade_properties import AU_ESTIMATOR  # noqa: E402
-from efgan_rt.device_lane import DeviceLane  # noqa: E402
+from efgan_rt.editing import device_lane  # noqa: E402
+from efgan_rt.families.cascade import AU_ESTIMATOR, CASCADE  # noqa: E402
+from efgan_rt.families.registry import read_properties  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
-from engines.cuda_memory import PROVIDERS, Cuda, open_cuda  # noqa: E402
+from engines.cuda_memory import PROVIDERS, Cuda  # noqa: E402
+from engines.directory import EngineDirectory  # noqa: E402
 from engines.manifest import read_manifest  # noqa: E402
-from train.models.checkpoint import InferenceNetworks, load_checkpoint  # noqa: E402
+from engines.open_cuda import open_cuda  # noqa: E402
+from train.families.cascade.networks.inference import InferenceNetworks  # noqa: E402
+from train.families.registry import load_checkpoint  # noqa: E402
 
 PARTS: Final = ("facts", "tests", "parity", "bench", "plateau")
 RESULTS: Final = REPOSITORY / "benchmarks" / "results" / "gpu.json"
@@ -150,7 +154,8 @@ def bench(arguments: argparse.Namespace, piece: Piece) -> bool:
 
     def networks() -> InferenceNetworks:
         if arguments.checkpoint != CHECKPOINT:
-            return load_checkpoint(arguments.checkpoint).build()
+            networks: InferenceNetworks = load_checkpoint(arguments.checkpoint).build()
+            return networks
         return patterned_networks(paper_config())
 
     found = [w for w in gpu_speed.ways(settings, networks) if arguments.only in w.name]
@@ -186,11 +191,12 @@ def plateau(arguments: argparse.Namespace, piece: Piece) -> bool:
         largest = read_manifest(SHIPPED).network(AU_ESTIMATOR).batch[-1]
         batch = min(max(arguments.batches), largest)
         engines = found[name][1](batch, cuda)
-        stages = checkpoint.config.stages
         with contextlib.ExitStack() as stack:
             lanes = []
             for _ in range(arguments.lanes):
-                lane = DeviceLane(cuda, engines, stages, batch)
+                lane = device_lane(
+                    cuda, engines, CASCADE, read_properties(EngineDirectory(SHIPPED)), batch
+                )
                 stack.callback(lane.close)
                 lanes.append(lane)
             sources = sorted(EXAMPLES.glob("*.jpg"))

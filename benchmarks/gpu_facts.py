@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.host_cuda import HostCuda
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
 from efgan_rt.errors import EfganError
+from efgan_rt.expressions import target_places
 from efgan_rt.pictures.crop import resized
 from engines.base import EngineError
-from engines.cuda_memory import PROVIDERS, Cuda, open_cuda
+from engines.cuda_memory import PROVIDERS, Cuda
 from engines.nvidia_driver import pci_address
+from engines.open_cuda import open_cuda
 from export.calibration import bundled_faces
 
 BACKENDS = ("tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "openvino", "onnxruntime")
@@ -48,12 +50,12 @@ def what_works(directory: Path, device: str) -> dict[str, Any]:
             found["providers"][provider] = {"works": False, "why": str(error)}
     for backend in BACKENDS:
         try:
-            cascade = CascadeEngines.open(directory, backend=backend, batch=1)
+            cascade = OpenedSet.open(directory, backend=backend, batch=1)
             with closing(cascade.lane()) as lane:
                 units = len(cascade.au_names)
                 scale, offset = (np.full((1, units), v, np.float32) for v in (0.0, 2.0))
                 face = resized(bundled_faces()[:1], cascade.crop_px)
-                seconds = lane.run(face, scale, offset).seconds
+                seconds = lane.run(face, target_places(scale, offset)).seconds
             found["backends"][backend] = {
                 "works": True,
                 "why": cascade.choice.reason,

@@ -15,25 +15,24 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.torch_engine import TorchEngine, TorchForm, torch_networks
-from efgan_rt.device_lane import DeviceLane
+from efgan_rt.editing import device_lane
+from efgan_rt.expressions import target_places
+from efgan_rt.families.cascade import CASCADE, stage_name
+from efgan_rt.families.properties import Properties
 from efgan_rt.pictures.crop import resized
 from engines.base import Array
+from engines.choice import BackendChoice, choose_backend
 from engines.cuda_memory import Cuda
 from engines.device import DeviceEngine, tensor_bytes
+from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
-from engines.open import choose_backend, open_device_engine
+from engines.open import open_device_engine
 from export.calibration import bundled_faces
 from export.networks import exported_networks
-from export.parity import (
-    FILE_BARS_FP32,
-    Bar,
-    Probe,
-    Run,
-    differences,
-    probe_for,
-    run_in_torch,
-)
-from train.models.checkpoint import Checkpoint
+from export.parity import FILE_BARS_FP32, Bar, Run, differences, run_in_torch
+from train.checkpoint import Checkpoint
+from train.families.cascade.networks.inference import properties_of
+from train.families.cascade.probe import Probe, probe_for
 
 BATCH: Final = 8
 # Half: each layer's result is rounded. The bar for action units, 1 % of their range, is ours.
@@ -60,12 +59,12 @@ class Reference:
 
     probe: Probe
     runs: Mapping[str, Run]
-    stages: int
+    properties: Properties
 
     @property
     def pixels(self) -> Array:
         """The edited faces, uint8 (n, H, W, 3)."""
-        return self.runs[f"stage_{self.stages}"].outputs["pixels_out"]
+        return self.runs[stage_name(self.properties.stages)].outputs["pixels_out"]
 
 
 def reference_of(checkpoint: Checkpoint, count: int = BATCH) -> Reference:
@@ -73,8 +72,8 @@ def reference_of(checkpoint: Checkpoint, count: int = BATCH) -> Reference:
     config = checkpoint.config
     faces = resized(bundled_faces()[:count], config.crop_px)
     probe = probe_for(faces, config.stages, config.au_count, checkpoint.expressions)
-    runs = run_in_torch(exported_networks(checkpoint.build()), probe)
-    return Reference(probe, runs, config.stages)
+    runs = run_in_torch(exported_networks(checkpoint.build()), probe.places)
+    return Reference(probe, runs, properties_of(config))
 
 
 def directory_engines(directory: Path, backend: str, batch: int, cuda: Cuda) -> Engines:
@@ -84,11 +83,15 @@ def directory_engines(directory: Path, backend: str, batch: int, cuda: Cuda) -> 
         EngineError: the backend cannot be used here.
     """
     manifest = read_manifest(directory)
-    choose_backend(backend, manifest, None, directory)
+    choose_backend(backend, EngineDirectory(directory, manifest))
     with cuda.current():
         return {
             name: open_device_engine(
-                directory, manifest, name, backend=backend, batch=batch, cuda=cuda
+                EngineDirectory(directory, manifest),
+                name,
+                BackendChoice(backend, "fp32", ""),
+                batch=batch,
+                cuda=cuda,
             )
             for name in manifest.networks
         }
@@ -180,10 +183,10 @@ def measured(cuda: Cuda, engines: Engines, reference: Reference, precision: str)
 def edited_pixels(cuda: Cuda, engines: Engines, reference: Reference) -> Array:
     """The probe's faces through a lane, uint8 (n, H, W, 3)."""
     probe = reference.probe
-    lane = DeviceLane(cuda, engines, reference.stages, len(probe.pixels))
+    lane = device_lane(cuda, engines, CASCADE, reference.properties, len(probe.pixels))
     try:
         for _ in range(2):  # the second run is the one that repeats: by graph, where there is one
-            result = lane.run(probe.pixels, probe.target_scale, probe.target_offset)
+            result = lane.run(probe.pixels, target_places(probe.target_scale, probe.target_offset))
         return result.pixels.copy()
     finally:
         lane.close()

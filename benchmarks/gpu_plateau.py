@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from efgan_rt.expressions import Target
+from efgan_rt.lane import BatchEditor
 from efgan_rt.pipeline.batch import run_batch
-from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.workers import BatchOptions

@@ -27,18 +27,16 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
 from efgan_rt import __version__  # noqa: E402
-from efgan_rt.cascade_properties import read_properties  # noqa: E402
+from efgan_rt.families.registry import read_properties  # noqa: E402
+from engines.directory import EngineDirectory  # noqa: E402
 from engines.manifest import Manifest, NetworkEntry  # noqa: E402
 from export.build import build_engines  # noqa: E402
-from export.folding import folded  # noqa: E402
 from export.networks import exported_networks  # noqa: E402
 from export.to_half import half_twin  # noqa: E402
 from export.to_onnx import to_file_bytes, to_onnx  # noqa: E402
-from train.models.checkpoint import (  # noqa: E402
-    InferenceNetworks,
-    empty_networks,
-)
-from train.models.config import ModelConfig, RegionBox  # noqa: E402
+from train.families.cascade.folding import folded  # noqa: E402
+from train.families.cascade.networks.config import ModelConfig, RegionBox  # noqa: E402
+from train.families.cascade.networks.inference import InferenceNetworks, empty_networks  # noqa: E402
 
 SHIPPED: Final = REPOSITORY / "efgan_rt" / "shipped"
 CHECKPOINT: Final = SHIPPED / "efgan.safetensors"
@@ -109,7 +107,7 @@ def write_set(
     }
     manifest = Manifest(__version__, "onnx", precision, precision, entries, properties)
     manifest.write(folder)
-    read_properties(folder, manifest)
+    read_properties(EngineDirectory(folder, manifest))
     return manifest
 
 

@@ -25,17 +25,20 @@ from benchmarks.gpu_facts import nvidia_smi
 from benchmarks.gpu_parity import Engines, directory_engines
 from benchmarks.torch_engine import TorchEngine, TorchForm, torch_networks
 from benchmarks.torch_loop import TorchLoop
-from efgan_rt.cascade import CascadeEngines
-from efgan_rt.device_lane import DOWNLOAD, UPLOAD, DeviceLane
-from efgan_rt.expressions import Target
-from efgan_rt.pipeline.editor import BatchEditor
+from efgan_rt.editing import OpenedSet, device_lane
+from efgan_rt.expressions import Target, target_places
+from efgan_rt.families.cascade import CASCADE
+from efgan_rt.families.registry import read_properties
+from efgan_rt.lane import BatchEditor
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.bench import WHOLE_BATCH, measure
 from engines.base import EngineError
 from engines.cuda_memory import Cuda
-from engines.manifest import read_manifest, read_verified
+from engines.device_lane import DOWNLOAD, UPLOAD
+from engines.directory import EngineDirectory
+from engines.manifest import read_manifest
 from engines.onnxruntime_cuda_engine import OnnxRuntimeCudaEngine
-from train.models.checkpoint import InferenceNetworks
+from train.families.cascade.networks.inference import InferenceNetworks
 
 WARM_UP_S: Final = 1.0
 WARM_UP_RUNS: Final = 10
@@ -106,7 +109,7 @@ def ways(
     if device == "cpu":
 
         def on_processor(batch: int, stack: ExitStack) -> Sequence[BatchEditor]:
-            cascade = CascadeEngines.open(settings.fp32, backend="onnxruntime", batch=batch)
+            cascade = OpenedSet.open(settings.fp32, backend="onnxruntime", batch=batch)
             return [stack.enter_context(closing(cascade.lane()))]
 
         found.append(Way("onnxruntime fp32", "onnxruntime", "fp32", on_processor))
@@ -119,7 +122,7 @@ def _with_option(directory: Path, option: str, batch: int, cuda: Cuda) -> Engine
     with cuda.current():
         return {
             name: OnnxRuntimeCudaEngine(
-                read_verified(directory, entry),
+                EngineDirectory(directory).content(entry.stored),
                 entry,
                 batch=batch,
                 cuda=cuda,
@@ -134,9 +137,10 @@ def _on_lanes(
     settings: Settings, opener: Callable[[int, Cuda], Engines], batch: int, stack: ExitStack
 ) -> Sequence[BatchEditor]:
     engines = opener(batch, settings.cuda)
+    properties = read_properties(EngineDirectory(settings.fp32))
     lanes = []
     for _ in range(settings.lanes):
-        lane = DeviceLane(settings.cuda, engines, _stages(engines), batch)
+        lane = device_lane(settings.cuda, engines, CASCADE, properties, batch)
         stack.callback(lane.close)
         lanes.append(lane)
     return lanes
@@ -194,7 +198,7 @@ def _warm_up(editor: BatchEditor, batch: int, units: int) -> None:
     scale, offset = (np.full((batch, units), v, np.float32) for v in (0.0, 2.0))
     started, runs = time.perf_counter(), 0
     while runs < WARM_UP_RUNS or time.perf_counter() - started < WARM_UP_S:
-        editor.run(pixels, scale, offset)
+        editor.run(pixels, target_places(scale, offset))
         runs += 1
 
 

@@ -28,13 +28,15 @@ from rich.table import Table
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
-from efgan_rt.cascade import CascadeEngines  # noqa: E402
-from efgan_rt.cascade_properties import read_properties  # noqa: E402
+from efgan_rt.editing import OpenedSet  # noqa: E402
 from efgan_rt.errors import EfganError  # noqa: E402
+from efgan_rt.expressions import target_places  # noqa: E402
+from efgan_rt.families.registry import read_properties  # noqa: E402
 from efgan_rt.pictures.crop import to_crop  # noqa: E402
 from efgan_rt.pictures.read import read_picture  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
+from engines.directory import EngineDirectory  # noqa: E402
 from engines.manifest import Manifest, read_manifest  # noqa: E402
 from export.int8_files import edits_of, psnr_of_each, remake_int8, targets_of  # noqa: E402
 
@@ -55,7 +57,7 @@ Faces = npt.NDArray[np.uint8]
 class Runner:
     """The cascade in one precision: runs a batch, and keeps how long it took."""
 
-    def __init__(self, cascade: CascadeEngines, faces: Faces) -> None:
+    def __init__(self, cascade: OpenedSet, faces: Faces) -> None:
         self._cascade = cascade
         self._lane = cascade.lane()
         side = cascade.crop_px
@@ -67,7 +69,9 @@ class Runner:
     def run(self) -> None:
         """Runs a batch once."""
         started, processor = time.perf_counter(), time.process_time()
-        seconds = dict(self._lane.run(self._pixels, self._target, self._target).seconds)
+        seconds = dict(
+            self._lane.run(self._pixels, target_places(self._target, self._target)).seconds
+        )
         seconds[PROCESSOR] = time.process_time() - processor
         seconds[WHOLE] = time.perf_counter() - started
         for name, taken in seconds.items():
@@ -77,7 +81,9 @@ class Runner:
         """Every face to every expression."""
         targets = targets_of(self._cascade)
         edits = edits_of(faces, targets, (1.0,) * len(targets))
-        return self._cascade.edit(edits.pixels, edits.scale, edits.offset, lane=self._lane).pixels
+        return self._cascade.edit(
+            edits.pixels, target_places(edits.scale, edits.offset), lane=self._lane
+        ).pixels
 
 
 def unseen_faces(folder: Path, crop_px: int) -> Faces:
@@ -97,11 +103,13 @@ def unseen_faces(folder: Path, crop_px: int) -> Faces:
 def measure(directory: Path, faces_folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Times and pixels of a directory with int8 files, in all three precisions."""
     manifest = read_manifest(directory)
-    faces = unseen_faces(faces_folder, read_properties(directory, manifest).crop_px)
+    faces = unseen_faces(
+        faces_folder, read_properties(EngineDirectory(directory, manifest)).crop_px
+    )
     runners: dict[str, Runner] = {}
     for precision in PRECISIONS:
         try:
-            cascade = CascadeEngines.open(
+            cascade = OpenedSet.open(
                 directory,
                 backend="openvino",
                 precision=precision,

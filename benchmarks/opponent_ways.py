@@ -23,9 +23,9 @@ from benchmarks.file_loops import LoopEditor, SessionLoop, edit_files, open_sess
 from benchmarks.runtime_limit import cascade_limit, network_limits
 from benchmarks.torch_engine import TorchForm, torch_networks
 from benchmarks.torch_loop import TorchLoop
-from efgan_rt.cascade import CascadeEngines, busy_lanes
+from efgan_rt.editing import OpenedSet, busy_lanes
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import Target, target_for
+from efgan_rt.expressions import Target, target_for, target_places
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import JPEG_QUALITY
 from efgan_rt.pipeline.batch import run_batch
@@ -37,7 +37,7 @@ from efgan_rt.tuning import default_settings
 from engines.base import EngineError
 from engines.manifest import Manifest
 from engines.processor import this_processor
-from train.models.checkpoint import InferenceNetworks
+from train.families.cascade.networks.inference import InferenceNetworks
 
 OURS: Final = (
     ("openvino", "int8"),
@@ -144,7 +144,7 @@ def session_ways(
 
 def open_ours(
     directory: Path, batch: int, wanted: Collection[str], left_out: dict[str, str]
-) -> dict[str, CascadeEngines]:
+) -> dict[str, OpenedSet]:
     """efgan-rt's engines in every precision, as `efgan-rt batch` opens them.
 
     Args:
@@ -159,7 +159,7 @@ def open_ours(
         if name not in wanted:
             continue
         try:
-            found[name] = CascadeEngines.open(
+            found[name] = OpenedSet.open(
                 directory,
                 backend=backend,
                 precision=precision,
@@ -171,9 +171,7 @@ def open_ours(
     return found
 
 
-def our_ways(
-    engines: Mapping[str, CascadeEngines], target: Target, pictures: Pictures
-) -> Iterator[Way]:
+def our_ways(engines: Mapping[str, OpenedSet], target: Target, pictures: Pictures) -> Iterator[Way]:
     """From directory to directory, and beside it the same engines without files."""
     for name, cascade in engines.items():
         directory = partial(_pipeline_of, cascade, target, pictures)
@@ -184,12 +182,12 @@ def our_ways(
 
 
 def _pipeline_of(
-    cascade: CascadeEngines, target: Target, pictures: Pictures, count: int, out: Path
+    cascade: OpenedSet, target: Target, pictures: Pictures, count: int, out: Path
 ) -> float:
     return pipeline_run(cascade, target, pictures.directory(count), out)
 
 
-def pipeline_run(cascade: CascadeEngines, target: Target, source: Path, out: Path) -> float:
+def pipeline_run(cascade: OpenedSet, target: Target, source: Path, out: Path) -> float:
     """`efgan-rt batch` without its command line; gives pictures a second.
 
     Raises:
@@ -213,7 +211,7 @@ def pipeline_run(cascade: CascadeEngines, target: Target, source: Path, out: Pat
 
 
 def engines_alone(
-    cascade: CascadeEngines, target: Target, files: Sequence[Path], count: int, _: Path
+    cascade: OpenedSet, target: Target, files: Sequence[Path], count: int, _: Path
 ) -> float:
     """The lanes with pictures in memory, each as many batches; gives pictures a second."""
     batch = cascade.batch
@@ -224,7 +222,7 @@ def engines_alone(
 
     def run(number: int) -> None:
         for _ in range(turns):
-            lanes[number].run(pixels, scale, offset)
+            lanes[number].run(pixels, target_places(scale, offset))
 
     with ThreadPoolExecutor(len(lanes)) as pool:
         started = perf_counter()

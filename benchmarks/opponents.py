@@ -63,7 +63,8 @@ from engines.base import EngineError  # noqa: E402
 from engines.manifest import read_manifest  # noqa: E402
 from engines.openvino_engine import PRECISIONS  # noqa: E402
 from engines.processor import this_processor  # noqa: E402
-from train.models.checkpoint import InferenceNetworks, load_checkpoint  # noqa: E402
+from train.families.cascade.networks.inference import InferenceNetworks  # noqa: E402
+from train.families.registry import load_checkpoint  # noqa: E402
 
 SHIPPED: Final = REPOSITORY / "efgan_rt" / "shipped"
 FACES: Final = REPOSITORY / "examples" / "faces"
@@ -140,7 +141,8 @@ def _try_compiled(
 def networks_of(options: argparse.Namespace) -> InferenceNetworks:
     """The checkpoint's networks, or random ones of a width."""
     if not options.width:
-        return load_checkpoint(options.checkpoint).build()
+        networks: InferenceNetworks = load_checkpoint(options.checkpoint).build()
+        return networks
     return patterned_networks(paper_config(options.width, options.stages))
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.action_units import FloatArray
-from efgan_rt.cascade import CascadeEngines
-from efgan_rt.expressions import target_for
+from efgan_rt.editing import OpenedSet
+from efgan_rt.expressions import target_for, target_places
 from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.detector_file import open_detector
@@ -33,7 +33,7 @@ class Kit:
         recogniser: the framer that users get, which tells crops from photographs.
     """
 
-    cascade: CascadeEngines
+    cascade: OpenedSet
     framer: FaceFramer
     recogniser: FaceFramer
     _made: dict[tuple[int, str], Picture] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Kit:
         Raises:
             EfganError, EngineError: one of them cannot be used.
         """
-        cascade = CascadeEngines.open(engines, batch=1)
+        cascade = OpenedSet.open(engines, batch=1)
         found, _ = open_detector(detector)
         choice = FaceChoice(min_face_px=20, crops=False)
         template, crop_px = cascade.template, cascade.crop_px
@@ -63,7 +63,9 @@ class Kit:
             self._kept.append(framed)  # so that its id stays its own
             known: Mapping[str, FloatArray] = self.cascade.expressions
             target = target_for(known, self.cascade.au_names, expression=expression, au=None)
-            made = self.cascade.edit(framed.crop[np.newaxis], target.scale, target.offset)
+            made = self.cascade.edit(
+                framed.crop[np.newaxis], target_places(target.scale, target.offset)
+            )
             self._made[key] = made.pixels[0]
         return self._made[key]
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from efgan_rt.errors import EfganError
-from engines.manifest import Manifest, read_model
+from engines.directory import EngineDirectory
+from engines.manifest import Manifest
 from engines.openvino_engine import PRECISIONS
 
 TOOL: Final = Path(sysconfig.get_path("scripts")) / "benchmark_app"
@@ -54,7 +55,7 @@ def network_limits(
         if name in passed_over:
             continue
         model = folder / f"{name}.onnx"
-        model.write_bytes(read_model(directory, manifest, name))
+        model.write_bytes(EngineDirectory(directory, manifest).model(name))
         shapes = ",".join(
             f"{spec.name}[{','.join(map(str, spec.resolve(B=batch)))}]" for spec in entry.inputs
         )

@@ -105,12 +105,12 @@ def timed_command(arguments: Sequence[str]) -> None:
     with clocks.part(REST):
         sys.path.insert(0, str(REPOSITORY))
         builtins.__import__ = counted_import
-        from efgan_rt.cascade import CascadeEngines
         from efgan_rt.cli import app, batch_run
+        from efgan_rt.editing import OpenedSet
 
-        opened = clocks.around(OPENING, CascadeEngines.open)
-        CascadeEngines.open = staticmethod(opened)  # type: ignore[method-assign]
-        for name, part in (("choose_backend", OPENING), ("run_batch", PIPELINE)):
+        opened = clocks.around(OPENING, OpenedSet.open)
+        OpenedSet.open = staticmethod(opened)  # type: ignore[method-assign]
+        for name, part in (("choose_for_run", OPENING), ("run_batch", PIPELINE)):
             setattr(batch_run, name, clocks.around(part, getattr(batch_run, name)))
         sys.argv = ["efgan-rt", *words]
         try:

@@ -29,7 +29,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
-from engines.manifest import Manifest, read_manifest, read_verified  # noqa: E402
+from engines.directory import EngineDirectory  # noqa: E402
+from engines.manifest import Manifest, read_manifest  # noqa: E402
 from tests.tensorrt_on_cpu import build_libraries, environment, rtx_libraries  # noqa: E402
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "tensorrt_build.json"
@@ -52,7 +53,7 @@ def compile_once(engines: Path, name: str) -> dict[str, Any]:
         hardware_compatibility="none",
         version_compatible=False,
     )
-    model = read_verified(engines, entry)
+    model = EngineDirectory(engines).content(entry.stored)
     before = _peak_mb()
     with tempfile.TemporaryDirectory() as cache:
         started, used = time.perf_counter(), time.process_time()

@@ -19,8 +19,9 @@ from engines import binding
 from engines.base import TensorSpec
 from engines.cuda_memory import DeviceMemory, Stream
 from engines.device import check_buffers
-from export.networks import AUEstimator, ExportedNetwork, FirstStage, exported_networks
-from train.models.checkpoint import InferenceNetworks
+from export.networks import ExportedNetwork, exported_networks
+from train.families.cascade.exported import AUEstimator, FirstStage
+from train.families.cascade.networks.inference import InferenceNetworks
 
 ARITHMETIC: Final = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -69,7 +70,7 @@ def torch_networks(
         inputs, outputs = network.inputs, network.outputs
         if form.precision == "bf16":
             inputs, outputs = _without_float16(inputs), _without_float16(outputs)
-        found[name] = ExportedNetwork(name, module, inputs, outputs)
+        found[name] = ExportedNetwork(name, module, inputs, outputs, network.step)
     return found
 
 

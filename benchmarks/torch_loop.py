@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from efgan_rt.action_units import FloatArray
-from efgan_rt.cascade_properties import AU_ESTIMATOR, INTERPOLATOR, stage_name
-from efgan_rt.edited import ByteArray, Edited, even_progress
+from efgan_rt.families.cascade import AU_ESTIMATOR, INTERPOLATOR, stage_name
+from efgan_rt.lane import SOURCE_AU, ByteArray, Edited, even_progress
+from engines.base import Array
 from export.networks import ExportedNetwork
 
 
@@ -33,18 +34,19 @@ class TorchLoop:
     def run(
         self,
         pixels: ByteArray,
-        scale: FloatArray,
-        offset: FloatArray,
+        goal: Mapping[str, Array],
         *,
-        source_au: FloatArray | None = None,
+        known: Mapping[str, Array] | None = None,
         progress: FloatArray | None = None,
         stages: bool = False,
     ) -> Edited:
-        """See `efgan_rt.pipeline.editor.BatchEditor.run`; the arrays are the caller's own."""
+        """See `efgan_rt.lane.BatchEditor.run`; the arrays are the caller's own."""
         assert not stages, "speed is measured of whole edits"
         clock = _Clock(self._device)
         progress = self._progress if progress is None else progress
-        up = [self._up(each) for each in (pixels, scale, offset, progress)]
+        source_au = (known or {}).get(SOURCE_AU)
+        asked = (goal["target_scale"], goal["target_offset"])
+        up = [self._up(each) for each in (pixels, *asked, progress)]
         picture, source = up[0], None if source_au is None else self._up(source_au)
         clock.lap("upload")
         if source is None:
@@ -60,11 +62,11 @@ class TorchLoop:
             clock.lap(stage_name(number))
         down = [each.cpu().numpy() for each in (edited, source, stage_au, attention)]
         clock.lap("download")
-        return Edited(down[0], down[1], down[2], down[3], clock.seconds())
+        return Edited(down[0], {SOURCE_AU: down[1]}, down[2], down[3], clock.seconds())
 
     @torch.inference_mode()
     def estimate(self, pixels: ByteArray) -> FloatArray:
-        """See `efgan_rt.pipeline.editor.BatchEditor.estimate`; the array is the caller's own."""
+        """See `efgan_rt.lane.BatchEditor.estimate`; the array is the caller's own."""
         read: FloatArray = self._networks[AU_ESTIMATOR](self._up(pixels)).cpu().numpy()
         return read
 

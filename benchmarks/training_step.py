@@ -29,10 +29,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from efgan_rt.action_units import AU_NAMES
 from train.data.faces import FaceSet
 from train.data.labels import LabelTable
-from train.loop import PHASES
-from train.models.config import REGION_SIZES
-from train.recipe import PhaseRecipe, Recipe, recipe_from_dict
-from train.state import TrainingState
+from train.families.cascade.family import PHASES
+from train.families.cascade.networks.config import REGION_SIZES
+from train.families.cascade.recipe import PhaseRecipe
+from train.families.cascade.state import TrainingState
+from train.recipe import Recipe
+from train.recipes import recipe_from_dict
 
 NEVER = 1_000_000  # a cadence that no step of a measurement meets after the first
 PAIRED = {"paired": 20.0, "paired_eyes_mouth": 20.0, "paired_detail": 40.0}

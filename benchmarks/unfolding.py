@@ -19,10 +19,10 @@ import numpy as np
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
-from efgan_rt.cascade import CascadeEngines  # noqa: E402
-from efgan_rt.edited import even_progress  # noqa: E402
+from efgan_rt.editing import OpenedSet  # noqa: E402
 from efgan_rt.engine_sets import find_set  # noqa: E402
-from efgan_rt.expressions import target_for  # noqa: E402
+from efgan_rt.expressions import target_for, target_places  # noqa: E402
+from efgan_rt.lane import even_progress  # noqa: E402
 from efgan_rt.pictures.crop import to_crop  # noqa: E402
 from efgan_rt.pictures.original import Picture  # noqa: E402
 from efgan_rt.pictures.read import read_picture  # noqa: E402
@@ -38,7 +38,7 @@ GAP_PX = 6
 
 
 def unfolded(
-    engines: CascadeEngines, crops: Picture, expression: str, pace: Pace, frames: int
+    engines: OpenedSet, crops: Picture, expression: str, pace: Pace, frames: int
 ) -> list[Picture]:
     """The frames of all faces, uint8 (n, crop, crop, 3) each."""
     target = target_for(engines.expressions, engines.au_names, expression=expression, au=None)
@@ -47,7 +47,12 @@ def unfolded(
 
     def edited(progress: Any) -> Picture:
         way = np.asarray(even * progress, dtype=np.float32)
-        result = engines.edit(crops, target.scale, target.offset, source_au=source_au, progress=way)
+        result = engines.edit(
+            crops,
+            target_places(target.scale, target.offset),
+            known={"source_au": source_au},
+            progress=way,
+        )
         return result.pixels
 
     unfolding = Unfolding(crops, lambda shares: map(edited, shares)) if pace is Pace.SEEN else None
@@ -67,7 +72,7 @@ def unevenness(frames: list[Picture]) -> list[float]:
     return [float(each) for each in np.max(steps, axis=0) / np.mean(steps, axis=0)]
 
 
-def strip(engines: CascadeEngines, faces: dict[str, Picture]) -> Picture:
+def strip(engines: OpenedSet, faces: dict[str, Picture]) -> Picture:
     """Both paces of two people, one below the other."""
     rows = []
     for name, expression in SHOWN:
@@ -86,7 +91,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=REPOSITORY / "docs" / "unfolding.jpg")
     arguments = parser.parse_args()
     directory = find_set(arguments.engines).directory
-    engines = CascadeEngines.open(directory, backend="onnxruntime", threads=1)
+    engines = OpenedSet.open(directory, backend="onnxruntime", threads=1)
     paths = sorted((REPOSITORY / "examples" / "faces").glob("*.jpg"))
     faces = {path.stem: to_crop(read_picture(path), engines.crop_px) for path in paths}
     crops = np.stack(list(faces.values()))

@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.action_units import FloatArray
-from efgan_rt.cascade import CascadeEngines
-from efgan_rt.edited import Edited, even_progress
+from efgan_rt.editing import OpenedSet
 from efgan_rt.editor_arguments import (
     face_of,
     is_several,
@@ -27,18 +26,19 @@ from efgan_rt.editor_arguments import (
     pictures_of,
     pixels_of,
     refuse_faceless,
-    target_of,
+    wish_of,
 )
 from efgan_rt.editor_parts import engine_errors, open_framer, warn
 from efgan_rt.engine_sets import compiled_folder, find_set
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import Target
 from efgan_rt.face_rules import FaceRule, parse_conditions, target_of_face
 from efgan_rt.faces.detect import MIN_SCORE, Face
 from efgan_rt.faces.detector_file import fetch_detector as fetch_yunet
 from efgan_rt.faces.framing import MIN_FACE_PX, FaceChoice, FaceFramer, Framed
 from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.paste import paste
+from efgan_rt.families.family import Goal
+from efgan_rt.lane import Edited, even_progress
 from efgan_rt.pictures.crop import from_network, to_network
 from efgan_rt.pictures.original import Picture, Pixels
 from efgan_rt.pictures.write import write_original
@@ -46,7 +46,10 @@ from efgan_rt.prepared import PreparedPicture
 from efgan_rt.presets.asked import AskedRules, Model, rules_of
 from efgan_rt.presets.library import load_preset
 from efgan_rt.presets.preset import Preset
-from efgan_rt.requests.reference import is_table, units_of_table
+from efgan_rt.probed import choose_for_run, rates_for
+from efgan_rt.requests.reference import crop_of_picture, is_table, units_of_table
+from engines.directory import EngineDirectory
+from engines.program import Output
 
 PathOrText = str | PathLike[str]
 Uint = TypeVar("Uint", np.uint8, np.uint16)
@@ -67,14 +70,23 @@ class Editor:
         mark: whether what `save` writes is marked as edited.
     """
 
-    def __init__(self, cascade: CascadeEngines, framer: FaceFramer, *, mark: bool = True) -> None:
+    def __init__(
+        self,
+        cascade: OpenedSet,
+        framer: FaceFramer,
+        *,
+        mark: bool = True,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """Of parts that are open already; `Editor.open` opens them.
 
         Args:
             cascade: the networks.
             framer: finds and frames faces.
             mark: whether what `save` writes is marked as edited.
+            say: told what is read in a reference.
         """
+        self._say = say
         self._cascade = cascade
         self._framer = framer
         self.mark = mark
@@ -92,6 +104,7 @@ class Editor:
         engines: PathOrText | None = None,
         backend: str = "auto",
         *,
+        model: str | None = None,
         precision: str | None = None,
         batch: int = 1,
         threads: int | None = None,
@@ -108,6 +121,7 @@ class Editor:
 
         Args:
             engines: an engine directory; None for the current one, else the shipped one.
+            model: a family of models, in place of `engines`: its current set.
             backend: `auto`, or one of those that `efgan-rt info` lists.
             precision: `fp32`, `bf16`, or `int8` of a set that has it; None for the faster of two.
             batch: faces in each run of the networks; more than 1 pays on a GPU.
@@ -129,10 +143,12 @@ class Editor:
             raise EfganError(f"batch: found {batch}, expected 1 or more")
         choice = FaceChoice(faces, min_face_px, crops)
         with engine_errors():
-            cascade = CascadeEngines.open(
-                find_set(None if engines is None else Path(engines)).directory,
-                backend=backend,
-                precision=precision,
+            named_set = find_set(None if engines is None else Path(engines), model)
+            directory = EngineDirectory(named_set.directory)
+            rates = rates_for(directory, batch=batch, threads=threads)
+            cascade = OpenedSet.open(
+                directory,
+                choice=choose_for_run(backend, directory, precision, rates=rates),
                 batch=batch,
                 threads=threads,
                 lanes=1,
@@ -143,7 +159,7 @@ class Editor:
             fetch_yunet()
         named = None if detector is None else Path(detector)
         framer = open_framer(cascade, choice, named, min_score=min_score, tell=tell)
-        return cls(cascade, framer, mark=mark)
+        return cls(cascade, framer, mark=mark, say=tell)
 
     @overload
     def edit(
@@ -154,6 +170,7 @@ class Editor:
         au: str | Mapping[str, float] | None = ...,
         *,
         towards: FloatArray | Sequence[float] | None = ...,
+        reference: PathOrText | None = ...,
         preset: Preset | PathOrText | None = ...,
         only_if: str | None = ...,
         no_face: str = ...,
@@ -168,6 +185,7 @@ class Editor:
         au: str | Mapping[str, float] | None = ...,
         *,
         towards: FloatArray | Sequence[float] | None = ...,
+        reference: PathOrText | None = ...,
         preset: Preset | PathOrText | None = ...,
         only_if: str | None = ...,
         no_face: str = ...,
@@ -182,6 +200,7 @@ class Editor:
         au: str | Mapping[str, float] | None = ...,
         *,
         towards: FloatArray | Sequence[float] | None = ...,
+        reference: PathOrText | None = ...,
         preset: Preset | PathOrText | None = ...,
         only_if: str | None = ...,
         no_face: str = ...,
@@ -195,6 +214,7 @@ class Editor:
         au: str | Mapping[str, float] | None = None,
         *,
         towards: FloatArray | Sequence[float] | None = None,
+        reference: PathOrText | None = None,
         preset: Preset | PathOrText | None = None,
         only_if: str | None = None,
         no_face: str = "fail",
@@ -210,6 +230,8 @@ class Editor:
                 values by name, `{"AU12": 3.5}`.
             towards: action units of a whole face, (K,), in place of an expression: what
                 `action_units` read off another picture, for one.
+            reference: another face, whose expression is lent: a picture, or a CSV file of its
+                action units; in place of an expression.
             preset: a saved edit in place of all the above: its name, its `.toml` file or what
                 `efgan_rt.presets.library.load_preset` gives. Rules by path see a file's path as
                 it is given here.
@@ -227,25 +249,28 @@ class Editor:
         if no_face not in NO_FACE:
             raise EfganError(f"no_face: found {no_face!r}, expected 'fail' or 'copy'")
         if preset is not None or only_if is not None:
-            asked = self._rules(preset, expression, intensity, au, towards, only_if)
+            asked = self._rules(preset, expression, intensity, au, towards, reference, only_if)
             pictures = list(image) if is_several(image) else [image]
             chosen = [self._edited_by_rules(each, *asked, no_face) for each in pictures]
             return chosen if is_several(image) else chosen[0]
-        target = target_of(
-            self._cascade.expressions,
-            self.au_names,
+        properties = self._cascade.properties
+        wish = wish_of(
+            properties,
             expression=expression,
             intensity=intensity,
             au=au,
             towards=towards,
+            reference=reference,
         )
+        self._cascade.family.refuse(wish.asked)
         pictures = pictures_of(image)
         with self._at_work():
             framed = [self._framer.frame(pixels) for pixels in pictures]
             if no_face == "fail":
                 refuse_faceless(framed, image)
             crops = [to_network(face.crop) for faces in framed for face in faces]
-            edited = self._edited(crops, target)
+            goal = self._cascade.family.goal(properties, wish, self._read, self._say)
+            edited = self._edited(crops, goal)
         results = []
         for pixels, faces in zip(pictures, framed, strict=True):
             result = pixels.copy()
@@ -272,14 +297,15 @@ class Editor:
             units = np.zeros((0, len(self.au_names)), np.float32)
             if framed:
                 crops = np.stack([to_network(face.crop) for face in framed])
-                units = self._cascade.estimate(crops, lane=self._lane)
+                if self._cascade.wiring.units is not None:
+                    units = self._cascade.estimate(crops, lane=self._lane)
         return PreparedPicture(pixels, framed, units, self._faces_edited, self._crops_edited)
 
     def _faces_edited(
         self,
         framed: Sequence[Framed],
         units: FloatArray,
-        targets: Sequence[Target],
+        targets: Sequence[Goal],
         shares: FloatArray | None,
     ) -> list[Picture | Motion]:
         """What the networks make of faces, each so much of its way, (F,); None: all of it."""
@@ -293,7 +319,7 @@ class Editor:
         self,
         framed: Sequence[Framed],
         units: FloatArray,
-        targets: Sequence[Target],
+        targets: Sequence[Goal],
         share: float,
     ) -> Picture:
         """The same as crops, all of them so much of their way."""
@@ -303,18 +329,22 @@ class Editor:
         self,
         framed: Sequence[Framed],
         units: FloatArray,
-        targets: Sequence[Target],
+        targets: Sequence[Goal],
         shares: FloatArray | None,
     ) -> Edited:
         progress = None
         if shares is not None:
             progress = even_progress(self._cascade.stages, len(framed)) * shares[:, np.newaxis]
+        wiring = self._cascade.wiring
+        read = {place: units for place, output in wiring.kept.items() if output == wiring.units}
         with self._at_work():
             return self._cascade.edit(
                 np.stack([to_network(face.crop) for face in framed]),
-                np.stack([target.scale for target in targets]),
-                np.stack([target.offset for target in targets]),
-                source_au=units,
+                {
+                    place: np.stack([each.places[place] for each in targets])
+                    for place in targets[0].places
+                },
+                known=read,
                 progress=progress,
                 lane=self._lane,
             )
@@ -327,8 +357,12 @@ class Editor:
         """
         if not isinstance(preset, Preset):
             preset = load_preset(preset)[1]
+        return rules_of(preset, self.model)
 
-        return rules_of(preset, Model(self.prototypes, self.au_names, self.reference_units))
+    @property
+    def model(self) -> Model:
+        """What decides what a preset asks."""
+        return Model(self._cascade.family, self._cascade.properties, self._read, self._say)
 
     def reference_units(self, path: PathOrText) -> FloatArray:
         """The action units of a reference, float32 (K,), as `--reference` takes it.
@@ -353,21 +387,28 @@ class Editor:
         intensity: float,
         au: str | Mapping[str, float] | None,
         towards: FloatArray | Sequence[float] | None,
+        reference: PathOrText | None,
         only_if: str | None,
     ) -> tuple[AskedRules, FaceChoice]:
         """What is asked of faces that do not all get the same, and of which of them."""
         conditions = parse_conditions(only_if or "", self.au_names)
         if preset is None:
-            target = target_of(
-                self._cascade.expressions,
-                self.au_names,
+            wish = wish_of(
+                self._cascade.properties,
                 expression=expression,
                 intensity=intensity,
                 au=au,
                 towards=towards,
+                reference=reference,
             )
+            self._cascade.family.refuse(wish.asked)
+            with self._at_work():
+                target = self._cascade.family.goal(
+                    self._cascade.properties, wish, self._read, self._say
+                )
             return AskedRules(((None, FaceRule(target, None, conditions)),)), FaceChoice()
-        if expression is not None or towards is not None or au or intensity != 1:
+        alone = expression is None and towards is None and reference is None
+        if not alone or au or intensity != 1:
             raise EfganError("a preset says what is edited; leave out expression, au and towards")
         if not isinstance(preset, Preset):
             preset = load_preset(preset)[1]
@@ -394,11 +435,15 @@ class Editor:
             ]
         )
 
-    def _edited(self, crops: Sequence[Picture], target: Target) -> Iterator[Picture | Motion]:
+    def _read(self, path: Path, output: Output) -> FloatArray:
+        crop = crop_of_picture(path, self._framer, self._say)
+        found: FloatArray = self._cascade.read(crop[np.newaxis], output, lane=self._lane)[0]
+        return found
+
+    def _edited(self, crops: Sequence[Picture], goal: Goal) -> Iterator[Picture | Motion]:
         if not crops:
             return iter(())
-        scale, offset = target.scale, target.offset
-        made = self._cascade.edit(np.stack(crops), scale, offset, lane=self._lane)
+        made = self._cascade.edit(np.stack(crops), goal.places, lane=self._lane)
         return iter(made.pixels) if made.motion is None else map(made.motion.of, range(len(crops)))
 
     @overload

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from efgan_rt.action_units import MAX_INTENSITY, FloatArray
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import AuItem, Target, parse_au_items, prototype_of, target_towards
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.framing import Framed
+from efgan_rt.families.family import Wish
+from efgan_rt.families.properties import Properties
 from efgan_rt.pictures.original import Original, Pixels
 from efgan_rt.pictures.read import read_original
 
@@ -69,45 +70,45 @@ def shown(array: npt.NDArray[Any]) -> str:
     return f"{' x '.join(map(str, array.shape))} {array.dtype}"
 
 
-def target_of(
-    expressions: Mapping[str, FloatArray],
-    au_names: Sequence[str],
+def wish_of(
+    properties: Properties,
     *,
     expression: str | None,
     intensity: float,
     au: str | Mapping[str, float] | None,
     towards: FloatArray | Sequence[float] | None,
-) -> Target:
-    """The target that an expression or a face, an intensity and single units ask for together.
+    reference: str | PathLike[str] | None,
+) -> Wish:
+    """What a caller asks for: an expression or a face, an intensity and single units together.
 
     Args:
-        expressions: the model's.
-        au_names: the model's K action units.
-        expression: one of `expressions`.
+        properties: of the engine set.
+        expression: one of its expressions.
         intensity: 0 to 2.
         au: as `--au` has it, or values by name.
         towards: action units of a whole face, (K,), in place of an expression.
+        reference: another face's picture, or its action units as a CSV file, likewise.
 
     Raises:
-        EfganError: nothing is asked for, or it is unknown, contradictory or out of range.
+        EfganError: nothing is asked for, or it is contradictory.
     """
-    if expression is None and towards is None and not au:
+    if expression is None and towards is None and reference is None and not au:
         raise EfganError(
-            f"nothing is asked for; expected an expression ({', '.join(expressions)}), action "
-            "units (au) or a face's (towards)"
+            f"nothing is asked for; expected an expression ({', '.join(properties.expressions)}), "
+            "action units (au) or a face's (towards, reference)"
         )
-    if expression is not None and towards is not None:
-        raise EfganError("an expression and towards are both given; expected one of them")
-    prototype = None
-    if expression is not None:
-        prototype = prototype_of(expressions, expression)
-    elif towards is not None:
-        prototype = _units(towards, au_names)
-    items: Sequence[AuItem] = ()
-    if au:
-        text = au if isinstance(au, str) else ",".join(f"{n}={v!r}" for n, v in au.items())
-        items = tuple(parse_au_items(text, au_names))
-    return target_towards(prototype, len(au_names), intensity=intensity, items=items)
+    if sum(each is not None for each in (expression, towards, reference)) > 1:
+        raise EfganError(
+            "more than one of expression, towards and reference is given; expected one of them"
+        )
+    text = au if isinstance(au, str) or not au else ",".join(f"{n}={v!r}" for n, v in au.items())
+    return Wish(
+        expression,
+        intensity,
+        str(text) if text else None,
+        None if reference is None else Path(reference),
+        None if towards is None else _units(towards, properties.au_names),
+    )
 
 
 def _units(values: FloatArray | Sequence[float], names: Sequence[str]) -> FloatArray:

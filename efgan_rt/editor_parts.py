@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detector_file import open_detector
 from efgan_rt.faces.framing import FaceChoice, FaceFramer, framing_notes
@@ -31,7 +31,7 @@ def warn(sentence: str) -> None:
 
 
 def open_framer(
-    cascade: CascadeEngines,
+    cascade: OpenedSet,
     choice: FaceChoice,
     detector: Path | None,
     *,

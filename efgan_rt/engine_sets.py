@@ -15,6 +15,8 @@ from efgan_rt.user_folders import cache_folder, data_folder
 from engines.manifest import MANIFEST_NAME
 
 CURRENT: Final = "current"
+SHIPPED_MODEL: Final = "cascade"
+"""The family of the set that comes along."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,17 @@ def compiled_folder() -> Path | None:
         return None
 
 
-def current_set() -> Path | None:
+def current_set(model: str | None = None) -> Path | None:
     """The user's current engine directory, or None if none was built.
+
+    Args:
+        model: of which family of models; None is the one that was built last.
 
     Raises:
         EfganError: the current set has been removed.
     """
     try:
-        pointer = sets_folder() / CURRENT
+        pointer = sets_folder() / (CURRENT if model is None else f"{CURRENT}-{model}")
         name = pointer.read_text().strip()
     except (OSError, EfganError):  # none was built, or there is no home for one
         return None
@@ -70,13 +75,14 @@ def own_set(name: str) -> Path:
     return sets_folder() / name
 
 
-def make_current(directory: Path) -> None:
-    """Makes an engine directory inside `sets_folder()` the current one."""
+def make_current(directory: Path, model: str = SHIPPED_MODEL) -> None:
+    """Makes an engine directory inside `sets_folder()` the current one, and that of its family."""
     assert directory.parent == sets_folder(), "only the user's own sets can be current"
-    pointer = sets_folder() / CURRENT
-    part = pointer.with_name(f".{CURRENT}-{os.getpid()}")
-    part.write_text(f"{directory.name}\n")
-    os.replace(part, pointer)
+    for name in (CURRENT, f"{CURRENT}-{model}"):
+        pointer = sets_folder() / name
+        part = pointer.with_name(f".{name}-{os.getpid()}")
+        part.write_text(f"{directory.name}\n")
+        os.replace(part, pointer)
 
 
 def shipped_set() -> Path | None:
@@ -85,16 +91,22 @@ def shipped_set() -> Path | None:
     return directory if (directory / MANIFEST_NAME).is_file() else None
 
 
-def find_set(named: Path | None) -> EngineSet:
+def find_set(named: Path | None, model: str | None = None) -> EngineSet:
     """The engine directory to use.
 
     Args:
         named: what `--engines` gave.
+        model: what `--model` gave, a family of models.
 
     Raises:
-        EfganError: the named directory is none, the current one has been removed, or there is
-            neither a named, nor a current, nor a shipped one.
+        EfganError: both are given, the named directory is none, the current one has been removed,
+            or there is neither a named, nor a current, nor a shipped one.
     """
+    if named is not None and model is not None:
+        raise EfganError(
+            f"--engines {named} names a set, and --model {model} asks for the current one of a "
+            "family; choose one of the two"
+        )
     if named is not None:
         if not (named / MANIFEST_NAME).is_file():
             raise EfganError(
@@ -102,11 +114,13 @@ def find_set(named: Path | None) -> EngineSet:
                 f"make it with efgan-rt build-engines CKPT.pt --out {named}"
             )
         return EngineSet(named, "named by --engines")
-    if (current := current_set()) is not None:
-        return EngineSet(current, "the current ones, built last")
-    if (shipped := shipped_set()) is not None:
+    of_family = "" if model is None else f" of the family {model}"
+    if (current := current_set(model)) is not None:
+        return EngineSet(current, f"the current ones{of_family}, built last")
+    shipped = shipped_set() if model in (None, SHIPPED_MODEL) else None
+    if shipped is not None:
         return EngineSet(shipped, "shipped with efgan-rt, for none were built")
     raise EfganError(
-        "no engines: none were built and this copy ships none; "
+        f"no engines{of_family}: none were built and this copy ships none; "
         "build some with efgan-rt build-engines CKPT.pt"
     )

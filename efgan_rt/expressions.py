@@ -34,6 +34,22 @@ class Target:
     scale: FloatArray
     offset: FloatArray
 
+    @property
+    def places(self) -> dict[str, FloatArray]:
+        """By the places where a program that takes targets has them."""
+        return target_places(self.scale, self.offset)
+
+
+def target_places(scale: FloatArray, offset: FloatArray) -> dict[str, FloatArray]:
+    """A scale and an offset by the places where a program that takes targets has them."""
+    return {"target_scale": scale, "target_offset": offset}
+
+
+def clipped_target(source_au: FloatArray, places: Mapping[str, FloatArray]) -> FloatArray:
+    """Where units shall go that are at `source_au`, by the places of targets, row by row."""
+    target = places["target_scale"] * source_au + places["target_offset"]
+    return np.asarray(np.clip(target, 0, MAX_INTENSITY), np.float32)
+
 
 @dataclass(frozen=True)
 class AuItem:

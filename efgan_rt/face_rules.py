@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from efgan_rt.action_units import MAX_INTENSITY, FloatArray, index_of
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import Target
+from efgan_rt.families.family import Goal
 
 CONDITION: Final = re.compile(r"\s*(?P<name>\w+)\s*(?P<operator><=|>=|<|>)\s*(?P<number>\S+)\s*")
 OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
@@ -80,7 +80,7 @@ class FaceRule:
         only_if: what has to be true of it.
     """
 
-    target: Target | None
+    target: Goal | None
     face: int | None = None
     only_if: tuple[Condition, ...] = ()
 
@@ -90,17 +90,17 @@ class FaceRule:
         conditions = [[each.index, each.operator, each.value] for each in self.only_if]
         if self.target is None:
             return [self.face, conditions]
-        return [self.face, conditions, self.target.scale.tolist(), self.target.offset.tolist()]
+        return [self.face, conditions, *(each.tolist() for each in self.target.places.values())]
 
 
-def plain_target(rules: Sequence[FaceRule]) -> Target | None:
+def plain_target(rules: Sequence[FaceRule]) -> Goal | None:
     """What every face gets, whatever it shows; None where that is not the same for all."""
     if len(rules) != 1 or rules[0].face is not None or rules[0].only_if:
         return None
     return rules[0].target
 
 
-def target_of_face(rules: Sequence[FaceRule], face: int, units: FloatArray) -> Target | None:
+def target_of_face(rules: Sequence[FaceRule], face: int, units: FloatArray) -> Goal | None:
     """What the first rule that fits a face asks of it; None leaves it as it is.
 
     Args:

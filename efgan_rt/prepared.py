@@ -15,12 +15,12 @@ import numpy as np
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.editor_arguments import face_of
-from efgan_rt.expressions import Target
 from efgan_rt.faces.align import Similarity
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.paste import paste, paste_box
+from efgan_rt.families.family import Goal
 from efgan_rt.pictures.crop import to_network
 from efgan_rt.pictures.original import Picture, Pixels, rgb8
 from efgan_rt.unfolding import PROBES, Unfolding, frame_shares
@@ -31,9 +31,9 @@ KEPT_VIEWS: Final = 2
 
 Made = Picture | Motion
 EditFaces = Callable[
-    [Sequence[Framed], FloatArray, Sequence[Target], FloatArray | None], Sequence[Made]
+    [Sequence[Framed], FloatArray, Sequence[Goal], FloatArray | None], Sequence[Made]
 ]
-EditCrops = Callable[[Sequence[Framed], FloatArray, Sequence[Target], float], Picture]
+EditCrops = Callable[[Sequence[Framed], FloatArray, Sequence[Goal], float], Picture]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class PreparedPicture:
         self._kept: tuple[OrderedDict[bytes, Made], ...] = tuple(OrderedDict() for _ in framed)
         self._views: OrderedDict[float, Picture] = OrderedDict()
 
-    def edited(self, targets: Sequence[Target | None]) -> Pixels:
+    def edited(self, targets: Sequence[Goal | None]) -> Pixels:
         """The picture with its faces edited, a new array like `pixels`.
 
         Args:
@@ -106,7 +106,7 @@ class PreparedPicture:
             self._views[scale] = pixels
         return self._views[scale]
 
-    def edited_view(self, targets: Sequence[Target | None], scale: float) -> Picture:
+    def edited_view(self, targets: Sequence[Goal | None], scale: float) -> Picture:
         """The edited picture at another size, uint8 RGB, a new array."""
         result = self.view(scale).copy()
         for framed, made in self._made(targets):
@@ -114,7 +114,7 @@ class PreparedPicture:
         return result
 
     def regions(
-        self, targets: Sequence[Target | None], changed: Iterable[int], scale: float
+        self, targets: Sequence[Goal | None], changed: Iterable[int], scale: float
     ) -> list[Region]:
         """The parts of `edited_view` in which some faces lie.
 
@@ -135,7 +135,7 @@ class PreparedPicture:
 
     def unfolding(
         self,
-        targets: Sequence[Target | None],
+        targets: Sequence[Goal | None],
         frames: int,
         *,
         probes: int = PROBES,
@@ -171,7 +171,7 @@ class PreparedPicture:
                 paste(result, face if scale is None else _at(face, scale), each)
             yield result
 
-    def _made(self, targets: Sequence[Target | None]) -> Iterator[tuple[Framed, Made]]:
+    def _made(self, targets: Sequence[Goal | None]) -> Iterator[tuple[Framed, Made]]:
         """What the networks make of the faces that are to be edited."""
         keys = [None if each is None else _key(each) for each in targets]
         missing = [
@@ -192,8 +192,8 @@ class PreparedPicture:
                 yield self._framed[face], self._kept[face][key]
 
 
-def _key(target: Target) -> bytes:
-    return target.scale.tobytes() + target.offset.tobytes()
+def _key(target: Goal) -> bytes:
+    return b"".join(each.tobytes() for each in target.places.values())
 
 
 def _at(framed: Framed, scale: float) -> Framed:

@@ -21,9 +21,10 @@ from typing import Any, Final
 
 from efgan_rt.errors import EfganError
 from efgan_rt.user_folders import data_folder
-from engines.manifest import MANIFEST_NAME, Manifest, read_manifest
+from engines.choice import DEVICE_BACKENDS, BackendChoice
+from engines.directory import EngineDirectory
+from engines.manifest import MANIFEST_NAME, Manifest
 from engines.nvidia_driver import is_of_a_data_centre, present_gpu
-from engines.open import DEVICE_BACKENDS, BackendChoice
 from engines.processor import this_processor
 
 DEFAULT_BATCH: Final = 8
@@ -102,7 +103,7 @@ def default_settings(backend: str = "") -> RunSettings:
 
 
 def settings_for(
-    directory: Path, choice: BackendChoice, wishes: RunWishes, say: Callable[[str], None]
+    directory: EngineDirectory, choice: BackendChoice, wishes: RunWishes, say: Callable[[str], None]
 ) -> RunSettings:
     """How to run: as asked for, else as tuned, else by default.
 
@@ -110,20 +111,20 @@ def settings_for(
     back to their defaults.
 
     Args:
-        directory: the engine set's.
+        directory: the engine set.
         choice: backend and precision.
         wishes: of the command's options.
         say: told if something tuned is used.
     """
     settings = default_settings(choice.backend)
     if wishes.batch is None:
-        settings = replace(settings, batch=default_batch(choice.backend, read_manifest(directory)))
+        settings = replace(settings, batch=default_batch(choice.backend, directory.manifest))
     tuned = None
     if (wishes.batch, wishes.lanes, wishes.threads) == (None, None, None):
-        tuned = find_tuning(directory, choice)
+        tuned = find_tuning(directory.path, choice)
     if tuned is not None:
         settings = tuned
-        say(f"tuned: {tuned} (by efgan-rt bench --tune; {tuning_file(directory, choice)})")
+        say(f"tuned: {tuned} (by efgan-rt bench --tune; {tuning_file(directory.path, choice)})")
     return RunSettings(
         wishes.batch or settings.batch,
         wishes.lanes or settings.lanes,

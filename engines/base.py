@@ -7,10 +7,11 @@ by name, never by order.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta
 
 Array = npt.NDArray[Any]
 
@@ -23,9 +24,10 @@ class EngineError(Exception):
 class TensorSpec:
     """Name, element type and shape of a tensor; a string in the shape is a free dimension."""
 
-    name: str
-    dtype: str  # numpy's name: "uint8", "int32", "float16", "float32"
-    shape: tuple[int | str, ...]
+    name: Annotated[str, Meta(min_length=1)]
+    dtype: Annotated[str, Meta(pattern="^(uint8|int32|float16|float32)$")]
+    """numpy's name."""
+    shape: tuple[Annotated[int, Meta(gt=0)] | Annotated[str, Meta(pattern="^(B)$")], ...]
 
     def resolve(self, **sizes: int) -> tuple[int, ...]:
         """The shape with every free dimension given a size, as in `spec.resolve(B=8)`."""

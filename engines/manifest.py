@@ -1,9 +1,8 @@
-"""The engine directory: one file for each network and a `manifest.json` that vouches for them.
+"""What an engine directory says of itself: its networks, their tensors, and every file's sha256.
 
-Everything in the manifest is checked when it is read, and every file against its size and sha256
-before a runtime sees it, so that a truncated copy, an edited file or a directory of another version
-ends in one sentence and never in a wrong picture. `properties` belongs to whoever wrote the
-directory and is passed on unread.
+Everything is checked when it is read, so that an edited file or a directory of another version ends
+in one sentence and never in a wrong picture; the files are checked by `engines.directory`.
+`properties` belongs to whoever wrote the directory and is passed on unread.
 
 The ONNX files are what every backend can read. Where TensorRT compiled them, a plan lies beside
 each, so one directory serves every backend, and plans that do not suit a GPU are made again from
@@ -11,44 +10,160 @@ the ONNX files alone. The same goes for files of OpenVINO's in int8, which some 
 """
 
 import json
+import operator
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Annotated, Any, Final, TypeVar
 
-from engines.base import EngineError
-from engines.external_data import has_external_data, with_data
-from engines.int8_entries import Int8Facts as Int8Facts
-from engines.int8_entries import Int8Files as Int8Files
-from engines.int8_entries import int8_facts
-from engines.int8_entries import int8_fault as int8_fault
-from engines.manifest_fields import REMEDY as REMEDY
-from engines.manifest_fields import Fields, checked_bytes
-from engines.manifest_fields import StoredFile as StoredFile
-from engines.manifest_fields import directory_fault as directory_fault
-from engines.network_entry import BATCH_DIMENSION as BATCH_DIMENSION
-from engines.network_entry import NetworkEntry as NetworkEntry
-from engines.network_entry import network_entry
-from engines.plan_entries import PlanFacts as PlanFacts
-from engines.plan_entries import plan_facts
-from engines.plan_entries import plan_fault as plan_fault
+import msgspec
+from msgspec import Meta
+
+from engines.base import EngineError, TensorSpec
 
 MANIFEST_NAME: Final = "manifest.json"
 FORMAT: Final = "efgan-rt engines 1"
-KINDS: Final = ("onnx",)
-PRECISIONS: Final = ("fp32", "fp16")
+BATCH_DIMENSION: Final = "B"
+HARDWARE_COMPATIBILITIES: Final = ("none", "ampere_plus", "same_compute_capability")
+MAX_SHOWN: Final = 200  # characters of a value that a message quotes
+REMEDY: Final = "make the engines again with: efgan-rt build-engines CKPT.pt"
+
+T = TypeVar("T")
+Text = Annotated[str, Meta(min_length=1)]
+Count = Annotated[int, Meta(gt=0)]
+Precision = Annotated[str, Meta(pattern="^(fp32|fp16)$")]
+# No separator, no drive, no leading dot: a name that cannot leave the directory on any system.
+# And no longer than file systems allow.
+_FILE_NAME: Final = r"^(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}\Z"
+_SHA256: Final = r"^[0-9a-f]{64}\Z"
+FileName = Annotated[str, Meta(pattern=_FILE_NAME)]
+Sha256 = Annotated[str, Meta(pattern=_SHA256)]
+_IN_WORDS: Final = {
+    repr(_FILE_NAME): "a plain file name without '/' or '..', no longer than 255",
+    repr(_SHA256): "64 lower-case hexadecimal digits",
+}
+
+
+def directory_fault(directory: Path, fault: str) -> EngineError:
+    """The error for an engine directory that cannot be used, with the remedy."""
+    return EngineError(f"{directory}: {fault}; {REMEDY}")
+
+
+def plan_fault(directory: Path, path: Path, fault: str) -> EngineError:
+    """The error for a plan that cannot be used: the ONNX files make it again, no checkpoint needed.
+
+    Args:
+        directory: the engine directory, for the command.
+        path: what is at fault, the directory or a plan in it.
+        fault: what was found and what was expected.
+    """
+    return EngineError(
+        f"{path}: {fault}; make the plans again with: "
+        f"efgan-rt build-engines {directory} --backend tensorrt"
+    )
+
+
+def int8_fault(directory: Path, path: Path, fault: str) -> EngineError:
+    """The error for int8 files that cannot be used; arguments as of `plan_fault`."""
+    return EngineError(
+        f"{path}: {fault}; make the int8 files with: "
+        f"efgan-rt build-engines {directory} --precision int8"
+    )
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of the directory, and what vouches for its content."""
+
+    file: FileName
+    sha256: Sha256
+    bytes: Count
+
+
+@dataclass(frozen=True)
+class Int8Files:
+    """A network whose convolutions are in int8, as OpenVINO writes it."""
+
+    graph: StoredFile
+    """The `.xml`."""
+    weights: StoredFile
+    """The `.bin`."""
+
+
+@dataclass(frozen=True)
+class Int8Facts:
+    """What all int8 files of a directory have in common; they belong to no one processor."""
+
+    nncf: Text
+    """Version of what quantised them."""
+    openvino: Text
+    """Version of what wrote them."""
+    parity: Mapping[str, float]
+    """The whole program's pixels against FP32's when they were made; finite numbers."""
+    settings: Mapping[str, Any]
+    """How they were made, for people."""
+
+
+@dataclass(frozen=True)
+class PlanFacts:
+    """What all plans of a directory have in common: who can open them, and where."""
+
+    library: Annotated[str, Meta(pattern="^(tensorrt|tensorrt_rtx)$")]
+    """Whose runtime opens them."""
+    version: Text
+    """Of that library, such as `11.4.0.106`."""
+    gpu: Text | None
+    """Name of the GPU that they were made on; None: ahead of time, without one."""
+    compute_capability: Text | None
+    """Of that GPU, such as `9.0`; None without one."""
+    driver: Text | None
+    """Of that GPU; None without one."""
+    hardware_compatibility: Annotated[
+        str, Meta(pattern=f"^({'|'.join(HARDWARE_COMPATIBILITIES)})$")
+    ]
+    version_compatible: bool
+    """True where later versions of the library may open them too."""
+    settings: Mapping[str, Any]
+    """Builder and profile settings, for people."""
+
+
+@dataclass(frozen=True)
+class NetworkEntry:
+    """One network of an engine directory."""
+
+    name: str
+    file: FileName
+    sha256: Sha256
+    bytes: Count
+    batch: tuple[Count, Count, Count]
+    """Smallest, best and largest batch that it was made for."""
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    parity: Mapping[str, float]
+    """What was measured against PyTorch when it was made; finite numbers."""
+    plan: StoredFile | None = None
+    """TensorRT's, if the directory has plans."""
+    int8: Int8Files | None = None
+    """OpenVINO's, if this network was quantised."""
+
+    @property
+    def stored(self) -> StoredFile:
+        """Its ONNX file."""
+        return StoredFile(self.file, self.sha256, self.bytes)
 
 
 @dataclass(frozen=True)
 class Manifest:
     """What an engine directory holds."""
 
-    tool_version: str
-    kind: str
-    precision: str
+    tool_version: Text
+    kind: Annotated[str, Meta(pattern="^(onnx)$")]
+    precision: Precision
     """Arithmetic of the graphs: `fp32` or `fp16`."""
-    weights: str
+    weights: Precision
     """Element type of the stored weights: `fp32` or `fp16`."""
     networks: Mapping[str, NetworkEntry]
     properties: Mapping[str, Any]
@@ -56,11 +171,13 @@ class Manifest:
     plans: PlanFacts | None = None
     """None if and only if no network has a plan."""
     weights_file: StoredFile | None = None
-    """A checkpoint that holds weights which the networks' files only point to; see `read_model`."""
+    """A checkpoint that holds weights which the networks' files only point to."""
     data_file: StoredFile | None = None
-    """Data beside the networks, opaque to this floor; see `read_data`."""
+    """Data beside the networks, opaque to this floor."""
     int8: Int8Facts | None = None
     """None if and only if no network has int8 files."""
+    family: Text = "cascade"
+    """Of models; opaque to this floor. What older versions wrote is the cascade."""
 
     def network(self, name: str) -> NetworkEntry:
         """The entry of one network.
@@ -91,30 +208,17 @@ class Manifest:
             EngineError: `read_manifest` would refuse it.
             OSError: the directory cannot be written.
         """
-        networks = {name: asdict(entry) for name, entry in self.networks.items()}
+        networks = {name: _present(asdict(entry)) for name, entry in self.networks.items()}
         for fields in networks.values():
             del fields["name"]
-            for optional in ("plan", "int8"):
-                if fields[optional] is None:
-                    del fields[optional]
-        document: dict[str, Any] = {
-            "format": FORMAT,
-            "tool_version": self.tool_version,
-            "kind": self.kind,
-            "precision": self.precision,
-            "weights": self.weights,
-            "networks": networks,
-            "properties": dict(self.properties),
-        }
-        optional_facts = {
-            "plans": self.plans,
-            "weights_file": self.weights_file,
-            "data_file": self.data_file,
-            "int8": self.int8,
-        }
-        document |= {name: asdict(facts) for name, facts in optional_facts.items() if facts}
+        document = {"format": FORMAT} | _present(asdict(self)) | {"networks": networks}
+        if self.plans is not None:
+            document["plans"] = asdict(self.plans)
         path = directory / MANIFEST_NAME
-        text = json.dumps(document, indent=1)
+        try:
+            text = json.dumps(document, indent=1, allow_nan=False)
+        except ValueError as error:
+            raise directory_fault(path, f"{error}: expected finite numbers only") from error
         _parse(path, text)  # a fault shows here, not at the reader's
         temporary = path.with_suffix(".json.tmp")
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -122,20 +226,13 @@ class Manifest:
         return path
 
 
-def read_data(directory: Path, manifest: Manifest) -> bytes:
-    """The content of the set's data file, as checked.
-
-    Raises:
-        EngineError: the set has none, or it is missing or not as the manifest says.
-    """
-    if manifest.data_file is None:
-        raise directory_fault(directory, "no data_file found, expected one")
-    path = directory / manifest.data_file.file
-    return checked_bytes(path, manifest.data_file, directory_fault)
+def _present(fields: dict[str, Any]) -> dict[str, Any]:
+    """Those fields that have a value."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Reads and checks `manifest.json`; the files it names are checked when they are opened.
+    """Reads and checks `manifest.json`; the files it names are checked when they are read.
 
     Raises:
         EngineError: the directory or its manifest is missing, unreadable or not as it should be.
@@ -152,111 +249,57 @@ def read_manifest(directory: Path) -> Manifest:
     return _parse(path, text)
 
 
-def verify_file(directory: Path, entry: NetworkEntry) -> Path:
-    """The path of a network's file, once its size and sha256 are as the manifest says.
-
-    Raises:
-        EngineError: the file is missing, of another size, or of other content.
-    """
-    read_verified(directory, entry)
-    return directory / entry.file
-
-
-def read_verified(directory: Path, entry: NetworkEntry) -> bytes:
-    """The content of a network's file as it lies there: the very bytes that were checked.
-
-    Raises:
-        EngineError: the file is missing, of another size, or of other content.
-    """
-    return checked_bytes(directory / entry.file, entry.stored, directory_fault)
-
-
-def read_model(directory: Path, manifest: Manifest, network: str) -> bytes:
-    """A network's ONNX model with all its weights: the very bytes that were checked.
-
-    Raises:
-        EngineError: the network is unknown, a file is missing, of another size or of other content,
-            or a weight lies where the manifest does not say.
-    """
-    entry = manifest.network(network)
-    path = directory / entry.file
-    model = read_verified(directory, entry)
-    stored = manifest.weights_file
-    try:
-        if stored is not None:
-            weights = checked_bytes(directory / stored.file, stored, directory_fault)
-            model = with_data(model, {stored.file: weights})
-        external = has_external_data(model)
-    except ValueError as error:
-        raise directory_fault(path, f"not an ONNX model that can be read ({error})") from error
-    if external:
-        raise directory_fault(path, "keeps weights where the manifest does not say")
-    return model
-
-
-def read_plan(directory: Path, entry: NetworkEntry) -> bytes:
-    """The content of a network's plan: the very bytes that were checked.
-
-    Raises:
-        EngineError: there is no plan, or its file is missing, of another size, or of other content.
-    """
-    if entry.plan is None:
-        raise plan_fault(directory, directory, f"network '{entry.name}' has no TensorRT plan")
-    return checked_bytes(
-        directory / entry.plan.file,
-        entry.plan,
-        lambda path, fault: plan_fault(directory, path, fault),
-    )
-
-
-def read_int8(directory: Path, entry: NetworkEntry) -> tuple[bytes, bytes]:
-    """A network in int8, graph and weights: the very bytes that were checked.
-
-    Raises:
-        EngineError: it has no int8 files, or one is missing, of another size, or of other content.
-    """
-
-    def fault(path: Path, found: str) -> EngineError:
-        return int8_fault(directory, path, found)
-
-    if entry.int8 is None:
-        raise fault(directory, f"network '{entry.name}' has no int8 files")
-    files = entry.int8.graph, entry.int8.weights
-    graph, weights = (checked_bytes(directory / file.file, file, fault) for file in files)
-    return graph, weights
-
-
 def _parse(path: Path, text: str) -> Manifest:
     """The manifest that `text` describes; `path` is for the messages."""
-
-    def not_finite(constant: str) -> NoReturn:
-        raise directory_fault(path, f"holds {constant}, expected finite numbers only")
-
     try:
-        document = json.loads(text, parse_constant=not_finite)
-    except json.JSONDecodeError as error:
-        raise directory_fault(
-            path, f"not valid JSON, cut short or edited (line {error.lineno}: {error.msg})"
-        ) from error
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
+        document = msgspec.json.decode(text)
+    except RecursionError as error:
         raise directory_fault(path, "JSON beyond what can be read") from error
-    top = Fields(path, "the manifest", document)
-    if top.fields.get("format") != FORMAT:
-        found = top.fields.get("format")
+    except msgspec.DecodeError as error:
+        raise directory_fault(path, f"not valid JSON, cut short or edited ({error})") from error
+    found = document.get("format") if isinstance(document, dict) else None
+    if found != FORMAT:
         raise directory_fault(path, f"format {found!r} found, {FORMAT!r} expected")
-    networks = Fields(path, "'networks'", top.get("networks", dict, "an object"))
-    if not networks.fields:
-        raise directory_fault(path, "'networks' is empty")
-    entries = {name: network_entry(path, name, fields) for name, fields in networks.fields.items()}
-    plans = plan_facts(path, top.fields["plans"]) if "plans" in top.fields else None
-    int8 = int8_facts(path, top.fields["int8"]) if "int8" in top.fields else None
-    quantised = [name for name, entry in entries.items() if entry.int8 is not None]
-    if bool(quantised) != (int8 is not None):
+    networks = document.get("networks")
+    if not isinstance(networks, dict) or not networks:
+        raise directory_fault(path, f"networks is {networks!r}, expected one network or more")
+    entries = {name: _network(path, name, fields) for name, fields in networks.items()}
+    whole = converted(path, "the manifest", document | {"networks": {}}, Manifest)
+    manifest = replace(whole, networks=entries)
+    _check_companions(path, manifest)
+    return manifest
+
+
+def _network(path: Path, name: str, fields: object) -> NetworkEntry:
+    """One network's entry, with what no type says of it."""
+    what = f"network '{name}'"
+    if not isinstance(fields, dict):
+        raise directory_fault(path, f"{what} is {fields!r}, expected an object")
+    entry = converted(path, what, fields | {"name": name}, NetworkEntry)
+    if list(entry.batch) != sorted(entry.batch):
+        raise directory_fault(
+            path,
+            f"{what}: batch is {list(entry.batch)}, expected [smallest, best, largest] in rising "
+            "order",
+        )
+    for kind, specs in (("inputs", entry.inputs), ("outputs", entry.outputs)):
+        names = [spec.name for spec in specs]
+        if not names or len(set(names)) < len(names):
+            expected = "at least one tensor, each with a name of its own"
+            raise directory_fault(path, f"{what}: {kind} is {names}, expected {expected}")
+    return entry
+
+
+def _check_companions(path: Path, manifest: Manifest) -> None:
+    """Plans and int8 files stand at networks exactly where the manifest has facts about them."""
+    quantised = [name for name, entry in manifest.networks.items() if entry.int8 is not None]
+    if bool(quantised) != (manifest.int8 is not None):
         found = f"networks {', '.join(quantised)}" if quantised else "no network"
         raise directory_fault(
             path, f"{found} with int8 files found, expected some exactly where it has 'int8'"
         )
-    for name, entry in entries.items():
+    plans = manifest.plans
+    for name, entry in manifest.networks.items():
         if (entry.plan is None) != (plans is None):
             found, expected = ("no 'plan'", "one") if plans else ("a 'plan'", "none")
             given = "has" if plans else "has no"
@@ -265,15 +308,42 @@ def _parse(path: Path, text: str) -> Manifest:
                 f"network '{name}' has {found}, expected {expected}, because the manifest {given} "
                 "'plans'",
             )
-    return Manifest(
-        tool_version=top.text("tool_version"),
-        kind=top.one_of("kind", KINDS),
-        precision=top.one_of("precision", PRECISIONS),
-        weights=top.one_of("weights", PRECISIONS),
-        networks=entries,
-        properties=top.get("properties", dict, "an object"),
-        plans=plans,
-        weights_file=top.optional_file("weights_file"),
-        data_file=top.optional_file("data_file"),
-        int8=int8,
-    )
+
+
+def converted(path: Path, what: str, document: object, kind: type[T]) -> T:
+    """Plain values as a typed object.
+
+    Args:
+        path: of the file, for the message.
+        what: the values are, for the message.
+        document: as JSON gave them.
+        kind: a dataclass whose annotations say what is right.
+
+    Raises:
+        EngineError: a value is missing or wrong; names file, place, what was found and expected.
+    """
+    try:
+        return msgspec.convert(document, kind)
+    except (msgspec.ValidationError, OverflowError) as error:
+        expected, _, path_in = str(error).partition(" - at `$")
+        steps = re.findall(r"\.(\w+)|\[(\d+)\]", path_in.partition("[...]")[0])
+        keys = [name or int(number) for name, number in steps]
+        place: Any = document
+        found = repr(reduce(operator.getitem, keys, place))
+        shown = found if len(found) <= MAX_SHOWN else f"{found[:MAX_SHOWN]}..."
+        where = ".".join(map(str, keys))
+        if missing := re.fullmatch(r"Object missing required field `(\w+)`", expected):
+            place = ", ".join(filter(None, (what, where)))
+            raise directory_fault(path, f"{place} has no '{missing[1]}'") from error
+        right = _in_words(expected)
+        raise directory_fault(path, f"{what}: {where or 'it'} is {shown}, {right}") from error
+
+
+def _in_words(expected: str) -> str:
+    """What msgspec expects, as a person says it."""
+    expected = expected.partition(", got ")[0].replace("`", "").replace("Expected", "expected")
+    pattern = expected.partition("str matching regex ")[2]
+    if not pattern:
+        return expected
+    choices = pattern.strip("'").removeprefix("^(").removesuffix(")$").replace("|", " or ")
+    return f"expected {_IN_WORDS.get(pattern, choices)}"

@@ -22,28 +22,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from engines import binding, runtimes
+from engines import runtimes
 from engines.base import EngineError
-from engines.cuda_graph import NO_CAPTURE
-from engines.cuda_memory import (
-    CPU_REMEDY,
-    Cuda,
-    DeviceMemory,
-    Stream,
-    no_device,
-    no_driver,
-    old_driver,
-)
-from engines.device import check_buffers
-from engines.manifest import NetworkEntry
+from engines.cuda_faults import CPU_REMEDY, no_device, no_driver, old_driver
+from engines.cuda_memory import Stream
 from engines.onnxruntime_device import (
     ERRORS_AND_WORSE,
     FATAL_ONLY,
-    OnnxRuntimeContext,
+    OnnxRuntimeDeviceEngine,
     reason,
-    runtime_error,
-    session_options,
-    unsynchronised,
 )
 
 PROVIDER: Final = "CUDAExecutionProvider"
@@ -63,77 +50,33 @@ ONE_OF_EACH: Final = (
 )
 
 
-class OnnxRuntimeCudaEngine:
-    """One network on one GPU; holds the file, of which every context makes a session."""
+class OnnxRuntimeCudaEngine(OnnxRuntimeDeviceEngine):
+    """One network in the CUDA provider."""
 
-    backend: str = "onnxruntime-cuda"
-    scratch_bytes: int = 0
-    # The runtime keeps an arena of its own, which nobody promises to leave alone between runs.
-    capturable: bool = False
+    backend = "onnxruntime-cuda"
+    cannot = "ONNX Runtime cannot open"
 
     def __init__(
-        self,
-        model: bytes,
-        entry: NetworkEntry,
-        *,
-        batch: int,
-        cuda: Cuda,
-        precision: str = "fp32",
-        device: int = 0,
-        options: Mapping[str, str] | None = None,
+        self, *arguments: Any, options: Mapping[str, str] | None = None, **named: Any
     ) -> None:
         """Makes sure that the provider works; the network itself is opened by `bind`.
 
         Args:
-            model: a complete ONNX file.
-            entry: its entry in the manifest, which the graph must agree with.
-            batch: pictures in a run.
-            cuda: the device, for the messages.
-            precision: of the manifest: what the graph's convolutions compute in.
-            device: number of the GPU, as CUDA counts.
+            arguments: of `OnnxRuntimeDeviceEngine`.
             options: of the provider, over ours; for measurements.
+            named: of `OnnxRuntimeDeviceEngine`.
 
         Raises:
             EngineError: the provider is not installed or does not work here.
         """
-        check_cuda_provider(device)
-        self.network = entry.name
-        self.precision = precision
-        self.inputs = binding.at_batch(entry.inputs, batch)
-        self.outputs = binding.at_batch(entry.outputs, batch)
-        self._model = model
-        self._entry = entry
-        self._batch = batch
-        self._cuda = cuda
-        self._device = device
+        super().__init__(*arguments, **named)
+        check_cuda_provider(self._device)
         self._options = dict(options or {})
 
-    def bind(
-        self, buffers: Mapping[str, DeviceMemory], scratch: DeviceMemory | None, stream: Stream
-    ) -> OnnxRuntimeContext:
-        """See `engines.device.DeviceEngine.bind`; takes the activations' memory and waits once."""
-        check_buffers(self.network, (*self.inputs, *self.outputs), buffers)
-        ort = runtimes.import_onnxruntime()
+    def session(self, ort: Any, options: Any, stream: Stream) -> Any:
+        """A session of the provider on a stream."""
         provider = provider_options(self._device, stream) | self._options
-        try:
-            options = session_options(ort, self._batch)
-            with NO_CAPTURE:
-                session = _cuda_session(ort, self._model, options, provider)
-        except Exception as error:  # the runtime has an exception class for each status code
-            what = f"ONNX Runtime cannot open {self._entry.file}"
-            raise runtime_error(what, error, self._cuda) from error
-        session._model_bytes = None  # kept for a change of provider that never comes
-        return OnnxRuntimeContext(
-            session,
-            self._entry,
-            self.inputs,
-            self.outputs,
-            buffers,
-            stream,
-            self._cuda,
-            unsynchronised(ort),
-            ("cuda", self._device),
-        )
+        return _cuda_session(ort, self._model, options, provider)
 
 
 def provider_options(device: int, stream: Stream) -> dict[str, str]:

@@ -19,9 +19,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from engines import binding
+from engines import binding, runtimes
 from engines.base import EngineError, TensorSpec
-from engines.cuda_memory import Cuda, DeviceMemory, Stream, no_device_memory
+from engines.cuda_faults import no_device_memory
+from engines.cuda_graph import NO_CAPTURE
+from engines.cuda_memory import Cuda, DeviceMemory, Stream
+from engines.device import check_buffers
 from engines.manifest import BATCH_DIMENSION, NetworkEntry
 from engines.onnxruntime_engine import graph_specs
 
@@ -44,6 +47,76 @@ def session_options(ort: Any, batch: int) -> Any:
     options.add_free_dimension_override_by_name(BATCH_DIMENSION, batch)
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     return options
+
+
+class OnnxRuntimeDeviceEngine:
+    """One network on one GPU; holds the file, of which every context makes a session."""
+
+    backend: str
+    # What a session that cannot be made is said to have failed at.
+    cannot: str
+    scratch_bytes: int = 0
+    # The runtime keeps an arena of its own, which nobody promises to leave alone between runs.
+    capturable: bool = False
+
+    def __init__(
+        self,
+        model: bytes,
+        entry: NetworkEntry,
+        *,
+        batch: int,
+        cuda: Cuda,
+        precision: str = "fp32",
+        device: int = 0,
+    ) -> None:
+        """Holds what `bind` needs; nothing is opened yet.
+
+        Args:
+            model: a complete ONNX file.
+            entry: its entry in the manifest, which the graph must agree with.
+            batch: pictures in a run.
+            cuda: the device, for the messages.
+            precision: of the manifest: what the graph's convolutions compute in.
+            device: number of the GPU, as CUDA counts.
+        """
+        self.network = entry.name
+        self.precision = precision
+        self.inputs = binding.at_batch(entry.inputs, batch)
+        self.outputs = binding.at_batch(entry.outputs, batch)
+        self._model = model
+        self._entry = entry
+        self._batch = batch
+        self._cuda = cuda
+        self._device = device
+
+    def session(self, ort: Any, options: Any, stream: Stream) -> Any:
+        """A session of the provider on a stream."""
+        raise NotImplementedError
+
+    def bind(
+        self, buffers: Mapping[str, DeviceMemory], scratch: DeviceMemory | None, stream: Stream
+    ) -> "OnnxRuntimeContext":
+        """See `engines.device.DeviceEngine.bind`; makes the session and waits once."""
+        check_buffers(self.network, (*self.inputs, *self.outputs), buffers)
+        ort = runtimes.import_onnxruntime()
+        try:
+            with NO_CAPTURE:
+                session = self.session(ort, session_options(ort, self._batch), stream)
+        except Exception as error:  # the runtime has an exception class for each status code
+            what = f"{self.cannot} {self._entry.file}"
+            raise runtime_error(what, error, self._cuda) from error
+        session._model_bytes = None  # kept for a change of provider that never comes
+        return OnnxRuntimeContext(
+            session,
+            self._entry,
+            self.inputs,
+            self.outputs,
+            buffers,
+            stream,
+            self._cuda,
+            unsynchronised(ort),
+            ("cuda", self._device),
+        )
 
 
 class OnnxRuntimeContext:

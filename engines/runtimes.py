@@ -18,16 +18,13 @@ from typing import Any, Final
 from engines.base import EngineError
 
 INSTALL_LINE: Final = 'pip install "efgan-rt[cpu]"'
-# library -> its name in a sentence, the modules that may hold it, and the line that installs it.
+TENSORRT_TITLES: Final = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
+# library -> the modules that may hold it, and the line that installs it.
 # The bindings' wheel is what `tensorrt` imports; it works alone where the libraries come from
 # elsewhere.
 _TENSORRT: Final = {
-    "tensorrt": (
-        "TensorRT",
-        ("tensorrt", "tensorrt_bindings"),
-        'pip install "efgan-rt[tensorrt]"',
-    ),
-    "tensorrt_rtx": ("TensorRT for RTX", ("tensorrt_rtx",), "pip install tensorrt-rtx"),
+    "tensorrt": (("tensorrt", "tensorrt_bindings"), 'pip install "efgan-rt[tensorrt]"'),
+    "tensorrt_rtx": (("tensorrt_rtx",), "pip install tensorrt-rtx"),
 }
 
 
@@ -64,7 +61,7 @@ def without_telemetry() -> Iterator[None]:
 
 def tensorrt_library() -> str:
     """`tensorrt`, or `tensorrt_rtx` where that alone is installed."""
-    for library, (_, modules, _) in _TENSORRT.items():
+    for library, (modules, _) in _TENSORRT.items():
         if any(importlib.util.find_spec(module) for module in modules):
             return library
     return "tensorrt"
@@ -72,7 +69,7 @@ def tensorrt_library() -> str:
 
 def tensorrt_is_installed() -> bool:
     """True if a module of TensorRT's can be found; whether it loads is another matter."""
-    _, modules, _ = _TENSORRT[tensorrt_library()]
+    modules, _ = _TENSORRT[tensorrt_library()]
     return any(importlib.util.find_spec(module) for module in modules)
 
 
@@ -85,7 +82,8 @@ def import_tensorrt(library: str = "tensorrt") -> Any:
     Raises:
         EngineError: it is not installed, or its libraries do not load.
     """
-    title, modules, install_line = _TENSORRT[library]
+    title = TENSORRT_TITLES[library]
+    modules, install_line = _TENSORRT[library]
     for module in modules:
         try:
             return importlib.import_module(module)

@@ -18,7 +18,7 @@ from engines.base import EngineError, TensorSpec
 from engines.cuda_memory import DeviceMemory, Stream
 from engines.device import check_buffers
 from engines.manifest import NetworkEntry, PlanFacts, plan_fault
-from engines.plan_check import LIBRARIES
+from engines.runtimes import TENSORRT_TITLES
 from engines.tensorrt_log import log_of
 from engines.tensorrt_rtx_runtime import RtxRuntime
 
@@ -73,7 +73,7 @@ class TensorrtEngine:
         self.inputs = binding.at_batch(entry.inputs, batch)
         self.outputs = binding.at_batch(entry.outputs, batch)
         self._log = log_of(module)
-        title = f"{LIBRARIES[plans.library]} {trt.__version__}"
+        title = f"{TENSORRT_TITLES[plans.library]} {trt.__version__}"
         try:
             runtime = trt.Runtime(self._log.logger)
         except TypeError as error:  # pybind's word for a null pointer: no usable CUDA

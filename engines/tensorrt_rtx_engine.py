@@ -9,7 +9,6 @@ The provider takes GPUs of compute capability 8.6, 8.9, and 12.0 and newer (vers
 cards, not the data centre's A100, H100 or H200.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -17,21 +16,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from engines import binding, runtimes
+from engines import runtimes
 from engines.base import EngineError
-from engines.cuda_graph import NO_CAPTURE
-from engines.cuda_memory import CPU_REMEDY, Cuda, DeviceMemory, Stream, no_driver
-from engines.device import check_buffers
-from engines.manifest import NetworkEntry
+from engines.cuda_faults import CPU_REMEDY, no_driver
+from engines.cuda_memory import Stream
 from engines.nvidia_driver import DRIVER, MANAGEMENT
 from engines.onnxruntime_device import (
     ERRORS_AND_WORSE,
     FATAL_ONLY,
-    OnnxRuntimeContext,
+    OnnxRuntimeDeviceEngine,
     reason,
-    runtime_error,
-    session_options,
-    unsynchronised,
 )
 from engines.tensorrt_rtx_runtime import FOLDER
 
@@ -40,82 +34,34 @@ PACKAGE: Final = "onnxruntime_ep_nv_tensorrt_rtx"
 INSTALL_LINE: Final = 'pip install "efgan-rt[rtx]"'
 
 
-class TensorRTRTXEngine:
-    """One network on one GPU; holds the file, which every context compiles."""
+class TensorRTRTXEngine(OnnxRuntimeDeviceEngine):
+    """One network in the plugin, which compiles it for every context."""
 
-    backend: str = "tensorrt-rtx"
-    scratch_bytes: int = 0
-    # It takes memory from CUDA's pool in every run, and no document says that this may be captured.
-    capturable: bool = False
+    backend = "tensorrt-rtx"
+    cannot = "TensorRT-RTX cannot compile"
 
-    def __init__(
-        self,
-        model: bytes,
-        entry: NetworkEntry,
-        *,
-        batch: int,
-        cuda: Cuda,
-        precision: str = "fp32",
-        device: int = 0,
-        cache_dir: Path | None = None,
-    ) -> None:
+    def __init__(self, *arguments: Any, cache_dir: Path | None = None, **named: Any) -> None:
         """Makes sure that the plugin takes this GPU; the network itself is compiled by `bind`.
 
         Args:
-            model: a complete ONNX file.
-            entry: its entry in the manifest, which the graph must agree with.
-            batch: pictures in a run.
-            cuda: the device.
-            precision: of the manifest: what the graph's convolutions compute in.
-            device: number of the GPU, as CUDA counts.
+            arguments: of `OnnxRuntimeDeviceEngine`.
             cache_dir: where compiled networks are kept; None is nowhere.
+            named: of `OnnxRuntimeDeviceEngine`.
 
         Raises:
             EngineError: the plugin is not installed, does not load, or does not take this GPU.
         """
-        self._plugin = plugin_devices(device)[0]
-        self.network = entry.name
-        self.precision = precision
-        self.inputs = binding.at_batch(entry.inputs, batch)
-        self.outputs = binding.at_batch(entry.outputs, batch)
-        self._model = model
-        self._entry = entry
-        self._batch = batch
-        self._cuda = cuda
-        self._device = device
+        super().__init__(*arguments, **named)
+        self._plugin = plugin_devices(self._device)[0]
         self._cache_dir = cache_dir
 
-    def bind(
-        self, buffers: Mapping[str, DeviceMemory], scratch: DeviceMemory | None, stream: Stream
-    ) -> OnnxRuntimeContext:
-        """See `engines.device.DeviceEngine.bind`; compiles the network and waits once."""
-        check_buffers(self.network, (*self.inputs, *self.outputs), buffers)
-        ort = runtimes.import_onnxruntime()
-        options = session_options(ort, self._batch)
+    def session(self, ort: Any, options: Any, stream: Stream) -> Any:
+        """A session of the provider on a stream; compiles the network."""
         if self._cache_dir is not None:
             with suppress(OSError):  # without a cache it compiles again
                 (self._cache_dir / FOLDER).mkdir(parents=True, exist_ok=True)
-        try:
-            options.add_provider_for_devices(
-                [self._plugin], provider_options(stream, self._cache_dir)
-            )
-            with NO_CAPTURE:
-                session = ort.InferenceSession(self._model, options, enable_fallback=False)
-        except Exception as error:  # the runtime has an exception class for each status code
-            what = f"TensorRT-RTX cannot compile {self._entry.file}"
-            raise runtime_error(what, error, self._cuda) from error
-        session._model_bytes = None  # kept for a change of provider that never comes
-        return OnnxRuntimeContext(
-            session,
-            self._entry,
-            self.inputs,
-            self.outputs,
-            buffers,
-            stream,
-            self._cuda,
-            unsynchronised(ort),
-            ("cuda", self._device),
-        )
+        options.add_provider_for_devices([self._plugin], provider_options(stream, self._cache_dir))
+        return ort.InferenceSession(self._model, options, enable_fallback=False)
 
 
 def provider_options(stream: Stream, cache_dir: Path | None) -> dict[str, str]:

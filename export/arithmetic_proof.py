@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from efgan_rt.cascade_properties import INTERPOLATOR
 from efgan_rt.errors import EfganError
+from efgan_rt.families.cascade import INTERPOLATOR
 from export.tensorrt_module import trt
 
 CONVOLUTIONS: Final = (trt.LayerType.CONVOLUTION, trt.LayerType.DECONVOLUTION)

@@ -9,7 +9,7 @@ the very ONNX files, after those have passed; so are files in int8 for OpenVINO.
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,15 +18,14 @@ import onnxscript
 import torch
 
 from efgan_rt import __version__
-from efgan_rt.cascade_properties import MOUTHS_FILE, read_properties
 from efgan_rt.errors import EfganError
-from efgan_rt.faces.mouths import Mouths
+from efgan_rt.families.registry import read_properties
+from engines.directory import EngineDirectory
 from engines.manifest import Manifest, NetworkEntry, StoredFile
 from engines.runtimes import import_onnxruntime
 from export import parity
 from export.calibration import Pixels, checked_faces
 from export.directory import check_replaceable, put_in_place, staging_folder
-from export.folding import folded
 from export.int8_files import add_int8, check_int8_possible
 from export.networks import ExportedNetwork, exported_networks
 from export.plans import PlanOptions, Watch, add_plans, check_plans_possible
@@ -39,7 +38,8 @@ from export.to_half import (
     with_rounded_weights,
 )
 from export.to_onnx import to_file_bytes, to_onnx
-from train.models.checkpoint import Checkpoint, InferenceNetworks, load_checkpoint
+from train.checkpoint import Checkpoint
+from train.families.registry import load_checkpoint, trained_family
 
 PRECISIONS: Final = ("fp32", "fp16")
 Progress = Callable[[str], None]
@@ -123,18 +123,22 @@ def build_engines(
     if int8:
         check_int8_possible(precision)
     loaded = load_checkpoint(checkpoint)
-    if int8 and loaded.config.motion:
+    family = trained_family(loaded.family)
+    if int8 and (loaded.family != "cascade" or loaded.config.motion):
         raise EfganError(
-            "int8 is for checkpoints that repaint, and this one moves the face; build it with "
+            "int8 is for cascades that repaint, and this checkpoint is none; build it with "
             "precision fp32 or fp16"
         )
     used_faces = checked_faces(faces, loaded.config.crop_px)
     with staging_folder(out) as folder:
         entries = _write_networks(loaded, folder, form, used_faces, progress or (lambda _: None))
         properties = _properties(loaded, checkpoint, len(used_faces))
-        mouths = _write_mouths(loaded, folder) if loaded.config.motion else None
-        if mouths is not None:
-            properties |= {"motion": True, "mouths": mouths[0].to_dict()}
+        stored = None
+        if (data := family.data(loaded)) is not None:
+            path = folder / data[0]
+            path.write_bytes(data[1])
+            stored = StoredFile(path.name, _sha256(path), path.stat().st_size)
+            properties |= data[2]
         if form.computes_in_half:
             properties["parity"] |= parity.half_range(
                 {name: entry.parity for name, entry in entries.items()}
@@ -146,14 +150,15 @@ def build_engines(
             form.weights,
             entries,
             properties,
-            data_file=None if mouths is None else mouths[1],
+            data_file=stored,
+            family=loaded.family,
         )
         if plans is not None:
             manifest = add_plans(folder, manifest, plans, progress, watch)
         if int8:
             manifest = add_int8(folder, manifest, used_faces, progress)
         manifest.write(folder)
-        read_properties(folder, manifest)
+        read_properties(EngineDirectory(folder, manifest))
         put_in_place(folder, out)
     return manifest
 
@@ -162,9 +167,8 @@ def _write_networks(
     checkpoint: Checkpoint, folder: Path, form: Form, faces: Pixels, report: Progress
 ) -> dict[str, NetworkEntry]:
     """Exports, writes and measures network by network, in the order in which they run."""
-    config = checkpoint.config
     started = time.perf_counter()
-    probe = parity.probe_for(faces, config.stages, config.au_count, checkpoint.expressions)
+    probe = trained_family(checkpoint.family).probe(faces, checkpoint)
     networks, runs, figures = _measured_in_torch(checkpoint.build(), form, probe)
     report(f"reference: {len(faces)} faces in PyTorch, {time.perf_counter() - started:.1f} s")
 
@@ -184,13 +188,14 @@ def _write_networks(
 
 
 def _measured_in_torch(
-    trained: InferenceNetworks, form: Form, probe: parity.Probe
+    trained: Any, form: Form, probe: parity.Arrays
 ) -> tuple[Mapping[str, ExportedNetwork], Mapping[str, parity.Run], dict[str, parity.Figures]]:
     """The networks in their form, what they have to give, and what the form costs.
 
     What a file has to give is what PyTorch makes of the networks as they were trained, except in
     half arithmetic: there it is what the very networks that are exported give.
     """
+    folded = trained_family(trained.family).folded
     exact = exported_networks(trained)
     with recorded_peaks({name: network.module for name, network in exact.items()}) as peaks:
         exact_runs = parity.run_in_torch(exact, probe)
@@ -249,13 +254,9 @@ def network_entry(
 
 def _properties(checkpoint: Checkpoint, path: Path, face_count: int) -> dict[str, Any]:
     """What an edit needs to know of the model, and what made these engines."""
-    config = checkpoint.config
     return {
-        "stages": config.stages,
-        "crop_px": config.crop_px,
-        "au_names": list(config.au_names),
+        **trained_family(checkpoint.family).properties(checkpoint.config),
         "expressions": {name: au.tolist() for name, au in checkpoint.expressions.items()},
-        "regions": {name: asdict(box) for name, box in config.regions.items()},
         "alignment": checkpoint.alignment,
         "checkpoint_sha256": _sha256(path),
         "training": checkpoint.training,
@@ -265,19 +266,6 @@ def _properties(checkpoint: Checkpoint, path: Path, face_count: int) -> dict[str
             for package in (torch, onnx, onnxscript, import_onnxruntime())
         },
     }
-
-
-def _write_mouths(checkpoint: Checkpoint, folder: Path) -> tuple[Mouths, StoredFile]:
-    """Writes a motion model's atlas as a picture."""
-    weights = checkpoint.weights
-    pixels = (weights["cascade.atlas_pixels"].float() * 255).round().clamp(0, 255)
-    mouths = Mouths(
-        pixels.permute(0, 2, 3, 1).to(torch.uint8).numpy(),
-        weights["cascade.atlas_skin"].float().numpy(),
-    )
-    path = folder / MOUTHS_FILE
-    path.write_bytes(mouths.as_png())
-    return mouths, StoredFile(path.name, _sha256(path), path.stat().st_size)
 
 
 def _sha256(path: Path) -> str:

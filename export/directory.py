@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from efgan_rt.errors import EfganError
-from engines.manifest import MANIFEST_NAME, Manifest, directory_fault
-from engines.manifest_fields import checked_bytes
+from engines.directory import EngineDirectory
+from engines.manifest import MANIFEST_NAME
 
 FORMAT_PREFIX: Final = "efgan-rt engines"  # any version's: an older directory may be replaced too
 
@@ -60,14 +60,14 @@ def staging_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def copy_files(directory: Path, manifest: Manifest, folder: Path) -> None:
+def copy_files(source: EngineDirectory, folder: Path) -> None:
     """Copies every file that a manifest vouches for, each checked on the way.
 
     Raises:
         EngineError: a file is not as the manifest says.
     """
-    for stored in manifest.stored_files():
-        content = checked_bytes(directory / stored.file, stored, directory_fault)
+    for stored in source.manifest.stored_files():
+        content = source.content(stored)
         (folder / stored.file).write_bytes(content)
 
 

@@ -2,7 +2,7 @@
 
 They need the ONNX files and nothing else, so any directory in full precision gets them without its
 checkpoint and without PyTorch. Stages are quantised. The Interpolator is not, because it decides on
-action units; nor is the estimator, for the same reason (`efgan_rt.cascade` has the figures).
+action units; nor is the estimator, for the same reason (`efgan_rt.editing` has the figures).
 
 Ranges are found on the package's faces, edited by the whole cascade in full precision to several
 expressions and intensities. Then other edits of the same faces are made in full precision and in
@@ -20,18 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.action_units import FloatArray
-from efgan_rt.cascade import CascadeEngines
-from efgan_rt.cascade_properties import read_properties, stage_name
+from efgan_rt.editing import OpenedSet
 from efgan_rt.errors import EfganError
-from engines.manifest import (
-    Int8Facts,
-    Int8Files,
-    Manifest,
-    StoredFile,
-    read_manifest,
-    read_model,
-)
-from engines.open import INT8
+from efgan_rt.expressions import target_places
+from efgan_rt.families.cascade import stage_name
+from efgan_rt.families.registry import read_properties
+from engines.choice import INT8
+from engines.directory import EngineDirectory
+from engines.manifest import Int8Facts, Int8Files, Manifest, StoredFile, read_manifest
 from engines.runtimes import import_openvino
 from export.calibration import Pixels, checked_faces
 from export.directory import check_replaceable, copy_files, put_in_place, staging_folder
@@ -110,15 +106,16 @@ def add_int8(
     report = progress or (lambda _: None)
     batch = next(iter(manifest.networks.values())).batch[1]
     manifest.write(folder)
-    exact = CascadeEngines.open(folder, backend=_BACKEND, precision="fp32", batch=batch)
+    exact = OpenedSet.open(folder, backend=_BACKEND, precision="fp32", batch=batch)
     calibration = edits_of(faces, targets_of(exact), CALIBRATION_INTENSITIES)
     report(f"int8: NNCF {nncf.__version__}, ranges on {len(calibration.pixels)} edits of faces")
+    directory = EngineDirectory(folder, manifest)
     given = _given_to_stages(exact, calibration)
     entries = dict(manifest.networks)
     networks: dict[str, Any] = {}
     for name, inputs in given.items():
         started = time.perf_counter()
-        made = to_int8(read_model(folder, manifest, name), _one_by_one(inputs))
+        made = to_int8(directory.model(name), _one_by_one(inputs))
         entries[name] = replace(entries[name], int8=_stored(folder, name, made))
         networks[name] = {"convolutions": made.convolutions, "left_alone": list(made.left_alone)}
         seconds, megabytes = time.perf_counter() - started, len(made.weights) / 1e6
@@ -127,7 +124,7 @@ def add_int8(
     facts = Int8Facts(nncf.__version__, openvino.__version__, {}, settings)
     quantised = replace(manifest, networks=entries, int8=facts)
     quantised.write(folder)
-    rounded = CascadeEngines.open(folder, backend=_BACKEND, precision=INT8, batch=batch)
+    rounded = OpenedSet.open(folder, backend=_BACKEND, precision=INT8, batch=batch)
     edits = edits_of(faces, targets_of(exact), PARITY_INTENSITIES, first=1)
     parity = held(psnr_of_each(_edited(rounded, edits), _edited(exact, edits)))
     report(f"int8: of fp32's pixels {parity[WORST]:.1f} dB at worst, {parity[MEAN]:.1f} on average")
@@ -155,18 +152,18 @@ def remake_int8(
     refuse_motion(manifest)
     check_replaceable(out)
     check_int8_possible(manifest.precision)
-    crop_px = read_properties(directory, manifest).crop_px
+    crop_px = read_properties(EngineDirectory(directory, manifest)).crop_px
     without = {name: replace(entry, int8=None) for name, entry in manifest.networks.items()}
     made = replace(manifest, networks=without, int8=None)
     with staging_folder(out) as folder:
-        copy_files(directory, made, folder)
+        copy_files(EngineDirectory(directory, made), folder)
         made = add_int8(folder, made, checked_faces(faces, crop_px), progress)
         made.write(folder)
         put_in_place(folder, out)
     return made
 
 
-def targets_of(cascade: CascadeEngines) -> list[FloatArray]:
+def targets_of(cascade: OpenedSet) -> list[FloatArray]:
     """The set's expressions, float32 (K,) each; where it has none, every unit at 1."""
     return list(cascade.expressions.values()) or [np.ones(len(cascade.au_names), np.float32)]
 
@@ -227,13 +224,13 @@ def held(decibels: npt.NDArray[np.float64]) -> Mapping[str, float]:
     return figures
 
 
-def _given_to_stages(cascade: CascadeEngines, edits: Edits) -> dict[str, dict[str, Any]]:
+def _given_to_stages(cascade: OpenedSet, edits: Edits) -> dict[str, dict[str, Any]]:
     """What each stage is given, by its name.
 
     Between stages the picture as it would be displayed stands for the one in float32: the layers
     that see it are not quantised, and half a level moves no range.
     """
-    edited = cascade.edit(edits.pixels, edits.scale, edits.offset, stages=True)
+    edited = cascade.edit(edits.pixels, target_places(edits.scale, edits.offset), stages=True)
     given: dict[str, dict[str, Any]] = {}
     for number, au in enumerate(edited.stage_au, start=1):
         picture: dict[str, Any] = {"pixels": edits.pixels}
@@ -249,8 +246,8 @@ def _one_by_one(inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{name: array[n : n + 1] for name, array in inputs.items()} for n in range(count)]
 
 
-def _edited(cascade: CascadeEngines, edits: Edits) -> Pixels:
-    return cascade.edit(edits.pixels, edits.scale, edits.offset).pixels
+def _edited(cascade: OpenedSet, edits: Edits) -> Pixels:
+    return cascade.edit(edits.pixels, target_places(edits.scale, edits.offset)).pixels
 
 
 def _stored(folder: Path, network: str, made: Quantised) -> Int8Files:

@@ -23,7 +23,6 @@ import torch
 from efgan_rt.errors import EfganError
 from engines.base import Array
 from engines.runtimes import import_onnxruntime
-from export.calibration import Pixels
 from export.networks import ExportedNetwork
 from export.to_half import LARGEST_HALF
 
@@ -102,16 +101,6 @@ ROUNDING_REMEDY: Final = "half precision does not carry these weights: build wit
 
 
 @dataclass(frozen=True)
-class Probe:
-    """The edits on which parity is measured: n faces, each with a target of its own."""
-
-    pixels: Pixels  # (n, H, W, 3)
-    target_scale: npt.NDArray[np.float32]  # (n, K)
-    target_offset: npt.NDArray[np.float32]  # (n, K)
-    progress: npt.NDArray[np.float32]  # (n, S)
-
-
-@dataclass(frozen=True)
 class Run:
     """What a network was given and gave, each tensor by name."""
 
@@ -119,56 +108,26 @@ class Run:
     outputs: Arrays
 
 
-def probe_for(
-    faces: Pixels, stages: int, au_count: int, expressions: Mapping[str, npt.NDArray[np.float32]]
-) -> Probe:
-    """Every face towards an expression, in turn; without expressions, every unit up by 1."""
-    count = len(faces)
-    scale = np.ones((count, au_count), np.float32)
-    offset = np.ones((count, au_count), np.float32)
-    prototypes = list(expressions.values())
-    if prototypes:
-        scale[:] = 0
-        offset[:] = [prototypes[i % len(prototypes)] for i in range(count)]
-    progress = np.arange(1, stages + 1, dtype=np.float32) / np.float32(stages)
-    return Probe(faces, scale, offset, np.tile(progress, (count, 1)))
+def run_in_torch(networks: Mapping[str, ExportedNetwork], given: Arrays) -> dict[str, Run]:
+    """Runs the whole program in PyTorch: every network's inputs and outputs, by its name.
 
-
-def run_in_torch(networks: Mapping[str, ExportedNetwork], probe: Probe) -> dict[str, Run]:
-    """Runs the whole cascade in PyTorch: every network's inputs and outputs, by its name."""
+    Args:
+        networks: in the order in which they run.
+        given: by place, what the program is given.
+    """
     runs: dict[str, Run] = {}
-
-    def run(name: str, inputs: Arrays) -> Arrays:
-        network = networks[name]
+    places = dict(given)
+    for name, network in networks.items():
+        found = network.step.gathered(places)
+        inputs = {spec.name: np.ascontiguousarray(found[spec.name]) for spec in network.inputs}
         with torch.inference_mode():
-            given = network.module.eval()(*(torch.from_numpy(v) for v in inputs.values()))
-        tensors = given if isinstance(given, tuple) else (given,)
+            made = network.module.eval()(*(torch.from_numpy(v) for v in inputs.values()))
+        tensors = made if isinstance(made, tuple) else (made,)
         outputs = {
             spec.name: tensor.numpy() for spec, tensor in zip(network.outputs, tensors, strict=True)
         }
         runs[name] = Run(inputs, outputs)
-        return outputs
-
-    source_au = run("au_estimator", {"pixels": probe.pixels})["au"]
-    asked = run(
-        "interpolator",
-        {
-            "source_au": source_au,
-            "target_scale": probe.target_scale,
-            "target_offset": probe.target_offset,
-            "progress": probe.progress,
-        },
-    )
-    known: dict[str, Array] = {"pixels": probe.pixels}
-    if "mouth_choice" in asked:
-        known["mouth_choice"] = asked["mouth_choice"]
-    for number, au in enumerate(asked["stage_au"], start=1):
-        name = f"stage_{number}"
-        known["au"] = np.ascontiguousarray(au)
-        outputs = run(name, {spec.name: known[spec.name] for spec in networks[name].inputs})
-        known["image_in"] = outputs["image_out"]
-        if "totals_out" in outputs:
-            known["totals_in"] = outputs["totals_out"]
+        places |= {network.step.outputs[tensor]: values for tensor, values in outputs.items()}
     return runs
 
 

@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.errors import EfganError
+from efgan_rt.families.registry import read_properties
+from engines.directory import EngineDirectory
 from engines.manifest import (
+    HARDWARE_COMPATIBILITIES,
     Manifest,
     NetworkEntry,
     PlanFacts,
     StoredFile,
     read_manifest,
-    read_model,
 )
 from engines.nvidia_driver import Gpu, present_gpu
-from engines.plan_entries import HARDWARE_COMPATIBILITIES
 from export.directory import check_replaceable, copy_files, put_in_place, staging_folder
 
 Progress = Callable[[str], None]
@@ -104,7 +104,7 @@ def add_plans(
         entries[name], measured[name], settings = _with_plan(
             folder,
             entry,
-            read_model(folder, manifest, name),
+            EngineDirectory(folder, manifest).model(name),
             manifest.precision,
             options,
             gpu,
@@ -208,10 +208,10 @@ def remake_plans(
     }
     with staging_folder(out) as folder:
         made = replace(manifest, networks=entries, plans=None)
-        copy_files(directory, made, folder)
+        copy_files(EngineDirectory(directory, made), folder)
         made = add_plans(folder, made, options, progress, watch)
         made.write(folder)
-        read_properties(folder, made)
+        read_properties(EngineDirectory(folder, made))
         put_in_place(folder, out)
     return made
 

@@ -25,10 +25,11 @@ from safetensors import safe_open
 
 from efgan_rt.errors import EfganError
 from engines.base import EngineError
-from engines.manifest import StoredFile, read_data, read_manifest, read_model
+from engines.directory import EngineDirectory
+from engines.manifest import StoredFile
 from export.directory import put_in_place, staging_folder
 from export.to_onnx import to_file_bytes
-from train.models.checkpoint import load_checkpoint
+from train.families.registry import load_checkpoint
 
 Values = tuple[str, tuple[int, ...], bytes]  # a tensor's type, shape and content
 
@@ -59,14 +60,15 @@ def share_weights(directory: Path, checkpoint: Path) -> int:
         EngineError: the directory is no engine directory, or a file of it is not as recorded.
         EfganError: the checkpoint is no `.safetensors`, or shares no weight with the networks.
     """
-    manifest = read_manifest(directory)
+    engines = EngineDirectory(directory)
+    manifest = engines.manifest
     places = _places(checkpoint)
     stored = StoredFile(checkpoint.name, *_facts(checkpoint.read_bytes()))
     entries = {}
     saved = 0
     with staging_folder(directory) as folder:
         for name, entry in manifest.networks.items():
-            before = read_model(directory, manifest, name)
+            before = engines.model(name)
             after = _referring(before, places, stored.file)
             saved += len(before) - len(after)
             (folder / entry.file).write_bytes(after)
@@ -79,7 +81,7 @@ def share_weights(directory: Path, checkpoint: Path) -> int:
             )
         shutil.copyfile(checkpoint, folder / stored.file)
         if manifest.data_file is not None:
-            data = read_data(directory, manifest)
+            data = engines.data()
             (folder / manifest.data_file.file).write_bytes(data)
         made = replace(manifest, networks=entries, plans=None, int8=None, weights_file=stored)
         made.write(folder)

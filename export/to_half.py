@@ -13,7 +13,7 @@ and of the largest activation in FP32, which says how near to float16's end the 
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import onnx
@@ -21,15 +21,16 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from train.models.checkpoint import InferenceNetworks
-from train.models.layers import Conv
+from train.families.family import Networks
+from train.layers import Conv
 
+N = TypeVar("N", bound=Networks)
 LARGEST_HALF: Final = 65504.0
 CONVOLUTIONS: Final = ("Conv", "ConvTranspose")
 PRODUCTS: Final = ("Gemm", "MatMul")
 
 
-def half_twin(networks: InferenceNetworks) -> InferenceNetworks:
+def half_twin(networks: N) -> N:
     """A copy whose convolutions compute in float16; the rest keeps its type."""
     twin = copy.deepcopy(networks)
     for layer in _convolutions(twin):
@@ -38,7 +39,7 @@ def half_twin(networks: InferenceNetworks) -> InferenceNetworks:
 
 
 @contextmanager
-def fast_half_convolutions(networks: InferenceNetworks) -> Iterator[None]:
+def fast_half_convolutions(networks: Networks) -> Iterator[None]:
     """Lets a half twin's convolutions add up in FP32, as a GPU does, while the context is open.
 
     Inputs, weights and results are rounded to float16 as before. PyTorch's own half convolutions
@@ -60,7 +61,7 @@ def fast_half_convolutions(networks: InferenceNetworks) -> Iterator[None]:
             layer.half()
 
 
-def with_rounded_weights(networks: InferenceNetworks) -> InferenceNetworks:
+def with_rounded_weights(networks: N) -> N:
     """A copy that computes in FP32 with convolution weights rounded to float16."""
     twin = copy.deepcopy(networks)
     for layer in _convolutions(twin):
@@ -68,8 +69,8 @@ def with_rounded_weights(networks: InferenceNetworks) -> InferenceNetworks:
     return twin
 
 
-def _convolutions(networks: InferenceNetworks) -> Iterator[Conv]:
-    for module in (networks.cascade, networks.au_reader):
+def _convolutions(networks: Networks) -> Iterator[Conv]:
+    for module in networks.parts().values():
         yield from (layer for layer in module.modules() if isinstance(layer, Conv))
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from engines.base import TensorSpec
 from engines.manifest import BATCH_DIMENSION
 from export.networks import ExportedNetwork
-from train.models.layers import InstanceNorm
+from train.layers import InstanceNorm
 
 # 20 is what torch exports without conversion and what TensorRT 10.12 and later, ONNX Runtime and
 # OpenVINO all read; only bf16 graphs would need 22.

@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from train.models.checkpoint import Checkpoint, empty_networks, plain_weights, save_safetensors
-from train.models.config import ModelConfig, RegionBox
-from train.motion.cascade import MotionCascade
+from train.checkpoint import Checkpoint, plain_weights, save_safetensors
+from train.families.cascade.motion.cascade import MotionCascade
+from train.families.cascade.networks.config import ModelConfig, RegionBox
+from train.families.cascade.networks.inference import empty_networks
 
 CROP_PX = 64
 UNITS = ("AU01", "AU12", "AU26")

@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 
 from efgan_rt.action_units import AU_NAMES
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import target_for
+from efgan_rt.families.registry import read_properties
 from efgan_rt.pictures.crop import from_crop, to_crop
 from efgan_rt.pictures.exif import EXIF_DIRECTORY, ORIENTATION, Tag, exif_block
 from efgan_rt.pictures.header import missing_reader
@@ -30,7 +30,7 @@ from efgan_rt.pictures.read import decode_original
 from efgan_rt.pictures.write import encode_original
 from efgan_rt.requests.target_table import read_target_table
 from engines.base import EngineError
-from engines.manifest import read_manifest, verify_file
+from engines.directory import EngineDirectory
 from tests.picture_files import WITH_MORE_INSIDE
 from tests.toy_engines import write_toy_engines
 
@@ -171,9 +171,9 @@ def manifest_reader(scratch: Path) -> Reader:
 
     def read(data: bytes, folder: Path) -> object:
         (folder / "manifest.json").write_bytes(data)
-        manifest = read_manifest(folder)
-        read_properties(folder, manifest)
-        return [verify_file(folder, entry) for entry in manifest.networks.values()]
+        directory = EngineDirectory(folder)
+        read_properties(directory)
+        return [directory.content(entry.stored) for entry in directory.manifest.networks.values()]
 
     return Reader("manifest", (text, packed), read)
 
@@ -182,14 +182,10 @@ def checkpoint_reader(scratch: Path, suffix: str) -> Reader:
     """Checkpoints, `.pt` or `.safetensors`, up to the networks built of them."""
     import torch
 
-    from train.models.checkpoint import (
-        Checkpoint,
-        empty_networks,
-        load_checkpoint,
-        save_pt,
-        save_safetensors,
-    )
-    from train.models.config import ModelConfig, RegionBox
+    from train.checkpoint import Checkpoint, save_pt, save_safetensors
+    from train.families.cascade.networks.config import ModelConfig, RegionBox
+    from train.families.cascade.networks.inference import empty_networks
+    from train.families.registry import load_checkpoint
 
     torch.manual_seed(0)
     config = ModelConfig(

@@ -11,10 +11,10 @@ import torch
 
 from engines.manifest import Manifest
 from export.build import Form, network_entry, write_network
-from export.folding import folded
 from export.networks import exported_networks
 from export.to_half import half_twin
 from tests.toy import REGIONS, toy_config, toy_networks
+from train.families.cascade.folding import folded
 
 
 def write_paper_width(folder: Path, stages: int) -> Manifest:

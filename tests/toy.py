@@ -7,15 +7,9 @@ import numpy as np
 import torch
 
 from efgan_rt.action_units import AU_NAMES
-from train.models.checkpoint import (
-    Checkpoint,
-    InferenceNetworks,
-    empty_networks,
-    plain_weights,
-    save_pt,
-    save_safetensors,
-)
-from train.models.config import ModelConfig, RegionBox
+from train.checkpoint import Checkpoint, plain_weights, save_pt, save_safetensors
+from train.families.cascade.networks.config import ModelConfig, RegionBox
+from train.families.cascade.networks.inference import InferenceNetworks, empty_networks
 
 REGIONS = {
     "eyes": RegionBox.centred(61.9, 51.7, 40, 92, 128),

@@ -20,29 +20,16 @@ from efgan_rt import __version__
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from train import distributed
+from train.checkpoint import save_pt, save_safetensors
 from train.data.alignment import alignment_beside
 from train.data.faces import FaceSet
 from train.data.labels import LabelTable, read_labels
-from train.grid import write_grid
-from train.models.checkpoint import load_checkpoint, save_pt, save_safetensors
-from train.phases.adversarial import AdversarialPhase
-from train.phases.au_head import AUHeadPhase
-from train.phases.base import Phase, learning_rate_at
-from train.phases.cascade import cascade_phase
-from train.phases.paired_adversarial import PairedAdversarialPhase
-from train.phases.warm_up import WarmUpPhase
-from train.predecessor import take_over, take_over_au_head
-from train.recipe import DataRecipe, PhaseRecipe, Recipe
+from train.families.family import Phase, Training
+from train.families.registry import load_checkpoint, trained_family
+from train.phase import learning_rate_at
+from train.recipe import DataRecipe, Recipe
 from train.run_record import RunRecord, TimeLeft
-from train.state import TrainingState
 
-PHASES: dict[str, Callable[[TrainingState, PhaseRecipe, FaceSet], Phase]] = {
-    "au_head": AUHeadPhase,
-    "warm_up": WarmUpPhase,
-    "adversarial": AdversarialPhase,
-    "cascade": cascade_phase,
-    "paired_adversarial": PairedAdversarialPhase,
-}
 FILES_NAMED: Final = 32  # of a batch that went wrong; a batch of the paper's recipe has four
 
 
@@ -153,18 +140,23 @@ def train(
         raise EfganError(f"{latest}: nothing to resume")
     weights_from = latest if resume else start_from
     checkpoint = load_checkpoint(weights_from) if weights_from else None
-    regions = checkpoint.config.regions if checkpoint else None
-    state = TrainingState.start(recipe, faces, torch.device(device), regions)
+    family = trained_family(recipe.family)
+    if checkpoint is not None and checkpoint.family != recipe.family:
+        raise EfganError(
+            f"{weights_from}: a checkpoint of the family {checkpoint.family}, expected one of "
+            f"{recipe.family}, as the recipe's"
+        )
+    state = family.start(recipe, faces, torch.device(device), checkpoint)
     optimizer_states = {}
     if resume and checkpoint:
         optimizer_states = state.restore(checkpoint)
     elif checkpoint:
-        taken = take_over(state, checkpoint)
+        taken = family.take_over(state, checkpoint)
         state.predecessor = checkpoint.training
         if on_remark:
             on_remark(f"{start_from}: {taken}")
     if au_head_from and not resume:
-        taken = take_over_au_head(state, load_checkpoint(au_head_from))
+        taken = family.take_over_reader(state, load_checkpoint(au_head_from))
         if on_remark:
             on_remark(f"{au_head_from}: {taken}")
     distributed.alike(state.networks())
@@ -180,8 +172,7 @@ def train(
         while state.phase < len(recipe.phases):
             phase_recipe = recipe.phases[state.phase]
             steps = phase_recipe.step_count(len(faces.table))
-            state.set_stages(phase_recipe.stages or len(state.cascade.stages))
-            phase = PHASES[phase_recipe.kind](state, phase_recipe, faces)
+            phase = family.begin(state, phase_recipe, faces)
             for name, optimizer_state in optimizer_states.items():
                 state.optimizers[name].load_state_dict(optimizer_state)
             optimizer_states = {}
@@ -216,9 +207,8 @@ def train(
                         phase_recipe.kind, state.step, state.total_steps, {**figures, **losses}
                     )
                 if first and (state.step % intervals.samples == 0 or ends):
-                    networks = state.average.cascade if state.average else state.cascade
                     name = f"{state.phase + 1}-{phase_recipe.kind}-{state.step:06d}.png"
-                    write_grid(networks, faces, expressions, out / "samples" / name)
+                    family.draw(state, faces, expressions, out / "samples" / name)
                 if steps_left is not None:
                     steps_left -= 1
                 leave = steps_left == 0
@@ -237,7 +227,7 @@ def train(
 
 
 def _step(
-    phase: Phase, state: TrainingState, faces: FaceSet, rate: float, done: float, latest: Path
+    phase: Phase, state: Training, faces: FaceSet, rate: float, done: float, latest: Path
 ) -> dict[str, float]:
     """One step; its losses, averaged over the processes."""
     faces.forget_drawn()
@@ -256,13 +246,13 @@ def _step(
     return distributed.averaged(losses, state.device)
 
 
-def _save(state: TrainingState, expressions: dict[str, FloatArray], path: Path) -> None:
+def _save(state: Training, expressions: dict[str, FloatArray], path: Path) -> None:
     if distributed.is_first():
         save_pt(state.to_checkpoint(expressions, _record(state), resumable=True), path)
     distributed.wait_for_all()
 
 
-def _record(state: TrainingState) -> dict[str, Any]:
+def _record(state: Training) -> dict[str, Any]:
     """What a checkpoint says of how it was made."""
     record = {
         "tool_version": __version__,

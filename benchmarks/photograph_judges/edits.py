@@ -17,15 +17,15 @@ import numpy as np
 from benchmarks.photograph_judges.judges import Say
 from benchmarks.photograph_judges.photographs import Photograph
 from efgan_rt import Editor
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.editor_parts import engine_errors
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector
 from efgan_rt.faces.framing import FaceChoice, FaceFramer
 from efgan_rt.faces.paste import paste_box
+from efgan_rt.families.registry import read_properties
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
-from engines.manifest import read_manifest
+from engines.directory import EngineDirectory
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 SOURCES: Final = ("efgan_rt", "engines")
@@ -178,7 +178,7 @@ def framer_of(directory: Path, finder: Detector) -> FaceFramer:
         EfganError: the set cannot be used.
     """
     with engine_errors():
-        properties = read_properties(directory, read_manifest(directory))
+        properties = read_properties(EngineDirectory(directory))
     choice = FaceChoice("largest", crops=False)
     return FaceFramer(finder, properties.template, choice, crop_px=properties.crop_px)
 

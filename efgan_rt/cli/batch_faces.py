@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from efgan_rt.cascade_properties import CascadeProperties
 from efgan_rt.environment import installation_fault
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector
 from efgan_rt.faces.detector_file import fetch_detector, open_detector
 from efgan_rt.faces.framing import FaceChoice, FaceFramer, framing_notes
+from efgan_rt.families.properties import Properties
 from efgan_rt.pipeline.faces import FaceFinding, NoFace, whole_crops
 
 
@@ -64,7 +64,7 @@ def face_choice(which: str, min_face_px: int, crops: bool | None) -> FaceChoice:
     return choice
 
 
-def open_faces(options: FaceOptions, properties: CascadeProperties) -> Faces:
+def open_faces(options: FaceOptions, properties: Properties) -> Faces:
     """Opens the detector once, so that what is wrong with it is said before any work.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.outcome import PictureResult
 from efgan_rt.reporting.latency import LatencyRecorder
@@ -71,7 +71,7 @@ def open_report(
     *,
     source: Path,
     targets: Sequence[str],
-    cascade: CascadeEngines,
+    cascade: OpenedSet,
     used: Mapping[str, Any],
     recorder: LatencyRecorder,
     edit_of: Callable[[Path], str] = lambda _: "",

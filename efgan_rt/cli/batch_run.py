@@ -12,14 +12,12 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from efgan_rt.cascade import CascadeEngines, busy_lanes
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.cli import batch_report
 from efgan_rt.cli.batch_faces import FaceOptions, Faces, open_faces
 from efgan_rt.cli.batch_listing import list_work, with_bmp_said
 from efgan_rt.cli.batch_report import Report
 from efgan_rt.cli.batch_sheet import Sheet
-from efgan_rt.cli.batch_units import known_units, units_of
+from efgan_rt.cli.batch_units import known_units, read_reference
 from efgan_rt.cli.console import (
     bar_progress,
     end_at_once,
@@ -30,8 +28,11 @@ from efgan_rt.cli.console import (
     remark,
 )
 from efgan_rt.cli.options import Progress
+from efgan_rt.editing import OpenedSet, busy_lanes
 from efgan_rt.engine_sets import compiled_folder, find_set
 from efgan_rt.errors import EfganError
+from efgan_rt.families.family import KNOWN_UNITS
+from efgan_rt.families.registry import family_of
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount, unlisted_reason
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
@@ -39,6 +40,7 @@ from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult
 from efgan_rt.pipeline.watchdog import HangError
 from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.probed import choose_for_run, note_beginning, rates_for
 from efgan_rt.reporting.contact_sheet import check_contact_sheet
 from efgan_rt.reporting.latency import LatencyRecorder, latency_table
 from efgan_rt.reporting.summary import summary_document, summary_lines
@@ -46,8 +48,7 @@ from efgan_rt.requests.edits import EditOptions, Edits
 from efgan_rt.requests.outputs import Outputs
 from efgan_rt.tuning import RunWishes, settings_for
 from engines.base import EngineError
-from engines.manifest import read_manifest
-from engines.open import choose_backend
+from engines.directory import EngineDirectory
 
 SOME_FAILED: Final = 3
 INTERRUPTED: Final = 130
@@ -67,6 +68,7 @@ class BatchRequest:
     contact_sheet: Path | None
     report: Path | None
     engines: Path | None
+    model: str | None
     backend: str
     precision: str | None
     wishes: RunWishes
@@ -83,22 +85,29 @@ def run(request: BatchRequest) -> int:
         EfganError: the run cannot be done.
         EngineError: the engines cannot be used.
     """
-    engine_set = find_set(request.engines)
-    manifest = read_manifest(engine_set.directory)
-    properties = read_properties(engine_set.directory, manifest)
-    choice = choose_backend(request.backend, manifest, request.precision, engine_set.directory)
+    engine_set = find_set(request.engines, request.model)
+    directory = EngineDirectory(engine_set.directory)
+    family = family_of(directory)
+    family.refuse((*request.edit.asked, *((KNOWN_UNITS,) if request.known_units else ())))
+    properties = family.read(directory)
+    choice = choose_for_run(
+        request.backend,
+        directory,
+        request.precision,
+        rates=rates_for(directory, batch=request.wishes.batch, threads=request.wishes.threads),
+        output=request.out_dir,
+    )
     fingerprint = engines_fingerprint(
         engine_set.directory, backend=choice.backend, precision=choice.precision
     )
 
-    settings = settings_for(engine_set.directory, choice, request.wishes, remark)
+    settings = settings_for(directory, choice, request.wishes, remark)
 
     @cache
-    def cascade() -> CascadeEngines:
-        return CascadeEngines.open(
-            engine_set.directory,
-            backend=request.backend,
-            precision=request.precision,
+    def cascade() -> OpenedSet:
+        return OpenedSet.open(
+            directory,
+            choice=choice,
             batch=settings.batch,
             threads=settings.threads,
             lanes=settings.lanes or busy_lanes(choice.backend, settings.threads),
@@ -107,7 +116,13 @@ def run(request: BatchRequest) -> int:
         )
 
     faces = open_faces(request.faces, properties)
-    edits = Edits(request.edit, properties, lambda path: units_of(path, faces, cascade()), remark)
+    edits = Edits(
+        request.edit,
+        family,
+        properties,
+        lambda path, output: read_reference(path, output, faces, cascade()),
+        remark,
+    )
     outputs = edits.outputs
     plan = Plan(
         request.in_dir,
@@ -170,6 +185,7 @@ def run(request: BatchRequest) -> int:
         remark(f"backend: {opened_cascade.choice.reason}")
         request = replace(request, options=replace(request.options, workers=settings.workers))
         journal = journal or opened.enter_context(Journal(request.out_dir))
+        note_beginning(request.out_dir, directory, choice)
         if journal.unlocked:
             remark(f"note: {journal.unlocked}")
         used = {
@@ -221,7 +237,7 @@ def _open_report(
     edits: Edits,
     plan: Plan,
     faces: Faces,
-    cascade: CascadeEngines,
+    cascade: OpenedSet,
     used: Mapping[str, Any],
     recorder: LatencyRecorder,
 ) -> Report | None:
@@ -252,7 +268,7 @@ def _edit(
     request: BatchRequest,
     jobs: Iterator[PictureJob],
     count: PlanCount,
-    cascade: CascadeEngines,
+    cascade: OpenedSet,
     outputs: Outputs,
     faces: Faces,
     journal: Journal,

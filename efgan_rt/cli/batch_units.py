@@ -2,23 +2,27 @@
 
 from pathlib import Path
 
-from efgan_rt.action_units import FloatArray
-from efgan_rt.cascade import CascadeEngines
-from efgan_rt.cascade_properties import CascadeProperties
+import numpy as np
+
 from efgan_rt.cli.batch_faces import Faces
 from efgan_rt.cli.console import remark
+from efgan_rt.editing import OpenedSet
+from efgan_rt.families.properties import Properties
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.requests.known_units import KnownUnits, read_known_units
-from efgan_rt.requests.reference import units_of_picture
+from efgan_rt.requests.reference import crop_of_picture
+from engines.base import Array
+from engines.program import Output
 
 
-def units_of(path: Path, faces: Faces, cascade: CascadeEngines) -> FloatArray:
-    """A reference picture's action units, as the engine set's own estimator reads them."""
-    framer = faces.finding.new_framer()
-    return units_of_picture(path, framer, cascade.estimate, cascade.au_names, remark)
+def read_reference(path: Path, output: Output, faces: Faces, cascade: OpenedSet) -> Array:
+    """What a network of the set says of a reference picture's face."""
+    crop = crop_of_picture(path, faces.finding.new_framer(), remark)
+    row: Array = cascade.read(crop[np.newaxis], output)[0]
+    return row
 
 
-def known_units(path: Path | None, properties: CascadeProperties, plan: Plan) -> KnownUnits | None:
+def known_units(path: Path | None, properties: Properties, plan: Plan) -> KnownUnits | None:
     """What `--aus` knows of the plan's pictures."""
     if path is None:
         return None

@@ -12,6 +12,7 @@ from efgan_rt.cli.options import (
     Backend,
     EnginesOption,
     LanesOption,
+    ModelOption,
     ThreadsOption,
     WorkersOption,
 )
@@ -37,6 +38,7 @@ def bench(
         ),
     ] = None,
     engines: EnginesOption = None,
+    model: ModelOption = None,
     batch_size: Annotated[
         list[int] | None,
         typer.Option(
@@ -144,6 +146,7 @@ def bench(
         backends=tuple(dict.fromkeys(backend or ())),
         precisions=tuple(dict.fromkeys(precision or ())),
         engines=engines,
+        model=model,
         batches=tuple(dict.fromkeys(batch_size or ())),
         threads=threads,
         lanes=lanes,

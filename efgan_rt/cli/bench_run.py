@@ -8,8 +8,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from efgan_rt.cascade import CascadeEngines
-from efgan_rt.cascade_properties import network_specs, read_properties
 from efgan_rt.cli.bench_ways import (
     STDOUT,
     BenchRequest,
@@ -21,7 +19,6 @@ from efgan_rt.cli.bench_ways import (
 )
 from efgan_rt.cli.console import print_json, print_table, print_text, remark, write_json
 from efgan_rt.engine_sets import EngineSet, find_set
-from efgan_rt.expressions import Target, target_for
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting import bench_plot
 from efgan_rt.reporting.bench import WHOLE_BATCH, measure, picture_files
@@ -39,8 +36,8 @@ from efgan_rt.reporting.machine import process_age_s, resident_mb
 from efgan_rt.reporting.probes import Limit, measure_limit
 from efgan_rt.tuning import RunSettings, default_settings
 from engines.base import EngineError
-from engines.manifest import Manifest, read_model
-from engines.open import DEVICE_BACKENDS, INT8, BackendChoice
+from engines.choice import DEVICE_BACKENDS, INT8, BackendChoice, choose_backend
+from engines.directory import EngineDirectory
 
 # Of the time for the engines, each of the machine's two limits gets so much.
 LIMIT_SHARE: Final = 0.1
@@ -57,7 +54,7 @@ def run(request: BenchRequest) -> None:
         bench_plot.check_plot(request.plot)
     if request.pictures is not None:
         picture_files(request.pictures)  # once, before a process for each way says the same
-    engine_set = find_set(request.engines)
+    engine_set = find_set(request.engines, request.model)
     remark(f"engines: {engine_set.directory} ({engine_set.reason})")
     ways = find_ways(request, engine_set)
     if len(ways) == 1:
@@ -99,14 +96,16 @@ def _measure(request: BenchRequest, engine_set: EngineSet, way: Way) -> Result:
         way.batch, request.lanes, request.threads, request.workers or default_settings().workers
     )
     started = perf_counter()
-    cascade = opened(engine_set, way.backend, way.precision, settings)
+    directory = EngineDirectory(engine_set.directory)
+    choice = choose_backend(way.backend, directory, way.precision)
+    cascade = opened(directory, choice, settings)
     start_up_s["opening the engines"] = perf_counter() - started
     memory_mb = {"opened": resident_mb()}
     remark(f"measuring {cascade.choice.reason}")
     with ExitStack() as stack:
         folder = stack.enter_context(pictures_for(request))
         lanes = [stack.enter_context(closing(cascade.lane())) for _ in range(cascade.lanes)]
-        target = _any_target(cascade)
+        target = cascade.family.any_goal(cascade.properties)
         engines, pipeline = measure(
             lanes,
             target,
@@ -125,23 +124,20 @@ def _measure(request: BenchRequest, engine_set: EngineSet, way: Way) -> Result:
         cascade.lanes,
         engines,
         pipeline,
-        multiplications=_multiplications(engine_set.directory, cascade.manifest),
+        multiplications=_multiplications(directory),
         limit=_limit(cascade.choice, request),
         memory_mb=memory_mb,
         start_up_s=start_up_s,
     )
 
 
-def _multiplications(directory: Path, manifest: Manifest) -> dict[str, int] | None:
+def _multiplications(directory: EngineDirectory) -> dict[str, int] | None:
     """Of each network for one picture; None where OpenVINO, which counts them, is missing."""
     from engines.operations import multiplications
 
-    networks = network_specs(read_properties(directory, manifest))
+    networks = directory.manifest.networks
     try:
-        return {
-            name: multiplications(read_model(directory, manifest, name), manifest.network(name))
-            for name in networks
-        }
+        return {name: multiplications(directory.model(name), networks[name]) for name in networks}
     except EngineError as missing:
         remark(f"operations not counted: {missing}")
         return None
@@ -152,12 +148,6 @@ def _limit(choice: BackendChoice, request: BenchRequest) -> Limit | None:
     if choice.backend in DEVICE_BACKENDS or choice.precision == INT8:
         return None
     return measure_limit(choice, threads=request.threads, seconds=LIMIT_SHARE * request.seconds)
-
-
-def _any_target(cascade: CascadeEngines) -> Target:
-    """The first expression at full intensity; which one makes no difference to the speed."""
-    first = next(iter(cascade.expressions), None)
-    return target_for(cascade.expressions, cascade.au_names, expression=first, au=None)
 
 
 def _print_result(result: Result) -> None:

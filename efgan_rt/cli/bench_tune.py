@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from efgan_rt.cascade import CascadeEngines
-from efgan_rt.cascade_properties import AU_ESTIMATOR, read_properties
 from efgan_rt.cli.bench_ways import AUTO, STDOUT, BenchRequest, opened, pictures_for
 from efgan_rt.cli.console import print_json, print_text, remark, write_json
+from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import find_set
-from efgan_rt.expressions import target_for
+from efgan_rt.families.registry import family_of, read_properties
 from efgan_rt.reporting.tuning_search import search
 from efgan_rt.tuning import RunSettings, write_tuning
-from engines.manifest import read_manifest
-from engines.open import DEVICE_BACKENDS, choose_backend
+from engines.choice import choose_backend
+from engines.directory import EngineDirectory
 
 
 def tune(request: BenchRequest) -> None:
@@ -21,29 +20,27 @@ def tune(request: BenchRequest) -> None:
         EfganError: a picture cannot be edited, or the result cannot be written.
         EngineError: the engines cannot be used.
     """
-    engine_set = find_set(request.engines)
+    engine_set = find_set(request.engines, request.model)
     remark(f"engines: {engine_set.directory} ({engine_set.reason})")
-    manifest = read_manifest(engine_set.directory)
-    properties = read_properties(engine_set.directory, manifest)
-    smallest, _, largest = manifest.network(AU_ESTIMATOR).batch
+    directory = EngineDirectory(engine_set.directory)
+    properties = read_properties(directory)
+    smallest, _, largest = next(iter(directory.manifest.networks.values())).batch
     backend = request.backends[0] if request.backends else AUTO
     precision = request.precisions[0] if request.precisions else None
-    choice = choose_backend(backend, manifest, precision, engine_set.directory)
-    wish = None if choice.backend in DEVICE_BACKENDS else choice.precision
+    choice = choose_backend(backend, directory, precision)
     remark(f"tuning {choice.reason}")
 
-    def open_with(settings: RunSettings) -> CascadeEngines:
-        return opened(engine_set, choice.backend, wish, settings)
+    def open_with(settings: RunSettings) -> OpenedSet:
+        return opened(directory, choice, settings)
 
-    expression = next(iter(properties.expressions), None)
-    target = target_for(properties.expressions, properties.au_names, expression=expression, au=None)
+    target = family_of(directory).any_goal(properties)
     with pictures_for(request) as folder:
         found = search(
             open_with,
             target,
             folder,
             batches=(smallest, largest),
-            on_processor=choice.backend not in DEVICE_BACKENDS,
+            on_processor=not choice.on_device,
             seconds=request.seconds,
             backend=choice.backend,
             say=remark,

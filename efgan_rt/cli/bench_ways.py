@@ -14,16 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from efgan_rt.cascade import CascadeEngines, busy_lanes
 from efgan_rt.cli.console import remark
+from efgan_rt.editing import OpenedSet, busy_lanes
 from efgan_rt.engine_sets import EngineSet, compiled_folder
 from efgan_rt.errors import EfganError
+from efgan_rt.probed import choose_for_run, rates_for
 from efgan_rt.reporting.bench import generated_pictures
 from efgan_rt.reporting.bench_result import Result
 from efgan_rt.tuning import RunSettings, default_batch
 from engines.base import EngineError
-from engines.manifest import Manifest, read_manifest
-from engines.open import BACKENDS, DEVICE_BACKENDS, PRECISIONS, choose_backend
+from engines.choice import BACKENDS, DEVICE_BACKENDS, PRECISIONS, BackendChoice
+from engines.directory import EngineDirectory
 
 AUTO: Final = "auto"
 STDOUT: Final = Path("-")
@@ -36,6 +37,7 @@ class BenchRequest:
     backends: tuple[str, ...]
     precisions: tuple[str, ...]
     engines: Path | None
+    model: str | None
     batches: tuple[int, ...]
     threads: int | None
     lanes: int | None
@@ -65,10 +67,10 @@ def find_ways(request: BenchRequest, engine_set: EngineSet) -> list[Way]:
     Raises:
         EngineError: a backend was named and works in none of the precisions.
     """
-    manifest = read_manifest(engine_set.directory)
+    directory = EngineDirectory(engine_set.directory)
     pairs: dict[tuple[str, str | None], None] = {}
     for backend in request.backends or BACKENDS:
-        found, fault = _precisions_of(backend, request.precisions, manifest, engine_set.directory)
+        found, fault = _precisions_of(backend, request.precisions, directory)
         if not found and request.backends:
             assert fault is not None, "a precision either works or has a fault"
             raise fault
@@ -81,11 +83,11 @@ def find_ways(request: BenchRequest, engine_set: EngineSet) -> list[Way]:
         )
     if request.batches:
         return [Way(*pair, batch) for batch in request.batches for pair in pairs]
-    return [Way(*pair, default_batch(pair[0], manifest)) for pair in pairs]
+    return [Way(*pair, default_batch(pair[0], directory.manifest)) for pair in pairs]
 
 
 def _precisions_of(
-    backend: str, wanted: tuple[str, ...], manifest: Manifest, directory: Path
+    backend: str, wanted: tuple[str, ...], directory: EngineDirectory
 ) -> tuple[list[tuple[str, str | None]], EngineError | None]:
     """The backend with each precision that works, and the last reason why one does not."""
     # `auto` is one way: the one that a run takes.
@@ -94,7 +96,8 @@ def _precisions_of(
     fault: EngineError | None = None
     for precision in tried:
         try:
-            choice = choose_backend(backend, manifest, precision, directory)
+            rates = rates_for(directory, batch=None, threads=None)
+            choice = choose_for_run(backend, directory, precision, rates=rates)
         except EngineError as error:
             fault = error
         else:
@@ -148,17 +151,14 @@ def _arguments(request: BenchRequest, engine_set: EngineSet, way: Way) -> list[s
     return ["bench", *(word for pair in given for word in pair)]
 
 
-def opened(
-    engine_set: EngineSet, backend: str, precision: str | None, settings: RunSettings
-) -> CascadeEngines:
+def opened(directory: EngineDirectory, choice: BackendChoice, settings: RunSettings) -> OpenedSet:
     """The engine set with a run's settings."""
-    return CascadeEngines.open(
-        engine_set.directory,
-        backend=backend,
-        precision=precision,
+    return OpenedSet.open(
+        directory,
+        choice=choice,
         batch=settings.batch,
         threads=settings.threads,
-        lanes=settings.lanes or busy_lanes(backend, settings.threads),
+        lanes=settings.lanes or busy_lanes(choice.backend, settings.threads),
         cache_dir=compiled_folder(),
     )
 

@@ -202,7 +202,7 @@ def _with_int8(source: Path, out: Path | None) -> "tuple[Manifest, Path, bool]":
     directory.parent.mkdir(parents=True, exist_ok=True)
     manifest = remake_int8(source, directory, progress=remark)
     if own:
-        make_current(directory)
+        make_current(directory, manifest.family)
     return manifest, directory, own
 
 
@@ -237,5 +237,5 @@ def _from_checkpoint(
             int8=precision is Precision.INT8,
         )
     if out is None:
-        make_current(directory)
+        make_current(directory, manifest.family)
     return manifest, directory

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from efgan_rt.cli.options import ENGINES_PANEL, FILES_PANEL, RUN_PANEL, ThreadsOption
+from efgan_rt.cli.options import ENGINES_PANEL, FILES_PANEL, RUN_PANEL, ModelOption, ThreadsOption
 
 PEOPLE_PANEL = "Who and what"
 JUDGES_PANEL = "The judges"
@@ -54,6 +54,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    model: ModelOption = None,
     backend: Annotated[
         list[str] | None,
         typer.Option(
@@ -222,7 +223,7 @@ def evaluate(
         from train.evaluation.tables import every_table
 
     chosen = _features(features, fetch=fetch_features)
-    editors, notes = open_editors(engines, backend or ["auto"], batch_size, threads, half)
+    editors, notes = open_editors(engines, model, backend or ["auto"], batch_size, threads, half)
     options = EvaluationOptions(
         test_people=test_people,
         people=people,

@@ -29,6 +29,7 @@ IN_HALF: Final = (
 
 def open_editors(
     engines: list[Path] | None,
+    model: str | None,
     backends: list[str],
     batch: int,
     threads: int | None,
@@ -38,6 +39,7 @@ def open_editors(
 
     Args:
         engines: engine directories; None for the current one.
+        model: of which family, where no directory is named.
         backends: of each directory, as `NAME` or `NAME:PRECISION`; `all` is every one that runs.
         batch: pictures that go through the networks together.
         threads: of the engines.
@@ -54,7 +56,7 @@ def open_editors(
     ways = [(way, False) for way in backends if way != ALL]
     if ALL in backends:
         ways += [(way, True) for way in EVERY_WAY if way not in backends]
-    sets = [find_set(directory) for directory in engines] if engines else [find_set(None)]
+    sets = [find_set(each) for each in engines] if engines else [find_set(None, model)]
     for engine_set in sets:
         remark(f"engines: {engine_set.directory} ({engine_set.reason})")
         has_int8 = read_manifest(engine_set.directory).int8 is not None

@@ -135,15 +135,15 @@ def _version(package: str) -> str:
 
 
 def _print_engines() -> None:
-    from efgan_rt.cascade_properties import read_properties
     from efgan_rt.cli.console import print_text
     from efgan_rt.engine_sets import current_set, find_set, shipped_set
-    from engines.manifest import read_manifest
+    from efgan_rt.families.registry import read_properties
+    from engines.directory import EngineDirectory
 
     print_text(f"current    {current_set() or 'none built: efgan-rt build-engines CKPT.pt'}")
     print_text(f"shipped    {shipped_set() or 'none in this copy'}")
     used = find_set(None)
-    manifest = read_manifest(used.directory)
+    manifest = EngineDirectory(used.directory).manifest
     print_text(f"used       {used.directory} ({used.reason})")
     print_text(f"           {manifest.precision} graphs, {', '.join(manifest.networks)}")
     if plans := manifest.plans:
@@ -153,6 +153,6 @@ def _print_engines() -> None:
         worst = int8.parity.get("worst_pixels_psnr_db")
         kept = "" if worst is None else f", worst edit {worst:.1f} dB of fp32's"
         print_text(f"           int8 files for OpenVINO by NNCF {int8.nncf}{kept}")
-    properties = read_properties(used.directory, manifest)
+    properties = read_properties(EngineDirectory(used.directory, manifest))
     print_text(f"expressions   {', '.join(properties.expressions)}")
     print_text(f"action units  {' '.join(properties.au_names)}")

@@ -55,6 +55,16 @@ PrecisionOption = Annotated[
         show_default=False,
     ),
 ]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        rich_help_panel=ENGINES_PANEL,
+        help="A family of models, such as cascade: its engines that were built last.",
+        show_default=False,
+    ),
+]
 BatchSizeOption = Annotated[
     int | None,
     typer.Option(

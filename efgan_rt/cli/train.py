@@ -98,7 +98,7 @@ def train(
         from train import distributed
         from train.loop import load_faces
         from train.loop import train as run_recipe
-        from train.recipe import read_recipe
+        from train.recipes import read_recipe
 
     understood = read_recipe(recipe, change or ())
     if phase is not None:

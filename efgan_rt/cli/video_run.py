@@ -5,18 +5,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from efgan_rt.cascade import CascadeEngines
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.cli.batch_faces import FaceOptions, open_faces
-from efgan_rt.cli.batch_units import units_of
+from efgan_rt.cli.batch_units import read_reference
 from efgan_rt.cli.console import frame_progress, print_json, print_text, remark
+from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import find_set
+from efgan_rt.families.registry import family_of
+from efgan_rt.probed import choose_for_run, rates_for
 from efgan_rt.requests.edits import EditOptions, Edits
 from efgan_rt.tuning import RunWishes, settings_for
 from efgan_rt.video.reader import probe
 from efgan_rt.video.run import VideoResult, check_output, edit_video
-from engines.manifest import read_manifest
-from engines.open import choose_backend
+from engines.directory import EngineDirectory
 
 INTERRUPTED: Final = 130
 
@@ -33,6 +33,7 @@ class VideoRequest:
     overwrite: bool
     mark: bool
     engines: Path | None
+    model: str | None
     backend: str
     precision: str | None
     wishes: RunWishes
@@ -48,10 +49,17 @@ def run(request: VideoRequest) -> int:
     """
     check_output(request.source, request.output, overwrite=request.overwrite)
     facts = probe(request.source)
-    engine_set = find_set(request.engines)
-    manifest = read_manifest(engine_set.directory)
-    properties = read_properties(engine_set.directory, manifest)
-    choice = choose_backend(request.backend, manifest, request.precision, engine_set.directory)
+    engine_set = find_set(request.engines, request.model)
+    directory = EngineDirectory(engine_set.directory)
+    family = family_of(directory)
+    family.refuse(request.edit.asked)
+    properties = family.read(directory)
+    choice = choose_for_run(
+        request.backend,
+        directory,
+        request.precision,
+        rates=rates_for(directory, batch=request.wishes.batch, threads=request.wishes.threads),
+    )
     # Which faces are edited is decided over a whole video, so every frame gives all of them.
     which = request.faces.choice.which
     faces = open_faces(
@@ -63,18 +71,23 @@ def run(request: VideoRequest) -> int:
         *facts.notes,
     ):
         remark(sentence)
-    settings = settings_for(engine_set.directory, choice, request.wishes, remark)
-    cascade = CascadeEngines.open(
-        engine_set.directory,
-        backend=request.backend,
-        precision=request.precision,
+    settings = settings_for(directory, choice, request.wishes, remark)
+    cascade = OpenedSet.open(
+        directory,
+        choice=choice,
         batch=settings.batch,
         threads=settings.threads,
         lanes=1,
         say=remark,
     )
     remark(f"backend: {cascade.choice.reason}")
-    edits = Edits(request.edit, properties, lambda path: units_of(path, faces, cascade), remark)
+    edits = Edits(
+        request.edit,
+        family,
+        properties,
+        lambda path, output: read_reference(path, output, faces, cascade),
+        remark,
+    )
 
     try:
         with closing(cascade.lane()) as lane, frame_progress(facts.frames) as (search, edit):

@@ -24,7 +24,7 @@ import numpy as np
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
-from efgan_rt.faces.detector_facts import DetectorFacts
+from efgan_rt.faces.detector_facts import DetectorFacts, sha256_of
 from efgan_rt.faces.search import (
     ENOUGH_PX,
     SEARCH_SIDES,
@@ -311,8 +311,6 @@ class HaarCascade:
         Raises:
             EfganError: this OpenCV no longer ships it.
         """
-        from efgan_rt.faces.detector_file import sha256_of
-
         file = Path(cv2.__file__).parent / "data" / HAAR_FILE
         if not file.is_file():
             raise EfganError(

@@ -15,6 +15,7 @@ from typing import Final
 
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import MIN_SCORE, SMALLEST_FACE_PX, Detector, HaarCascade, YuNet
+from efgan_rt.faces.detector_facts import sha256_of
 from efgan_rt.user_folders import data_folder
 
 NAME: Final = "face_detection_yunet_2026may.onnx"
@@ -27,22 +28,7 @@ ADDRESSES: Final = (
     f"https://huggingface.co/opencv/face_detection_yunet/resolve/main/{NAME}",
 )
 TIMEOUT_S: Final = 30
-LARGEST_BYTES: Final = 64 << 20  # YuNet has a quarter of a megabyte; a device or a film is no YuNet
 HAAR: Final = Path("haar")  # named in place of a file, it asks for OpenCV's cascade
-
-
-def sha256_of(file: Path) -> str:
-    """A file's hash in hexadecimal.
-
-    Raises:
-        EfganError: it cannot be read, or is no file of a detector's size.
-    """
-    try:
-        if not file.is_file() or file.stat().st_size > LARGEST_BYTES:
-            raise EfganError(f"{file}: not a detector's file; expected an ONNX file of YuNet")
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise EfganError(f"{file}: cannot be read: {error.strerror}") from error
 
 
 def shipped_file() -> Path | None:

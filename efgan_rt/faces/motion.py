@@ -22,7 +22,7 @@ SHADE_LIMIT: Final = 0.4
 # Below these nothing is done: a share of a crop's pixel, steps of 8 bits.
 LEAST_MOVED: Final = 1 / 32
 LEAST_SHARE: Final = 1 / 255
-# The tone of a mouth, as the networks have it (`train.motion.composition`).
+# The tone of a mouth, as the networks have it (`train.families.cascade.motion.composition`).
 CHEEKS: Final = ((0.60, 0.30), (0.60, 0.70))
 CHEEK_SIDE: Final = 0.05
 TINT: Final = 0.25

@@ -24,8 +24,8 @@ from typing import Final
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import Target
 from efgan_rt.face_rules import FaceRule
+from efgan_rt.families.family import Goal
 from efgan_rt.pictures.header import (
     EXTENSIONS,
     FORMAT_OF,
@@ -82,7 +82,7 @@ class PictureJob:
 
     source: Path
     outputs: tuple[Path, ...]
-    targets: tuple[Target, ...] = ()
+    targets: tuple[Goal, ...] = ()
     recipes: tuple[bytes, ...] = ()
     source_au: FloatArray | None = None
     rules: tuple[tuple[FaceRule, ...], ...] = ()
@@ -93,7 +93,7 @@ def _ignore(*_: object) -> None:
 
 
 def asked_of_all(
-    jobs: Iterable[PictureJob], targets: Sequence[Target], recipes: Sequence[bytes]
+    jobs: Iterable[PictureJob], targets: Sequence[Goal], recipes: Sequence[bytes]
 ) -> Iterator[PictureJob]:
     """The jobs, with the same targets and recipes for every picture."""
     for job in jobs:

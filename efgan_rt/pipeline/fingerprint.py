@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from efgan_rt.expressions import Target
 from efgan_rt.face_rules import FaceRule, plain_target
+from efgan_rt.families.family import Goal
 from efgan_rt.regular_files import READ_FLAGS
 from engines.manifest import MANIFEST_NAME
 
@@ -69,14 +69,14 @@ def rules_hash(rules: Sequence[FaceRule], engines: str, options: Mapping[str, An
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).digest()
 
 
-def recipe_hash(target: Target, engines: str, options: Mapping[str, Any]) -> bytes:
+def recipe_hash(goal: Goal, engines: str, options: Mapping[str, Any]) -> bytes:
     """The sha256 of everything but the input that an output depends on.
 
     Args:
-        target: of the edit.
+        goal: of the edit, in its program's order.
         engines: from `engines_fingerprint`.
         options: plain values that change what is written, such as the quality.
     """
     values = json.dumps([OUTPUT_REVISION, engines, dict(options)], sort_keys=True)
-    arrays = target.scale.tobytes() + target.offset.tobytes()
+    arrays = b"".join(each.tobytes() for each in goal.places.values())
     return hashlib.sha256(values.encode() + b"\0" + arrays).digest()

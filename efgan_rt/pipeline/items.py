@@ -8,24 +8,35 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from efgan_rt.action_units import FloatArray
-from efgan_rt.expressions import Target
 from efgan_rt.face_rules import target_of_face
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.motion import Motion
-from efgan_rt.pictures.original import Original
+from efgan_rt.families.family import Goal
+from efgan_rt.pictures.original import Original, Picture
 from efgan_rt.pipeline.budget import Share
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.resume import Need, Work
 from efgan_rt.pipeline.stages import BatchTimes
 from efgan_rt.shots import Product
 
-if TYPE_CHECKING:
-    from efgan_rt.pipeline.views import Reading
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What the networks said of one face and one shot; arrays of its own.
+
+    Attributes:
+        units: float32 (3, K): source, target and, read from the edited crop, measured; None of a
+            family without action units.
+        attention: uint8 (crop, crop), 255 where the last stage edited most; None of a family that
+            does not say.
+    """
+
+    units: FloatArray | None
+    attention: Picture | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +142,7 @@ class Item:
         crops = sum(each.nbytes for each in self.edited.values())
         return crops + len(self.copied) + sum(each.nbytes for each in self.motion.values())
 
-    def target(self, edit: int, face: int) -> Target | None:
+    def target(self, edit: int, face: int) -> Goal | None:
         """What an edit asks of a face, whose `source_au` is known; None leaves it as it is."""
         if not self.job.rules:
             return self.job.targets[edit]

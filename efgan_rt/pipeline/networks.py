@@ -11,11 +11,10 @@ from time import perf_counter
 import numpy as np
 
 from efgan_rt.action_units import FloatArray
-from efgan_rt.cascade_properties import AU_ESTIMATOR
-from efgan_rt.edited import MotionBatch, even_progress
-from efgan_rt.expressions import Target
+from efgan_rt.editing import padded
+from efgan_rt.families.cascade import AU_ESTIMATOR
+from efgan_rt.lane import SOURCE_AU, BatchEditor, Edited, MotionBatch, even_progress
 from efgan_rt.pictures.original import Picture
-from efgan_rt.pipeline.editor import BatchEditor, EditedBatch
 from efgan_rt.pipeline.slots import Row, Slot
 from efgan_rt.pipeline.stages import MEASURE, WAIT_LANE
 from efgan_rt.pipeline.views import read_batch
@@ -78,7 +77,7 @@ class _Passage:
         self._faces = len(slot.rows)
         self._together = self._batch // self._faces
         self._even = even_progress(stages, self._faces)
-        self._source_au = self._known_source_au()
+        self._kept = self._known()
         self._unfoldings: dict[int, Unfolding] = {}
         if any(row.item.job.rules for row in slot.rows):
             self.note_source_au()  # rules ask for it
@@ -114,14 +113,17 @@ class _Passage:
         for start in range(0, len(tasks), self._together):
             yield tasks[start : start + self._together]
 
-    def _measure(self, part: Sequence[_Task], result: EditedBatch) -> None:
+    def _measure(self, part: Sequence[_Task], result: Edited) -> None:
         """Has the edits read, for a page."""
         started = perf_counter()
-        assert self._source_au is not None, "known, or read by the run"
-        scale, offset, progress = self._asked(part)
-        source_au = self._rows([self._source_au] * len(part))
+        progress = self._rows([task.progress for task in part])
+        source_au = self._kept.get(SOURCE_AU)
+        if source_au is not None:
+            source_au = self._rows([source_au] * len(part))
         with self._watched():
-            readings = read_batch(self._editor, result, source_au, scale, offset, progress[:, -1:])
+            readings = read_batch(
+                self._editor, result, source_au, self._goal(part), progress[:, -1:]
+            )
         for number, task in enumerate(part):
             for place, row in enumerate(self._slot.rows):
                 for shot in task.shots:
@@ -130,9 +132,9 @@ class _Passage:
 
     def note_source_au(self) -> None:
         """Tells each picture what its faces showed, where the networks had to know."""
-        if self._source_au is not None:
+        if (source_au := self._kept.get(SOURCE_AU)) is not None:
             for number, row in enumerate(self._slot.rows):
-                row.item.source_au[row.face] = self._source_au[number].copy()
+                row.item.source_au[row.face] = source_au[number].copy()
 
     def _progress(self, run: NetworkRun) -> FloatArray:
         """How far each stage goes, float32 (n, S)."""
@@ -154,44 +156,35 @@ class _Passage:
         shares = self._unfoldings[run.edit].progress_at(run.progress)
         return self._even * shares[:, np.newaxis]
 
-    def _run(self, part: Sequence[_Task], *, stages: bool = False) -> EditedBatch:
+    def _run(self, part: Sequence[_Task], *, stages: bool = False) -> Edited:
         """The networks, once, over the faces of a few tasks, one task behind the other."""
         pixels = self._slot.pixels
         if len(part) > 1:
             pixels = self._rows([pixels[: self._faces]] * len(part))
-        scale, offset, progress = self._asked(part)
-        known = self._source_au
+        progress = None
+        if any(task.progress is not self._even for task in part):
+            progress = self._rows([task.progress for task in part])
+        known = {place: self._rows([each] * len(part)) for place, each in self._kept.items()}
         with self._watched():
             result = self._editor.run(
-                pixels,
-                scale,
-                offset,
-                source_au=None if known is None else self._rows([known] * len(part)),
-                progress=None if all(task.progress is self._even for task in part) else progress,
-                stages=stages,
+                pixels, self._goal(part), known=known, progress=progress, stages=stages
             )
-        if known is None:
-            self._source_au = result.source_au[: self._faces].copy()
+        for place, array in result.kept.items():
+            if place not in self._kept:
+                self._kept[place] = array[: self._faces].copy()
         self._add_seconds(result.seconds)
         return result
 
-    def _asked(self, part: Sequence[_Task]) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Scale and offset, float32 (B, K) each, and progress, float32 (B, S), of a few tasks."""
-        targets = [
-            row.item.target(task.edit, row.face) or self._unchanged
-            for task in part
-            for row in self._slot.rows
-        ]
-        scale = self._rows([np.stack([target.scale for target in targets])])
-        offset = self._rows([np.stack([target.offset for target in targets])])
-        return scale, offset, self._rows([task.progress for task in part])
-
-    @property
-    def _unchanged(self) -> Target:
-        """For a face that no rule asks anything of, in a batch of which others are edited."""
-        assert self._source_au is not None, "rules are asked once it is known"
-        units = self._source_au.shape[1]
-        return Target(np.ones(units, np.float32), np.zeros(units, np.float32))
+    def _goal(self, part: Sequence[_Task]) -> dict[str, Array]:
+        """What each row is to become, by place, float32 (B, ...) each, of a few tasks."""
+        asked = [row.item.target(task.edit, row.face) for task in part for row in self._slot.rows]
+        # A face that is left alone goes along with whatever goal; nobody looks at what it becomes.
+        some = next(each for each in asked if each is not None)
+        goals = [each or some for each in asked]
+        return {
+            place: self._rows([np.stack([goal.places[place] for goal in goals])])
+            for place in goals[0].places
+        }
 
     def _leave(self, run: NetworkRun) -> bool:
         """Notes the faces of which a run's edit asks nothing; True if that is all of them."""
@@ -207,10 +200,7 @@ class _Passage:
 
     def _rows(self, parts: Sequence[Array]) -> Array:
         """A full batch: the parts one behind the other, zeros behind them."""
-        joined = np.zeros((self._batch, *parts[0].shape[1:]), parts[0].dtype)
-        used = sum(map(len, parts))
-        np.concatenate(parts, out=joined[:used])
-        return joined
+        return padded(parts, self._batch)
 
     def _hand_out(self, shots: Iterable[int], pixels: Picture) -> None:
         """Copies a shot's pictures to those who want it."""
@@ -225,13 +215,13 @@ class _Passage:
             if shot in row.item.wanted:
                 row.item.motion[shot, row.face] = moved.of(first + number)
 
-    def _known_source_au(self) -> FloatArray | None:
-        """The source AUs, (n, K), where some came along or rules ask for them; None otherwise."""
+    def _known(self) -> dict[str, Array]:
+        """The source AUs of faces some of which came with theirs, (n, K); or that rules ask for."""
         rows, pixels = self._slot.rows, self._slot.pixels
         known = [row.item.job.source_au if row.face == 0 else None for row in rows]
         given = [each for each in known if each is not None]
         if not given and not any(row.item.job.rules for row in rows):
-            return None
+            return {}
         if len(given) == len(known):
             source_au = np.empty((self._faces, len(given[0])), np.float32)
         else:
@@ -242,7 +232,7 @@ class _Passage:
         for number, each in enumerate(known):
             if each is not None:
                 source_au[number] = each
-        return source_au
+        return {SOURCE_AU: source_au}
 
     def _watched(self) -> AbstractContextManager[None]:
         first = self._slot.rows[0].item.job.source

@@ -5,7 +5,7 @@ and a JPEG of the crop's size for every picture, edit and attention map. A view 
 few numbers, so it may outlive the picture that it was made from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -13,35 +13,23 @@ from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import MAX_INTENSITY, FloatArray
+from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from efgan_rt.expressions import clipped_target
 from efgan_rt.faces.align import warp
 from efgan_rt.faces.framing import Framed
+from efgan_rt.lane import BatchEditor, Edited
 from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.original import Original, Picture, Pixels, rgb8
 from efgan_rt.pictures.read import read_original
 from efgan_rt.pictures.write import encode_original
-from efgan_rt.pipeline.editor import BatchEditor, EditedBatch
 from efgan_rt.pipeline.files import PictureJob
-from efgan_rt.pipeline.items import Item
+from efgan_rt.pipeline.items import Item, Reading
 from efgan_rt.pipeline.resume import Need
 from efgan_rt.shots import Product
 
 # At 128 pixels and this quality a face takes about 5 kB, and no block shows at twice its size.
 VIEW_QUALITY: Final = 88
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What the networks said of one face and one shot; arrays of its own.
-
-    Attributes:
-        units: float32 (3, K): source, target and, read from the edited crop, measured.
-        attention: uint8 (crop, crop), 255 where the last stage edited most.
-    """
-
-    units: FloatArray
-    attention: Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,10 +77,9 @@ class PictureView:
 
 def read_batch(
     editor: BatchEditor,
-    result: EditedBatch,
-    source_au: FloatArray,
-    scale: FloatArray,
-    offset: FloatArray,
+    result: Edited,
+    source_au: FloatArray | None,
+    goal: Mapping[str, FloatArray],
     progress: FloatArray | np.float32,
 ) -> list[Reading]:
     """Has the estimator read the edited crops, and keeps what the networks gave, row by row.
@@ -100,13 +87,17 @@ def read_batch(
     Args:
         editor: that gave `result`, which this overwrites.
         result: of the editor's last run.
-        source_au: float32 (B, K), a copy of the result's.
-        scale: float32 (B, K), of the targets; see `efgan_rt.expressions.Target`.
-        offset: float32 (B, K).
+        source_au: float32 (B, K), a copy of the result's; None of a family without.
+        goal: by place; of a family with action units a scale and an offset, see
+            `efgan_rt.expressions.Target`.
         progress: how much of the way to the target was gone; float32 (B, 1), or one for all.
     """
-    attention = result.attention.copy()
-    target = np.clip(scale * source_au + offset, 0, MAX_INTENSITY)
+    attention: list[Picture | None] = [None] * len(result.pixels)
+    if result.attention is not None:
+        attention = [each.copy() for each in result.attention]
+    if source_au is None:
+        return [Reading(None, each) for each in attention]
+    target = clipped_target(source_au, goal)
     asked = source_au + progress * (target - source_au)
     measured = editor.estimate(result.pixels.copy())
     units = np.stack([source_au, asked, measured], axis=1)
@@ -144,7 +135,8 @@ class ItemViewer:
             if found is None:  # the first of several frames, which is the picture as given
                 self._edits[face][product] = EditView(picture)
             else:
-                self._edits[face][product] = EditView(picture, _jpeg(found.attention), found.units)
+                attention = None if found.attention is None else _jpeg(found.attention)
+                self._edits[face][product] = EditView(picture, attention, found.units)
         self.seconds += perf_counter() - started
 
     def view(self) -> PictureView:

@@ -1,6 +1,6 @@
 """What presets and single requests ask of a model: rules for the faces of every picture."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -8,25 +8,36 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from efgan_rt.action_units import FloatArray, index_of
-from efgan_rt.expressions import Target, parse_au_items, prototype_of, target_towards
 from efgan_rt.face_rules import Condition, FaceRule, parse_conditions
+from efgan_rt.families.family import Family, Goal, ReadPicture, Wish
+from efgan_rt.families.properties import Properties
 from efgan_rt.presets.preset import Ask, Preset, Rule
-from efgan_rt.requests.reference import is_table, units_of_table
+
+
+def _say_nothing(_: str) -> None:
+    """No-op callback."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """What of a model decides what a preset asks.
+    """What decides what a preset asks.
 
     Attributes:
-        expressions: each float32 (K,).
-        au_names: its K action units.
-        units_of_picture: reads a reference picture, float32 (K,).
+        family: of the model.
+        properties: of the model.
+        read_picture: reads a reference picture.
+        say: told what is read in it.
     """
 
-    expressions: Mapping[str, FloatArray]
-    au_names: Sequence[str]
-    units_of_picture: Callable[[Path], FloatArray]
+    family: Family
+    properties: Properties
+    read_picture: ReadPicture
+    say: Callable[[str], None] = _say_nothing
+
+    @property
+    def au_names(self) -> Sequence[str]:
+        """Its action units."""
+        return self.properties.au_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,24 +123,19 @@ def ask_of_face(
     return None
 
 
-def target_of_ask(ask: Ask, model: Model) -> Target:
-    """Where the action units of a face shall go.
+def target_of_ask(ask: Ask, model: Model) -> Goal:
+    """What a face is to become.
 
     Raises:
-        EfganError: as `rules_of`.
+        EfganError: as `rules_of`, or models of this family take no such request.
     """
-    prototype = None
-    if ask.expression is not None:
-        prototype = prototype_of(model.expressions, ask.expression)
-    elif isinstance(ask.reference, dict):
-        prototype = np.zeros(len(model.au_names), np.float32)
+    wish = Wish(ask.expression, ask.intensity, ask.au or None)
+    if isinstance(ask.reference, dict):
+        units = np.zeros(len(model.au_names), np.float32)
         for name, value in ask.reference.items():
-            prototype[index_of(name, model.au_names)] = value
+            units[index_of(name, model.au_names)] = value
+        wish = replace(wish, towards=units)
     elif ask.reference is not None:
-        path = Path(ask.reference)
-        is_units = is_table(path)
-        prototype = (
-            units_of_table(path, model.au_names) if is_units else model.units_of_picture(path)
-        )
-    items = parse_au_items(ask.au or "", model.au_names)
-    return target_towards(prototype, len(model.au_names), intensity=ask.intensity, items=items)
+        wish = replace(wish, reference=Path(ask.reference))
+    model.family.refuse(wish.asked)
+    return model.family.goal(model.properties, wish, model.read_picture, model.say)

@@ -24,13 +24,13 @@ import cv2
 import numpy as np
 
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import Target
+from efgan_rt.families.family import Goal
+from efgan_rt.lane import BatchEditor
 from efgan_rt.pictures.crop import CROP_PX, to_crop
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import encode_picture
 from efgan_rt.pipeline.batch import run_batch
-from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.workers import BatchOptions
@@ -89,7 +89,7 @@ class PipelineResult:
 
 def measure(
     editors: Sequence[BatchEditor],
-    target: Target,
+    target: Goal,
     pictures: Path,
     *,
     batch: int,
@@ -147,7 +147,7 @@ def picture_files(folder: Path) -> list[Path]:
     return files
 
 
-def warm_up(editor: BatchEditor, pixels: Picture, target: Target, seconds: float) -> float:
+def warm_up(editor: BatchEditor, pixels: Picture, target: Goal, seconds: float) -> float:
     """Runs a lane until it is warm: often enough and long enough; gives the first run's seconds."""
     started = perf_counter()
     _run_once(editor, pixels, target)
@@ -159,15 +159,15 @@ def warm_up(editor: BatchEditor, pixels: Picture, target: Target, seconds: float
     return first
 
 
-def _run_once(editor: BatchEditor, pixels: Picture, target: Target) -> dict[str, float]:
-    scale, offset = (np.tile(each, (len(pixels), 1)) for each in (target.scale, target.offset))
-    return dict(editor.run(pixels, scale, offset).seconds)
+def _run_once(editor: BatchEditor, pixels: Picture, target: Goal) -> dict[str, float]:
+    goal = {place: np.stack([row] * len(pixels)) for place, row in target.places.items()}
+    return dict(editor.run(pixels, goal).seconds)
 
 
 def _measure_engines(
     editors: Sequence[BatchEditor],
     pixels: Picture,
-    target: Target,
+    target: Goal,
     seconds: float,
     recorder: LatencyRecorder,
 ) -> float:
@@ -186,7 +186,7 @@ def _measure_engines(
 def _measure_lane(
     editor: BatchEditor,
     pixels: Picture,
-    target: Target,
+    target: Goal,
     seconds: float,
     recorder: LatencyRecorder,
 ) -> float:
@@ -206,7 +206,7 @@ def _measure_lane(
 
 def measure_pipeline(
     editors: Sequence[BatchEditor],
-    target: Target,
+    target: Goal,
     files: Sequence[Path],
     count: int,
     *,

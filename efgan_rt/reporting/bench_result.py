@@ -12,7 +12,7 @@ from efgan_rt.reporting.bench import SEED, WHOLE_BATCH, EnginesResult, PipelineR
 from efgan_rt.reporting.latency import SAMPLE_SEED, StageLatency
 from efgan_rt.reporting.machine import machine_facts
 from efgan_rt.reporting.probes import Limit
-from engines.open import BackendChoice
+from engines.choice import BackendChoice
 
 if TYPE_CHECKING:
     from rich.table import Table

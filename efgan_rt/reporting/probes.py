@@ -11,7 +11,7 @@ Source: onnx.proto of ONNX 1.23 for the field numbers; a test holds the files to
 import hashlib
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from time import perf_counter
 from typing import Final
@@ -19,9 +19,10 @@ from typing import Final
 import numpy as np
 
 from engines.base import Engine, TensorSpec
+from engines.choice import BackendChoice, lack_of_bf16
 from engines.manifest import NetworkEntry
-from engines.open import BackendChoice
-from engines.wire_format import encoded, encoded_number
+from engines.onnx_bytes import encoded, encoded_number
+from engines.processor import this_processor
 
 PRODUCT: Final = "matrix product"
 CONVOLUTION: Final = "convolution"
@@ -147,37 +148,44 @@ def _value(spec: TensorSpec) -> bytes:
 
 @dataclass(frozen=True)
 class Limit:
-    """What this processor does at best in one runtime and precision.
+    """What this processor does at best in one runtime, whatever the precision.
 
     Attributes:
-        gflops: thousand million operations a second by probe; a multiplication and its addition
-            are two.
+        gflops: thousand million operations a second by probe and precision; a multiplication and
+            its addition are two.
     """
 
     gflops: dict[str, float]
 
     @property
     def best(self) -> float:
-        """The larger of the two."""
+        """The largest."""
         return max(self.gflops.values())
 
 
 def measure_limit(choice: BackendChoice, *, threads: int | None, seconds: float) -> Limit:
-    """Times both probes, each for about `seconds`; the median of the runs counts.
+    """Times both probes in every precision that runs here; the median of the runs counts.
+
+    A slower precision's own limit would make full use of the processor out of half of it.
 
     Args:
-        choice: a backend that runs on the processor, and its precision.
+        choice: a backend that runs on the processor.
         threads: as the engines have.
-        seconds: for each probe.
+        seconds: for each probe, of all its precisions together.
 
     Raises:
         EngineError: the runtime refuses.
     """
     gflops = {}
+    precisions = ["fp32"]
+    if choice.backend == "openvino" and not lack_of_bf16(this_processor()):
+        precisions.append("bf16")
     for probe in probes():
-        engine = _opened(probe, choice, threads)
-        times = _timed(engine, probe, seconds)
-        gflops[probe.name] = 2 * probe.multiplications / statistics.median(times) / 1e9
+        for precision in precisions:
+            engine = _opened(probe, replace(choice, precision=precision), threads)
+            times = _timed(engine, probe, seconds / len(precisions))
+            speed = 2 * probe.multiplications / statistics.median(times) / 1e9
+            gflops[f"{probe.name} in {precision}"] = speed
     return Limit(gflops)
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from efgan_rt.cascade import CascadeEngines
-from efgan_rt.expressions import Target
+from efgan_rt.editing import OpenedSet
+from efgan_rt.families.family import Goal
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.bench import measure_pipeline, picture_files
 from efgan_rt.tuning import RunSettings, default_settings
@@ -76,8 +76,8 @@ def _doubled(first: int, last: int) -> list[int]:
 
 
 def search(
-    open_with: Callable[[RunSettings], CascadeEngines],
-    target: Target,
+    open_with: Callable[[RunSettings], OpenedSet],
+    target: Goal,
     pictures: Path,
     *,
     batches: tuple[int, int],
@@ -139,8 +139,8 @@ class Runner:
 
     def __init__(
         self,
-        open_with: Callable[[RunSettings], CascadeEngines],
-        target: Target,
+        open_with: Callable[[RunSettings], OpenedSet],
+        target: Goal,
         files: Sequence[Path],
         settings: RunSettings,
     ) -> None:

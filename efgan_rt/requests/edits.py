@@ -11,17 +11,28 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from efgan_rt.action_units import FloatArray
-from efgan_rt.cascade_properties import CascadeProperties
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import Target, parse_au_items, target_for, target_towards
 from efgan_rt.face_rules import FaceRule, parse_conditions, plain_target
+from efgan_rt.families.family import (
+    EXPRESSION,
+    FRAMES,
+    INTENSITY,
+    REFERENCE,
+    STAGES,
+    TABLE,
+    UNITS,
+    Family,
+    Goal,
+    ReadPicture,
+    Wish,
+)
+from efgan_rt.families.properties import Properties
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.fingerprint import rules_hash
 from efgan_rt.presets.asked import AskedRules, Model, rules_of
 from efgan_rt.presets.preset import Preset, preset_toml
 from efgan_rt.requests.known_units import KnownUnits
 from efgan_rt.requests.outputs import OutputKind, Outputs, outputs_of, recipe_of
-from efgan_rt.requests.reference import is_table, units_of_table
 from efgan_rt.requests.target_table import TargetTable, read_target_table
 
 
@@ -95,6 +106,20 @@ class EditOptions:
         return next((each.faces for each in self.presets.values()), None)
 
     @property
+    def asked(self) -> tuple[str, ...]:
+        """Which of `efgan_rt.families.family.ASKED` these make use of."""
+        found = {
+            EXPRESSION: bool(self.expressions),
+            INTENSITY: self.intensity != 1,
+            UNITS: self.au is not None,
+            REFERENCE: bool(self.references),
+            TABLE: self.table is not None,
+            FRAMES: self.kind.frames is not None,
+            STAGES: self.kind.stages,
+        }
+        return tuple(name for name, is_asked in found.items() if is_asked)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Of the edits, as people are shown them and as folders are called."""
         named = (*self.presets, *self.expressions, *(each.stem for each in self.references))
@@ -133,59 +158,54 @@ class Edits:
     def __init__(
         self,
         options: EditOptions,
-        properties: CascadeProperties,
-        units_of_picture: Callable[[Path], FloatArray],
+        family: Family,
+        properties: Properties,
+        read_picture: ReadPicture,
         say: Callable[[str], None],
     ) -> None:
         """Reads tables and references.
 
         Args:
             options: what is asked for.
+            family: of the engine set.
             properties: of the engine set.
-            units_of_picture: reads a reference picture, float32 (K,).
-            say: told what of a table is left alone.
+            read_picture: reads a reference picture.
+            say: told what of a table is left alone, and what is read in a picture.
 
         Raises:
-            EfganError: an expression, a unit, a table or a reference cannot be used.
+            EfganError: an expression, a unit, a table or a reference cannot be used, or models of
+                this family take no such option.
         """
+        family.refuse(options.asked)
         self._options = options
-        names = properties.au_names
         self._table: TargetTable | None = None
         self._seen: set[str] = set()
-        self.targets: tuple[Target, ...] = ()
+        self.targets: tuple[Goal, ...] = ()
         self._rules: tuple[AskedRules, ...] = ()
-        self._conditions = parse_conditions(options.only_if or "", names)
+        self._conditions = parse_conditions(options.only_if or "", properties.au_names)
         self.outputs: Outputs = outputs_of(options.names, options.kind, properties.stages)
         if options.table is not None:
             self._table = read_target_table(
-                options.table, properties.expressions, names, intensity=options.intensity
+                options.table,
+                properties.expressions,
+                properties.au_names,
+                intensity=options.intensity,
             )
             for sentence in self._table.remarks:
                 say(sentence)
             return
         if options.presets:
-            model = Model(properties.expressions, names, units_of_picture)
+            model = Model(family, properties, read_picture, say)
             asked = [rules_of(each, model) for each in options.presets.values()]
             self._rules = tuple(each.only_if(self._conditions) for each in asked)
             return
-        targets = [
-            target_for(
-                properties.expressions,
-                names,
-                expression=expression,
-                intensity=options.intensity,
-                au=options.au,
-            )
-            for expression in options.expressions or (() if options.references else (None,))
-        ]
-        for path in options.references:
-            units = units_of_table(path, names) if is_table(path) else units_of_picture(path)
-            items = parse_au_items(options.au or "", names)
-            targets.append(
-                target_towards(units, len(names), intensity=options.intensity, items=items)
-            )
-        self.targets = tuple(targets)
-        alone = (FaceRule(target, None, self._conditions) for target in targets)
+        wish = Wish(intensity=options.intensity, au=options.au)
+        wishes = [replace(wish, expression=each) for each in options.expressions]
+        wishes += [replace(wish, reference=each) for each in options.references]
+        self.targets = tuple(
+            family.goal(properties, each, read_picture, say) for each in wishes or [wish]
+        )
+        alone = (FaceRule(target, None, self._conditions) for target in self.targets)
         self._rules = tuple(AskedRules(((None, each),)) for each in alone)
 
     def wants(self, picture: PurePosixPath) -> bool:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.framing import FaceFramer
@@ -42,23 +40,19 @@ def units_of_table(path: Path, au_names: Sequence[str]) -> FloatArray:
     return units_of(labels.rows[0], au_names)
 
 
-def units_of_picture(
+def crop_of_picture(
     path: Path,
     framer: FaceFramer,
-    estimate: Callable[[Picture], FloatArray],
-    au_names: Sequence[str],
     say: Callable[[str], None],
     *,
     max_pixels: int = MAX_PIXELS,
-) -> FloatArray:
-    """The action units of the largest face in a picture, float32 (K,).
+) -> Picture:
+    """The largest face in a picture, framed as every face is, uint8 (crop, crop, 3).
 
     Args:
         path: of the picture.
         framer: finds and frames it.
-        estimate: uint8 (n, crop, crop, 3) to float32 (n, K), of the engine set.
-        au_names: the engine set's K.
-        say: told what is read, and if there are several faces.
+        say: told if there are several faces.
         max_pixels: the largest picture accepted.
 
     Raises:
@@ -69,7 +63,13 @@ def units_of_picture(
         raise EfganError(f"{path}: no face found; expected one as a reference")
     if len(framed) > 1:
         say(f"{path}: {len(framed)} faces; the largest one is the reference")
-    units = np.array(estimate(framed[0].crop[np.newaxis])[0], dtype=np.float32)
+    return framed[0].crop
+
+
+def say_units(
+    path: Path, units: FloatArray, au_names: Sequence[str], say: Callable[[str], None]
+) -> None:
+    """Says what expression is read in a reference picture."""
     seen = [f"{n} {u:.1f}" for n, u in zip(au_names, units, strict=True) if u >= SEEN_FROM]
     if seen:
         say(f"{path}: the reference shows {', '.join(seen)}")
@@ -78,4 +78,3 @@ def units_of_picture(
             f"{path}: hardly any expression is read in the reference; if it has one, give its "
             "action units as OpenFace measures them (a CSV file)"
         )
-    return units

@@ -19,14 +19,14 @@ import numpy as np
 
 from efgan_rt.editor import Editor
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import Target
+from efgan_rt.families.family import Goal
 from efgan_rt.pictures.animation import Playback, encode_animation
 from efgan_rt.pictures.original import Original, Picture
 from efgan_rt.pictures.read import decode_original, read_bytes, read_original
 from efgan_rt.pictures.write import encode_picture
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.prepared import PreparedPicture
-from efgan_rt.presets.asked import Model, ask_of_face, target_of_ask
+from efgan_rt.presets.asked import ask_of_face, target_of_ask
 from efgan_rt.presets.library import load_preset
 from efgan_rt.presets.preset import Ask, Preset
 from efgan_rt.shots import stills
@@ -220,21 +220,14 @@ class Desk:
             regions = prepared.regions(targets, wanted.changed, _checked_scale(wanted.scale))
         return [(each.left, each.top, _rgba(each.pixels)) for each in regions]
 
-    def _targets(self, prepared: PreparedPicture, edits: Sequence[FaceEdit]) -> list[Target | None]:
-        targets: list[Target | None] = [None] * len(prepared.faces)
+    def _targets(self, prepared: PreparedPicture, edits: Sequence[FaceEdit]) -> list[Goal | None]:
+        targets: list[Goal | None] = [None] * len(prepared.faces)
         for each in edits:
             if not 0 <= each.face < len(targets):
                 raise EfganError(f"the picture has no face {each.face + 1}")
             if each.ask is not None and each.ask.is_asked:
-                targets[each.face] = target_of_ask(checked_ask(each.ask), self._model)
+                targets[each.face] = target_of_ask(checked_ask(each.ask), self.editor.model)
         return targets
-
-    @property
-    def _model(self) -> Model:
-        def refuse(path: Path) -> Any:
-            raise AssertionError(f"`checked_ask` lets no path through: {path}")
-
-        return Model(self.editor.prototypes, self.editor.au_names, refuse)
 
     def reference(self, data: bytes, name: str) -> dict[str, Any]:
         """The action units of the largest face in a picture that the page sent; it is not kept.
@@ -328,7 +321,7 @@ class Desk:
                 path = None if picture.path is None else PurePosixPath(picture.path)
                 meant = {id(face) for face in preset.choice.of(prepared.faces)}
                 asks = [
-                    ask_of_face(preset, path, place, units, self._model)
+                    ask_of_face(preset, path, place, units, self.editor.model)
                     if id(face) in meant
                     else None
                     for place, (face, units) in enumerate(

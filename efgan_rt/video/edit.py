@@ -18,12 +18,13 @@ import cv2
 import numpy as np
 
 from efgan_rt.action_units import FloatArray
-from efgan_rt.expressions import Target
+from efgan_rt.editing import edit_batches, padded
 from efgan_rt.faces.align import warp
 from efgan_rt.faces.framing import FaceFramer, Framed
 from efgan_rt.faces.paste import paste
+from efgan_rt.families.family import Goal
+from efgan_rt.lane import SOURCE_AU, BatchEditor
 from efgan_rt.pictures.original import Picture, rgb8
-from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.video.steady import Edit, FaceInFrame, SteadyEdits
 from efgan_rt.video.tracks import Sighting, Track, Tracker, smoothed, strengths
 
@@ -122,7 +123,7 @@ def edit_frames(
     found: FoundFaces,
     framer: FaceFramer,
     editor: BatchEditor,
-    target: Target,
+    target: Goal,
     *,
     batch: int,
     crop_px: int,
@@ -145,8 +146,7 @@ def edit_frames(
     held: deque[tuple[int, Picture, list[Edit]]] = deque()
 
     def run() -> None:
-        for start in range(0, len(fresh), batch):
-            _run(fresh[start : start + batch], editor, target, batch)
+        _run(fresh, editor, target, batch)
         for edit in fresh:
             steady.add(edit)
         fresh.clear()
@@ -176,21 +176,20 @@ def edit_frames(
     yield from done(number + 1)
 
 
-def _run(edits: Sequence[Edit], editor: BatchEditor, target: Target, batch: int) -> None:
-    """One run of the networks over up to a batch of faces."""
-    pixels = np.zeros((batch, *edits[0].framed.crop.shape), np.uint8)
-    source_au = np.zeros((batch, len(target.scale)), np.float32)
-    for row, edit in enumerate(edits):
-        pixels[row] = edit.framed.crop
-        source_au[row] = edit.face.sighting.units
-    scale, offset = (np.tile(each, (batch, 1)) for each in (target.scale, target.offset))
-    result = editor.run(pixels, scale, offset, source_au=source_au)
-    for row, edit in enumerate(edits):
-        if result.motion is not None:
-            edit.motion = result.motion.of(row)
-            edit.residual = edit.motion.fields
-            continue
-        edit.residual = np.subtract(result.pixels[row], edit.framed.crop, dtype=np.int16)
+def _run(edits: Sequence[Edit], editor: BatchEditor, target: Goal, batch: int) -> None:
+    """The networks over some faces, whose reading is known from before."""
+    if not edits:
+        return
+    crops = np.stack([edit.framed.crop for edit in edits])
+    goal = {place: np.stack([row] * len(edits)) for place, row in target.places.items()}
+    known = {SOURCE_AU: np.stack([edit.face.sighting.units for edit in edits])}
+    for rows, result in edit_batches(editor, batch, crops, goal, known=known):
+        for row, edit in enumerate(edits[rows]):
+            if result.motion is not None:
+                edit.motion = result.motion.of(row)
+                edit.residual = edit.motion.fields
+                continue
+            edit.residual = np.subtract(result.pixels[row], edit.framed.crop, dtype=np.int16)
 
 
 def _sightings(found: Sequence[Framed], editor: BatchEditor, batch: int) -> list[Sighting]:
@@ -198,10 +197,7 @@ def _sightings(found: Sequence[Framed], editor: BatchEditor, batch: int) -> list
     sightings = []
     for start in range(0, len(found), batch):
         part = found[start : start + batch]
-        pixels = np.zeros((batch, *part[0].crop.shape), np.uint8)
-        for row, framed in enumerate(part):
-            pixels[row] = framed.crop
-        units = editor.estimate(pixels).copy()
+        units = editor.estimate(padded([np.stack([each.crop for each in part])], batch)).copy()
         for row, framed in enumerate(part):
             assert framed.face is not None, "the framer takes no picture for a crop"
             sightings.append(Sighting(framed.face, units[row]))

@@ -12,12 +12,12 @@ from time import perf_counter
 from typing import Final
 
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import Target
 from efgan_rt.faces.framing import FaceFramer
+from efgan_rt.families.family import Goal
+from efgan_rt.lane import BatchEditor
 from efgan_rt.pictures.containers import MP4_EXTENSIONS, mp4_xmp_box, video_tags
 from efgan_rt.pictures.mark import marked
 from efgan_rt.pictures.original import NONE
-from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.video.edit import edit_frames, find_faces
 from efgan_rt.video.reader import VideoFacts, read_frames
 from efgan_rt.video.writer import VideoWriter
@@ -63,7 +63,7 @@ def edit_video(
     source: Path,
     output: Path,
     facts: VideoFacts,
-    target: Target,
+    target: Goal,
     editor: BatchEditor,
     new_framer: Callable[[], FaceFramer],
     *,

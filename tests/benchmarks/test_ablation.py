@@ -18,11 +18,11 @@ from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from tests.toy import toy_config, toy_networks
 from tests.toy_people import write_people
+from train.checkpoint import Checkpoint, plain_weights, save_pt
 from train.evaluation.figure_text import interval_text
 from train.evaluation.sheet import HEADING_PX, NAME_PX
 from train.metrics.edit_scores import STATISTICS
 from train.metrics.people import EXPRESSIONS
-from train.models.checkpoint import Checkpoint, plain_weights, save_pt
 
 
 def toy_checkpoint(path: Path, stages: int) -> None:

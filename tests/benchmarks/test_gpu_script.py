@@ -18,7 +18,8 @@ from benchmarks import gpu, gpu_facts, gpu_sets, gpu_speed, readme_tables
 from benchmarks.gpu_pieces import Piece
 from benchmarks.gpu_sets import SHIPPED
 from engines.base import EngineError
-from engines.manifest import read_manifest, read_model
+from engines.directory import EngineDirectory
+from engines.manifest import read_manifest
 from tests.toy import REGIONS, toy_checkpoint
 
 
@@ -116,7 +117,7 @@ def test_every_set_that_is_made_can_be_read(
     for folder in (SHIPPED, *(path for path in (tmp_path / "sets").iterdir())):
         manifest = read_manifest(folder)
         for name in manifest.networks:
-            assert read_model(folder, manifest, name)
+            assert EngineDirectory(folder, manifest).model(name)
 
 
 @pytest.mark.parametrize("batch", [64, 128])

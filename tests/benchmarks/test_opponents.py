@@ -28,7 +28,7 @@ from benchmarks.opponent_ways import (
 )
 from benchmarks.opponents import parse_arguments
 from benchmarks.runtime_limit import cascade_limit, inferences_per_s, network_limits
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
 from efgan_rt.pictures.write import write_picture
@@ -53,7 +53,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_loop_over_files_gives_what_the_pipeline_gives(toy: Path, tmp_path: Path) -> None:
     files = sorted((toy / "faces").iterdir())
-    cascade = CascadeEngines.open(toy, backend="onnxruntime", batch=2, threads=1)
+    cascade = OpenedSet.open(toy, backend="onnxruntime", batch=2, threads=1)
     sessions = open_sessions(toy, read_manifest(toy), cascade.stages, threads=1)
     loop = SessionLoop(sessions, cascade.stages, batch=2)
     for name in ("pipeline", "loop"):
@@ -221,7 +221,7 @@ def test_the_tables_show_every_way_and_ratio() -> None:
 
 
 def test_the_engines_alone_are_measured_without_files(toy: Path, tmp_path: Path) -> None:
-    cascade = CascadeEngines.open(toy, backend="onnxruntime", batch=2, threads=1)
+    cascade = OpenedSet.open(toy, backend="onnxruntime", batch=2, threads=1)
     files = sorted((toy / "faces").iterdir())
     target = common_target(read_manifest(toy))
     assert engines_alone(cascade, target, files, 4, tmp_path) > 0

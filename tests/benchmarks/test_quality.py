@@ -16,9 +16,9 @@ from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from tests.toy import toy_config, toy_networks
 from tests.toy_people import write_people
+from train.checkpoint import Checkpoint, plain_weights, save_pt
 from train.evaluation.sheet import HEADING_PX, NAME_PX, write_sheet
 from train.metrics.people import EXPRESSIONS
-from train.models.checkpoint import Checkpoint, plain_weights, save_pt
 
 
 def run_script(

@@ -7,8 +7,10 @@ from benchmarks.gpu_parity import edited_pixels, measured, reference_of, torch_e
 from benchmarks.host_cuda import HostCuda
 from benchmarks.torch_engine import TorchForm, torch_networks
 from benchmarks.torch_loop import TorchLoop
+from efgan_rt.expressions import target_places
 from tests.toy import REGIONS, toy_checkpoint
-from train.models.checkpoint import Checkpoint, load_checkpoint
+from train.checkpoint import Checkpoint
+from train.families.registry import load_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +48,8 @@ def test_the_loop_gives_what_the_lane_gives(checkpoint: Checkpoint) -> None:
     reference, form = reference_of(checkpoint, 2), TorchForm()
     networks = torch_networks(checkpoint.build(), form, "cpu")
     probe = reference.probe
-    loop = TorchLoop(networks, reference.stages, 2, "cpu")
-    looped = loop.run(probe.pixels, probe.target_scale, probe.target_offset)
+    loop = TorchLoop(networks, reference.properties.stages, 2, "cpu")
+    looped = loop.run(probe.pixels, target_places(probe.target_scale, probe.target_offset))
     engines = torch_engines(checkpoint, form, "cpu", 2, HostCuda())
     assert np.array_equal(looped.pixels, edited_pixels(HostCuda(), engines, reference))
     assert list(looped.seconds) == ["upload", *networks, "download"]

@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from efgan_rt.device_lane import DeviceLane
-from efgan_rt.edited import Edited
-from efgan_rt.lane import Lane
+from efgan_rt.editing import device_lane
+from efgan_rt.expressions import target_places
+from efgan_rt.families.cascade import CASCADE
+from efgan_rt.families.registry import read_properties
+from efgan_rt.lane import Edited, Lane
 from engines.base import Array, EngineError
+from engines.device_lane import DeviceLane
+from engines.directory import EngineDirectory
 from engines.manifest import Manifest, read_manifest
 from tests.engines.fake_cuda import FakeCuda
 from tests.engines.host_engine import HostEngine
@@ -53,8 +57,17 @@ def open_engines(directory: Path, cuda: FakeCuda, **options: Any) -> dict[str, H
     }
 
 
-def open_lane(directory: Path, cuda: FakeCuda, **options: Any) -> DeviceLane:
-    return DeviceLane(cuda, open_engines(directory, cuda), STAGES, BATCH, **options)
+def open_lane(directory: Path, cuda: FakeCuda, **options: Any) -> Lane:
+    engines = open_engines(directory, cuda)
+    return device_lane(
+        cuda, engines, CASCADE, read_properties(EngineDirectory(directory)), BATCH, **options
+    )
+
+
+def inner(lane: Lane) -> DeviceLane:
+    """The lane of engines in it."""
+    assert isinstance(lane._lane, DeviceLane)
+    return lane._lane
 
 
 def arrays_of(edited: Edited) -> dict[str, Array]:
@@ -68,14 +81,14 @@ def assert_same(left: Mapping[str, Array], right: Mapping[str, Array]) -> None:
         np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
 
-def run_job(lane: Lane | DeviceLane, work: Job) -> dict[str, Array]:
-    return arrays_of(lane.run(work.pixels, work.scale, work.offset))
+def run_job(lane: Lane, work: Job) -> dict[str, Array]:
+    return arrays_of(lane.run(work.pixels, target_places(work.scale, work.offset)))
 
 
-def failing_lane(directory: Path, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> DeviceLane:
+def failing_lane(directory: Path, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Lane:
     """Stage 2 refuses its second run."""
-    lane = DeviceLane(cuda, open_engines(directory, cuda), STAGES, BATCH, graphs=False)
-    launch = lane._launches["stage_2"]
+    lane = open_lane(directory, cuda, graphs=False)
+    launch = inner(lane)._launches["stage_2"]
     enqueue, runs = launch.enqueue, iter(range(100))
 
     def fail_once() -> None:

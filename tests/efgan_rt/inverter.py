@@ -1,15 +1,14 @@
 """Batch runs with an editor of numpy alone, which inverts pictures as a lane would edit them."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from efgan_rt.action_units import AU_NAMES, FloatArray
-from efgan_rt.edited import MotionBatch
 from efgan_rt.expressions import Target
+from efgan_rt.lane import SOURCE_AU, Edited
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import PictureJob, Plan, asked_of_all
@@ -18,6 +17,7 @@ from efgan_rt.pipeline.outcome import Failure, Outcome
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.shots import one_shot_each, stills
+from engines.base import Array
 
 K = len(AU_NAMES)
 BATCH = 4
@@ -25,17 +25,6 @@ BATCH = 4
 
 def offset_target(value: float) -> Target:
     return Target(np.ones(K, np.float32), np.full(K, value, np.float32))
-
-
-@dataclass(frozen=True)
-class Inverted:
-    pixels: Picture
-    source_au: FloatArray
-    attention: Picture
-    seconds: dict[str, float]
-    stage_pixels: tuple[Picture, ...] = ()
-    motion: MotionBatch | None = None
-    stage_motion: tuple[MotionBatch, ...] = ()
 
 
 class Inverter:
@@ -54,13 +43,14 @@ class Inverter:
     def run(
         self,
         pixels: Picture,
-        scale: FloatArray,
-        offset: FloatArray,
+        goal: Mapping[str, Array],
         *,
-        source_au: FloatArray | None = None,
+        known: Mapping[str, Array] | None = None,
         progress: FloatArray | None = None,
         stages: bool = False,
-    ) -> Inverted:
+    ) -> Edited:
+        scale, offset = goal["target_scale"], goal["target_offset"]
+        source_au = (known or {}).get(SOURCE_AU)
         assert (pixels.shape, scale.shape, offset.shape) == (
             self._pixels.shape,
             (BATCH, K),
@@ -77,7 +67,9 @@ class Inverter:
             self._au[:] = -1  # a lane's array, which must not be relied on between runs
         attention = self._pixels[..., 0]
         made = (self._pixels // 2, self._pixels) if stages else ()
-        return Inverted(self._pixels, self._au, attention, {"stage_1": 0.001}, made)
+        return Edited(
+            self._pixels, {SOURCE_AU: self._au}, None, attention, {"stage_1": 0.001}, made
+        )
 
     def estimate(self, pixels: Picture) -> FloatArray:
         return np.full((BATCH, K), pixels[0, 0, 0, 0] / 51, np.float32)

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
+from efgan_rt.expressions import target_places
 from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
@@ -59,17 +60,16 @@ def test_every_edit_has_its_row_pictures_and_units(
     after = to_crop(read_picture(tmp_path / "out/blink/a/x.png"), 16)
     assert differs(page, row["b"], before) < 3
     assert differs(page, row["p"], after) < 3
-    cascade = CascadeEngines.open(toy_engines, backend="onnxruntime", batch=4)
+    cascade = OpenedSet.open(toy_engines, backend="onnxruntime", batch=4)
     source_au = cascade.estimate(before[None])[0]
     assert row["a"][0] == pytest.approx(source_au * 100, abs=0.51)
     assert row["a"][1] == pytest.approx([0, 0, 500])  # what blink is
     edited = cascade.edit(
         before[None],
-        np.zeros(3, np.float32),
-        np.array([0, 0, 5], np.float32),
+        target_places(np.zeros(3, np.float32), np.array([0, 0, 5], np.float32)),
     )
     assert row["a"][2] == pytest.approx(cascade.estimate(edited.pixels)[0] * 100, abs=0.51)
-    assert differs(page, row["m"], edited.attention[0]) < 3
+    assert differs(page, row["m"], np.asarray(edited.attention)[0]) < 3
     assert (page.parent / row["u"]).resolve() == (faces / "a/x.png").resolve()
     assert (page.parent / row["o"]).resolve() == (tmp_path / "out/blink/a/x.png").resolve()
 

@@ -61,7 +61,7 @@ def test_a_photograph_becomes_pairs_that_a_training_reads(
 ) -> None:
     pytest.importorskip("mediapipe", reason='no MediaPipe: pip install "efgan-rt[portraits]"')
     from efgan_rt.pictures.write import write_picture
-    from train.motion.pairs_set import PairSet
+    from train.families.cascade.motion.pairs_set import PairSet
 
     data = shared(repository)
     pictures = tmp_path / "in"

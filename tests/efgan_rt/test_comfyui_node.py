@@ -66,13 +66,14 @@ def test_the_node_declares_what_comfyui_asks_of_one(node: Any) -> None:
 
 
 def test_its_expressions_are_those_of_the_engines_that_come_along(package: Any) -> None:
-    from efgan_rt.cascade_properties import read_properties
     from efgan_rt.engine_sets import shipped_set
-    from engines.manifest import read_manifest
+    from efgan_rt.families.registry import family_of
+    from engines.directory import EngineDirectory
 
-    directory = shipped_set()
-    assert directory is not None
-    known = read_properties(directory, read_manifest(directory)).expressions
+    folder = shipped_set()
+    assert folder is not None
+    directory = EngineDirectory(folder)
+    known = family_of(directory).read(directory).expressions
     shown, _ = package.NODE_CLASS_MAPPINGS["EfganEditExpression"].INPUT_TYPES()["required"][
         "expression"
     ]

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from efgan_rt.cascade import CascadeEngines
 from efgan_rt.cli import batch_run, bench_ways
-from efgan_rt.engine_sets import EngineSet, compiled_folder
+from efgan_rt.editing import OpenedSet
+from efgan_rt.engine_sets import compiled_folder
 from efgan_rt.tuning import RunSettings
 from engines.base import EngineError
-from engines.open import BackendChoice
+from engines.choice import BackendChoice
+from engines.directory import EngineDirectory
 
 Cli = Callable[..., Any]
 
@@ -21,11 +22,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What a cascade on a GPU was opened with; there is none here, so no more comes of it."""
     options: dict[str, Any] = {}
 
-    def refuse(directory: Path, **given: Any) -> CascadeEngines:
+    def refuse(directory: Path, **given: Any) -> OpenedSet:
         options.update(given)
         raise EngineError("there is no CUDA driver on this machine")
 
-    monkeypatch.setattr(CascadeEngines, "open", refuse)
+    monkeypatch.setattr(OpenedSet, "open", refuse)
     return options
 
 
@@ -38,7 +39,7 @@ def test_a_batch_on_a_gpu_keeps_what_it_compiles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     choice = BackendChoice("tensorrt-rtx", "fp32", "as asked for")
-    monkeypatch.setattr(batch_run, "choose_backend", lambda *_: choice)
+    monkeypatch.setattr(batch_run, "choose_for_run", lambda *_, **__: choice)
     options = ("--crops", "--engines", toy_engines, "--backend", "tensorrt-rtx")
     done = cli("batch", faces, tmp_path / "out", "--expression", "happy", *options)
     assert done.status == 1, done.err
@@ -47,7 +48,6 @@ def test_a_batch_on_a_gpu_keeps_what_it_compiles(
 
 def test_a_bench_on_a_gpu_keeps_what_it_compiles(toy_engines: Path, asked: dict[str, Any]) -> None:
     with pytest.raises(EngineError, match="no CUDA driver"):
-        bench_ways.opened(
-            EngineSet(toy_engines, ""), "tensorrt-rtx", None, RunSettings(8, None, None, 1)
-        )
+        choice = BackendChoice("tensorrt-rtx", "fp32", "")
+        bench_ways.opened(EngineDirectory(toy_engines), choice, RunSettings(8, None, None, 1))
     assert asked["cache_dir"] == compiled_folder()

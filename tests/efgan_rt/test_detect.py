@@ -10,17 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.engine_sets import shipped_set
 from efgan_rt.errors import EfganError
 from efgan_rt.faces import detector_file
 from efgan_rt.faces.align import Similarity, similarity_between, warp
 from efgan_rt.faces.detect import Face, HaarCascade, YuNet, find_faces
-from efgan_rt.faces.detector_facts import DetectorFacts
-from efgan_rt.faces.detector_file import fetch_detector, open_detector, sha256_of
+from efgan_rt.faces.detector_facts import DetectorFacts, sha256_of
+from efgan_rt.faces.detector_file import fetch_detector, open_detector
 from efgan_rt.faces.template import Template, read_template, template_from_dict
+from efgan_rt.families.registry import read_properties
 from efgan_rt.pictures.read import read_picture
-from engines.manifest import read_manifest
+from engines.directory import EngineDirectory
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +174,7 @@ def test_the_detector_that_comes_along_is_the_default(home: Path) -> None:
     assert why == f"YuNet, {detector_file.NAME} (comes along)"
     engines = shipped_set()
     assert engines is not None
-    framing_template = read_properties(engines, read_manifest(engines)).template
+    framing_template = read_properties(EngineDirectory(engines)).template
     assert framing_template is not None and framing_template.detector == detector.facts
 
 

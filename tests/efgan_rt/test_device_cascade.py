@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from efgan_rt import cascade
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt import editing
 from efgan_rt.cli.options import Backend
-from efgan_rt.device_lane import DeviceLane
-from efgan_rt.lane import Lane
+from efgan_rt.editing import OpenedSet
+from efgan_rt.expressions import target_places
 from engines.base import EngineError
-from engines.manifest import Manifest
-from engines.open import BACKENDS, DEVICE_BACKENDS, BackendChoice, open_device_engine
+from engines.choice import BACKENDS, DEVICE_BACKENDS, BackendChoice
+from engines.device_lane import DeviceLane
+from engines.directory import EngineDirectory
+from engines.host_lane import HostLane
+from engines.open import open_device_engine
 from tests.engines.fake_cuda import FakeCuda
 from tests.engines.host_engine import HostEngine
 from tests.toy_engines import AU_NAMES, CROP_PX, write_toy_engines
@@ -39,16 +41,18 @@ def cuda(request: pytest.FixtureRequest) -> FakeCuda:
 def on_device(monkeypatch: pytest.MonkeyPatch, directory: Path, cuda: FakeCuda) -> list[str]:
     """A GPU whose TensorRT is ONNX Runtime on the processor; gives what the lanes say."""
 
-    def open_host_engine(folder: Path, manifest: Manifest, network: str, **options: Any) -> Any:
-        assert options["backend"] == "tensorrt" and options["cuda"] is cuda
-        entry = manifest.network(network)
-        model = (folder / entry.file).read_bytes()
+    def open_host_engine(
+        folder: EngineDirectory, network: str, choice: BackendChoice, **options: Any
+    ) -> Any:
+        assert choice.backend == "tensorrt" and options["cuda"] is cuda
+        entry = folder.manifest.network(network)
+        model = folder.model(network)
         return HostEngine(model, entry, batch=options["batch"], cuda=cuda)
 
     choice = BackendChoice("tensorrt", "fp32", "TensorRT, as asked for")
-    monkeypatch.setattr(cascade, "choose_backend", lambda *_: choice)
-    monkeypatch.setattr(cascade, "open_cuda", lambda: cuda)
-    monkeypatch.setattr(cascade, "open_device_engine", open_host_engine)
+    monkeypatch.setattr(editing, "choose_backend", lambda *_: choice)
+    monkeypatch.setattr(editing, "open_cuda", lambda: cuda)
+    monkeypatch.setattr(editing, "open_device_engine", open_host_engine)
     return []
 
 
@@ -56,27 +60,29 @@ def pictures() -> dict[str, Any]:
     random = np.random.default_rng(0)
     return {
         "pixels": random.integers(0, 256, (COUNT, CROP_PX, CROP_PX, 3), dtype=np.uint8),
-        "scale": np.ones(len(AU_NAMES), np.float32),
-        "offset": random.uniform(0, 4, (COUNT, len(AU_NAMES))).astype(np.float32),
+        "goal": target_places(
+            np.ones(len(AU_NAMES), np.float32),
+            random.uniform(0, 4, (COUNT, len(AU_NAMES))).astype(np.float32),
+        ),
     }
 
 
-def open_on_processor(directory: Path) -> CascadeEngines:
-    return CascadeEngines.open(directory, backend="onnxruntime", batch=BATCH, threads=1)
+def open_on_processor(directory: Path) -> OpenedSet:
+    return OpenedSet.open(directory, backend="onnxruntime", batch=BATCH, threads=1)
 
 
 def test_on_a_gpu_two_lanes_keep_the_device_busy(directory: Path, on_device: list[str]) -> None:
-    opened = CascadeEngines.open(directory, batch=BATCH)
+    opened = OpenedSet.open(directory, batch=BATCH)
     assert (opened.lanes, opened.choice.backend) == (2, "tensorrt")
     with closing(opened.lane()) as lane:
-        assert isinstance(lane, DeviceLane)
+        assert isinstance(lane._lane, DeviceLane)
 
 
 def test_on_a_processor_one_lane_is_enough(directory: Path) -> None:
     opened = open_on_processor(directory)
     assert opened.lanes == 1
     with closing(opened.lane()) as lane:
-        assert isinstance(lane, Lane)
+        assert isinstance(lane._lane, HostLane)
 
 
 def test_edits_and_estimates_are_the_processors_and_leave_no_memory_taken(
@@ -85,7 +91,7 @@ def test_edits_and_estimates_are_the_processors_and_leave_no_memory_taken(
     expected = open_on_processor(directory)
     edited, estimate = expected.edit(**pictures()), expected.estimate(pictures()["pixels"])
     request.getfixturevalue("on_device")
-    opened = CascadeEngines.open(directory, batch=BATCH)
+    opened = OpenedSet.open(directory, batch=BATCH)
     before = cuda.free_bytes()
     found = opened.edit(**pictures())
     for name in ("pixels", "source_au", "stage_au", "attention"):
@@ -97,7 +103,7 @@ def test_edits_and_estimates_are_the_processors_and_leave_no_memory_taken(
 def test_what_lanes_fall_back_from_is_said_once_whatever_their_number(
     directory: Path, on_device: list[str], cuda: FakeCuda
 ) -> None:
-    opened = CascadeEngines.open(directory, batch=BATCH, say=on_device.append)
+    opened = OpenedSet.open(directory, batch=BATCH, say=on_device.append)
     for _ in range(2):
         opened.edit(**pictures())
     assert len(on_device) == (0 if cuda.captured else 1)
@@ -106,9 +112,9 @@ def test_what_lanes_fall_back_from_is_said_once_whatever_their_number(
 def test_a_batch_beyond_the_range_is_one_sentence_on_a_gpu_too(
     directory: Path, on_device: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cascade, "open_device_engine", open_device_engine)
+    monkeypatch.setattr(editing, "open_device_engine", open_device_engine)
     with pytest.raises(EngineError, match="batch 9 is outside 1 to 8, which the engines were made"):
-        CascadeEngines.open(directory, batch=9)
+        OpenedSet.open(directory, batch=9)
 
 
 def test_the_command_line_knows_every_backend() -> None:

@@ -13,18 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from efgan_rt.cascade import CascadeEngines
-from efgan_rt.device_lane import DeviceLane
+from efgan_rt.editing import OpenedSet, device_lane
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import Target
-from efgan_rt.lane import Lane
+from efgan_rt.expressions import Target, target_places
+from efgan_rt.families.cascade import CASCADE
+from efgan_rt.families.registry import read_properties
+from efgan_rt.lane import BatchEditor, Lane
 from efgan_rt.pipeline.batch import run_batch
-from efgan_rt.pipeline.editor import BatchEditor
 from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.shots import one_shot_each, stills
 from engines.base import Array, EngineError
+from engines.directory import EngineDirectory
+from tests.efgan_rt.asking import asked
 from tests.efgan_rt.device_lanes import (
     BATCH,
     NETWORKS,
@@ -45,7 +47,7 @@ from tests.toy_engines import CROP_PX, write_toy_engines
 
 @pytest.fixture(scope="module")
 def on_processor(three_stages: Path) -> Lane:
-    engines = CascadeEngines.open(three_stages, backend="onnxruntime", batch=BATCH, threads=1)
+    engines = OpenedSet.open(three_stages, backend="onnxruntime", batch=BATCH, threads=1)
     lane = engines.lane()
     assert isinstance(lane, Lane)
     return lane
@@ -57,7 +59,7 @@ def cuda() -> FakeCuda:
 
 
 @pytest.fixture
-def lane(three_stages: Path, cuda: FakeCuda) -> Iterator[DeviceLane]:
+def lane(three_stages: Path, cuda: FakeCuda) -> Iterator[Lane]:
     with closing(open_lane(three_stages, cuda)) as opened:
         yield opened
 
@@ -74,34 +76,38 @@ def test_a_device_lane_gives_what_the_processors_lane_gives(
 
 
 def test_action_units_that_are_given_are_uploaded_instead_of_estimated(
-    lane: DeviceLane, on_processor: Lane
+    lane: Lane, on_processor: Lane
 ) -> None:
     for number in range(3):
         work = job(number)
         given = work.source_au
-        expected = arrays_of(
-            on_processor.run(work.pixels, work.scale, work.offset, source_au=given)
+        expected = arrays_of(on_processor.run(**asked(work.pixels, work.scale, work.offset, given)))
+        edited = lane.run(
+            work.pixels, target_places(work.scale, work.offset), known={"source_au": given}
         )
-        edited = lane.run(work.pixels, work.scale, work.offset, source_au=given)
         assert edited.source_au is given
         assert "au_estimator" not in edited.seconds
         assert_same(arrays_of(edited), expected)
         assert_same(run_job(lane, work), run_job(on_processor, work))
 
 
-def test_an_estimate_handed_back_gives_the_same_picture(lane: DeviceLane) -> None:
+def test_an_estimate_handed_back_gives_the_same_picture(lane: Lane) -> None:
     work = job()
     first = run_job(lane, work)
-    estimated = lane.run(work.pixels, work.scale, work.offset).source_au
-    again = lane.run(work.pixels, work.scale, work.offset, source_au=estimated)
+    estimated = lane.run(work.pixels, target_places(work.scale, work.offset)).source_au
+    again = lane.run(
+        work.pixels, target_places(work.scale, work.offset), known={"source_au": estimated}
+    )
     assert_same(arrays_of(again), first)
 
 
-def test_progress_reaches_the_interpolator(lane: DeviceLane, on_processor: Lane) -> None:
+def test_progress_reaches_the_interpolator(lane: Lane, on_processor: Lane) -> None:
     work = job()
     progress = np.linspace(0, 1, BATCH * STAGES, dtype=np.float32).reshape(BATCH, STAGES)
-    expected = arrays_of(on_processor.run(work.pixels, work.scale, work.offset, progress=progress))
-    edited = lane.run(work.pixels, work.scale, work.offset, progress=progress)
+    expected = arrays_of(
+        on_processor.run(**asked(work.pixels, work.scale, work.offset, progress=progress))
+    )
+    edited = lane.run(work.pixels, target_places(work.scale, work.offset), progress=progress)
     assert_same(arrays_of(edited), expected)
     assert_same(run_job(lane, work), run_job(on_processor, work))
 
@@ -115,9 +121,10 @@ def test_the_pictures_of_every_stage_are_the_processors(
             work = job(number)
             given = (work.pixels, work.scale, work.offset)
             expected = [
-                np.array(each.copy()) for each in on_processor.run(*given, stages=True).stage_pixels
+                np.array(each.copy())
+                for each in on_processor.run(**asked(*given, stages=True)).stage_pixels
             ]
-            edited = lane.run(*given, stages=True)
+            edited = lane.run(**asked(*given, stages=True))
             assert len(edited.stage_pixels) == STAGES
             for made, wanted in zip(edited.stage_pixels, expected, strict=True):
                 np.testing.assert_array_equal(np.array(made.copy()), wanted)
@@ -127,16 +134,16 @@ def test_the_pictures_of_every_stage_are_the_processors(
 
 
 def test_stage_pictures_cost_no_further_wait_and_nothing_where_nobody_asks(
-    lane: DeviceLane, cuda: FakeCuda
+    lane: Lane, cuda: FakeCuda
 ) -> None:
     work = job()
-    assert lane.run(work.pixels, work.scale, work.offset).stage_pixels == ()
+    assert lane.run(work.pixels, target_places(work.scale, work.offset)).stage_pixels == ()
     before = cuda.host_waits
-    lane.run(work.pixels, work.scale, work.offset, stages=True)
+    lane.run(work.pixels, target_places(work.scale, work.offset), stages=True)
     assert cuda.host_waits - before == 1
 
 
-def test_the_estimate_alone_is_the_processors(lane: DeviceLane, on_processor: Lane) -> None:
+def test_the_estimate_alone_is_the_processors(lane: Lane, on_processor: Lane) -> None:
     for number in range(3):
         pixels = job(number).pixels
         np.testing.assert_array_equal(
@@ -144,29 +151,29 @@ def test_the_estimate_alone_is_the_processors(lane: DeviceLane, on_processor: La
         )
 
 
-def test_a_run_waits_for_the_device_once(lane: DeviceLane, cuda: FakeCuda) -> None:
+def test_a_run_waits_for_the_device_once(lane: Lane, cuda: FakeCuda) -> None:
     run_job(lane, job())
     before = cuda.host_waits
     run_job(lane, job())
     assert cuda.host_waits - before == 1
 
 
-def test_times_are_of_every_network_and_both_ways_in_order(lane: DeviceLane) -> None:
+def test_times_are_of_every_network_and_both_ways_in_order(lane: Lane) -> None:
     for _ in range(2):
-        seconds = lane.run(job().pixels, job().scale, job().offset).seconds
+        seconds = lane.run(job().pixels, target_places(job().scale, job().offset)).seconds
         assert tuple(seconds) == ("upload", *NETWORKS, "download")
         assert all(value >= 0 for value in seconds.values())
         assert sum(seconds.values()) > 0
 
 
-def test_every_network_is_captured_once_after_its_first_run(
-    lane: DeviceLane, cuda: FakeCuda
-) -> None:
+def test_every_network_is_captured_once_after_its_first_run(lane: Lane, cuda: FakeCuda) -> None:
     work = job()
-    lane.run(work.pixels, work.scale, work.offset, source_au=work.source_au)
+    lane.run(
+        work.pixels, target_places(work.scale, work.offset), known={"source_au": work.source_au}
+    )
     assert cuda.captured == len(NETWORKS) - 1
     for _ in range(2):
-        lane.run(work.pixels, work.scale, work.offset)
+        lane.run(work.pixels, target_places(work.scale, work.offset))
     assert cuda.captured == len(NETWORKS)
 
 
@@ -187,7 +194,16 @@ def test_without_graphs_the_lane_says_so_once_and_runs_on(
 def test_an_engine_that_cannot_be_captured_is_not_tried(three_stages: Path, cuda: FakeCuda) -> None:
     said: list[str] = []
     engines = open_engines(three_stages, cuda, capturable=False)
-    with closing(DeviceLane(cuda, engines, STAGES, BATCH, say=said.append)) as lane:
+    with closing(
+        device_lane(
+            cuda,
+            engines,
+            CASCADE,
+            read_properties(EngineDirectory(three_stages)),
+            BATCH,
+            say=said.append,
+        )
+    ) as lane:
         run_job(lane, job())
         run_job(lane, job())
     assert (cuda.captured, said) == (0, [])
@@ -196,13 +212,15 @@ def test_an_engine_that_cannot_be_captured_is_not_tried(three_stages: Path, cuda
 def test_networks_without_scratch_memory_get_none(three_stages: Path, on_processor: Lane) -> None:
     cuda = FakeCuda()
     engines = open_engines(three_stages, cuda, scratch_bytes=0)
-    with closing(DeviceLane(cuda, engines, STAGES, BATCH)) as lane:
+    with closing(
+        device_lane(cuda, engines, CASCADE, read_properties(EngineDirectory(three_stages)), BATCH)
+    ) as lane:
         assert_same(run_job(lane, job()), run_job(on_processor, job()))
 
 
 def test_a_half_precision_set_keeps_its_images_in_half(tmp_path: Path) -> None:
     write_toy_engines(tmp_path, stages=STAGES, precision="fp16")
-    engines = CascadeEngines.open(tmp_path, backend="onnxruntime", batch=BATCH, threads=1)
+    engines = OpenedSet.open(tmp_path, backend="onnxruntime", batch=BATCH, threads=1)
     with closing(open_lane(tmp_path, FakeCuda())) as lane, closing(engines.lane()) as expected:
         assert_same(run_job(lane, job()), run_job(expected, job()))
 
@@ -211,8 +229,8 @@ def test_a_half_precision_set_keeps_its_images_in_half(tmp_path: Path) -> None:
 def test_any_number_of_stages_ends_with_the_last_image(tmp_path: Path, stages: int) -> None:
     write_toy_engines(tmp_path, stages=stages)
     cuda = FakeCuda()
-    engines = CascadeEngines.open(tmp_path, backend="onnxruntime", batch=BATCH, threads=1)
-    lane = DeviceLane(cuda, open_engines(tmp_path, cuda), stages, BATCH)
+    engines = OpenedSet.open(tmp_path, backend="onnxruntime", batch=BATCH, threads=1)
+    lane = open_lane(tmp_path, cuda)
     with closing(lane), closing(engines.lane()) as expected:
         assert_same(run_job(lane, job()), run_job(expected, job()))
 
@@ -225,9 +243,12 @@ def test_lanes_in_several_threads_do_not_disturb_each_other(
     engines = open_engines(three_stages, cuda)
     jobs = [[job(10 * thread + number) for number in range(4)] for thread in range(3)]
     expected = [[run_job(on_processor, work) for work in works] for works in jobs]
-    lanes = [DeviceLane(cuda, engines, STAGES, BATCH) for _ in jobs]
+    lanes = [
+        device_lane(cuda, engines, CASCADE, read_properties(EngineDirectory(three_stages)), BATCH)
+        for _ in jobs
+    ]
 
-    def run_all(lane: DeviceLane, works: list[Job]) -> list[dict[str, Array]]:
+    def run_all(lane: Lane, works: list[Job]) -> list[dict[str, Array]]:
         return [run_job(lane, work) for work in works]
 
     with ThreadPoolExecutor(len(lanes)) as threads:
@@ -266,7 +287,10 @@ def test_a_batch_run_over_two_device_lanes_writes_the_same_files(
 ) -> None:
     cuda = FakeCuda(3)
     engines = open_engines(three_stages, cuda)
-    lanes: list[BatchEditor] = [DeviceLane(cuda, engines, STAGES, BATCH) for _ in range(2)]
+    lanes: list[BatchEditor] = [
+        device_lane(cuda, engines, CASCADE, read_properties(EngineDirectory(three_stages)), BATCH)
+        for _ in range(2)
+    ]
     recorder = edit_folder(faces, tmp_path / "device", lanes)
     edit_folder(faces, tmp_path / "processor", [on_processor])
     written = contents(tmp_path / "device")
@@ -285,7 +309,9 @@ def test_closing_a_lane_gives_all_its_device_memory_back(
 ) -> None:
     engines = open_engines(three_stages, cuda)
     before = cuda.free_bytes()
-    lane = DeviceLane(cuda, engines, STAGES, BATCH)
+    lane = device_lane(
+        cuda, engines, CASCADE, read_properties(EngineDirectory(three_stages)), BATCH
+    )
     assert cuda.free_bytes() < before
     run_job(lane, job())
     lane.close()
@@ -324,20 +350,20 @@ BROKEN = [
 
 @pytest.mark.parametrize("given", BROKEN)
 def test_what_the_processors_lane_refuses_is_refused_in_the_same_words(
-    lane: DeviceLane, on_processor: Lane, given: dict[str, Any]
+    lane: Lane, on_processor: Lane, given: dict[str, Any]
 ) -> None:
     with pytest.raises((EfganError, EngineError)) as expected:
-        on_processor.run(**given)
+        on_processor.run(**asked(**given))
     with pytest.raises(type(expected.value)) as found:
-        lane.run(**given)
+        lane.run(**asked(**given))
     assert str(found.value) == str(expected.value)
 
 
-def test_pictures_of_another_size_are_refused(lane: DeviceLane) -> None:
+def test_pictures_of_another_size_are_refused(lane: Lane) -> None:
     small = np.zeros((BATCH, 8, 8, 3), np.uint8)
     words = r"input 'pixels' has shape \(4, 8, 8, 3\), expected \(4, 16, 16, 3\)"
     with pytest.raises(EngineError, match=words):
-        lane.run(small, job().scale, job().offset)
+        lane.run(small, target_places(job().scale, job().offset))
     with pytest.raises(EngineError, match=words):
         lane.estimate(small)
 

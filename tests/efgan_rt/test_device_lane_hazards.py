@@ -5,13 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from efgan_rt.device_lane import DeviceLane
+from efgan_rt.editing import device_lane
+from efgan_rt.expressions import target_places
+from efgan_rt.families.cascade import CASCADE
+from efgan_rt.families.registry import read_properties
+from efgan_rt.lane import Lane
 from engines.base import EngineError
 from engines.device import DeviceContext
+from engines.directory import EngineDirectory
 from tests.efgan_rt.device_lanes import (
     BATCH,
-    STAGES,
     failing_lane,
+    inner,
     job,
     open_engines,
     open_lane,
@@ -27,20 +32,20 @@ def cuda() -> FakeCuda:
 
 
 @pytest.fixture
-def broken_lane(three_stages: Path, cuda: FakeCuda) -> DeviceLane:
+def broken_lane(three_stages: Path, cuda: FakeCuda) -> Lane:
     """To be broken by the test, and so never closed."""
     return open_lane(three_stages, cuda)
 
 
-def no_wait(lane: DeviceLane, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_wait(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run returns without having waited for the last download."""
-    monkeypatch.setattr(lane._marks["download"], "synchronize", lambda: None)
-    monkeypatch.setattr(lane, "_seconds", lambda _: {})
-    monkeypatch.setattr(lane, "_capture", lambda _: None)
+    monkeypatch.setattr(inner(lane)._marks["download"], "synchronize", lambda: None)
+    monkeypatch.setattr(inner(lane), "_seconds", lambda _: {})
+    monkeypatch.setattr(inner(lane), "_capture", lambda _: None)
 
 
 def test_a_lane_that_does_not_wait_is_caught_when_its_result_is_read(
-    broken_lane: DeviceLane, monkeypatch: pytest.MonkeyPatch
+    broken_lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_wait(broken_lane, monkeypatch)
     with pytest.raises(HazardError, match="read by the host while a pending 'download' uses it"):
@@ -48,20 +53,20 @@ def test_a_lane_that_does_not_wait_is_caught_when_its_result_is_read(
 
 
 def test_a_lane_that_does_not_wait_before_reuse_is_caught(
-    broken_lane: DeviceLane, monkeypatch: pytest.MonkeyPatch
+    broken_lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_wait(broken_lane, monkeypatch)
     work = job()
-    broken_lane.run(work.pixels, work.scale, work.offset)
+    broken_lane.run(work.pixels, target_places(work.scale, work.offset))
     with pytest.raises(HazardError, match="written by the host while a pending 'upload' uses it"):
-        broken_lane.run(work.pixels, work.scale, work.offset)
+        broken_lane.run(work.pixels, target_places(work.scale, work.offset))
 
 
 def test_a_lane_that_waits_for_the_wrong_mark_is_caught(
-    broken_lane: DeviceLane, monkeypatch: pytest.MonkeyPatch
+    broken_lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mark = broken_lane._marks["stage_3"]
-    monkeypatch.setattr(broken_lane._marks["download"], "synchronize", mark.synchronize)
+    mark = inner(broken_lane)._marks["stage_3"]
+    monkeypatch.setattr(inner(broken_lane)._marks["download"], "synchronize", mark.synchronize)
     with pytest.raises(HazardError, match="read before the host waited for it"):
         run_job(broken_lane, job())
 
@@ -70,7 +75,7 @@ def test_a_lane_that_does_not_settle_after_a_failure_is_caught(
     three_stages: Path, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lane = failing_lane(three_stages, cuda, monkeypatch)
-    monkeypatch.setattr(lane, "_settle", lambda: None)
+    monkeypatch.setattr(inner(lane), "_settle", lambda: None)
     run_job(lane, job(1))
     with pytest.raises(EngineError):
         run_job(lane, job(2))
@@ -79,14 +84,14 @@ def test_a_lane_that_does_not_settle_after_a_failure_is_caught(
 
 
 def test_a_lane_closed_while_it_runs_is_caught(
-    broken_lane: DeviceLane, monkeypatch: pytest.MonkeyPatch
+    broken_lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         no_wait(broken_lane, patch)
-        broken_lane.run(job().pixels, job().scale, job().offset)
+        broken_lane.run(job().pixels, target_places(job().scale, job().offset))
         with pytest.raises(HazardError, match="memory was freed while"):
             broken_lane.close()
-    broken_lane._unfinished = True
+    inner(broken_lane)._unfinished = True
 
 
 def test_lanes_that_share_their_scratch_memory_are_caught(
@@ -99,21 +104,24 @@ def test_lanes_that_share_their_scratch_memory_are_caught(
     monkeypatch.setattr(
         HostEngine, "bind", lambda self, buffers, _, stream: bind(self, buffers, shared, stream)
     )
-    one, two = (DeviceLane(cuda, engines, STAGES, BATCH) for _ in range(2))
+    one, two = (
+        device_lane(cuda, engines, CASCADE, read_properties(EngineDirectory(three_stages)), BATCH)
+        for _ in range(2)
+    )
     no_wait(one, monkeypatch)
-    one.run(job().pixels, job().scale, job().offset)
+    one.run(job().pixels, target_places(job().scale, job().offset))
     with pytest.raises(HazardError, match="'au_estimator' and 'au_estimator' touch the same"):
-        two.run(job().pixels, job().scale, job().offset)
+        two.run(job().pixels, target_places(job().scale, job().offset))
 
 
 def test_a_lane_that_forgets_a_stages_aim_is_caught(
-    broken_lane: DeviceLane, monkeypatch: pytest.MonkeyPatch
+    broken_lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broken_lane, "_aim", lambda _: None)
+    monkeypatch.setattr(inner(broken_lane), "_copy_part", lambda _: None)
     with pytest.raises(HazardError, match="'stage_1' reads what nothing has written"):
         run_job(broken_lane, job())
 
 
-def test_a_lane_used_without_its_context_is_caught(broken_lane: DeviceLane) -> None:
+def test_a_lane_used_without_its_context_is_caught(broken_lane: Lane) -> None:
     with pytest.raises(HazardError, match="without the context being current in this thread"):
-        broken_lane._run({"pixels": job().pixels}, ("au_estimator",), ("source_au",))
+        inner(broken_lane)._enqueue(["pixels"], (), {}, [])

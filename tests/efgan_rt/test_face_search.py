@@ -11,7 +11,7 @@ import pytest
 
 from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.faces.detect import Face, HaarCascade, YuNet, is_doubtful
-from efgan_rt.faces.detector_file import sha256_of
+from efgan_rt.faces.detector_facts import sha256_of
 from efgan_rt.faces.framing import FaceChoice, FaceFramer
 from efgan_rt.faces.search import SEARCH_SIDES, normal_exposure, quarter_turned, views_of
 from efgan_rt.pictures.original import Picture

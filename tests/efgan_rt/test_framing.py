@@ -6,13 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.engine_sets import shipped_set
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.faces.detect import Face, HaarCascade, YuNet
-from efgan_rt.faces.detector_facts import DetectorFacts
-from efgan_rt.faces.detector_file import sha256_of
+from efgan_rt.faces.detector_facts import DetectorFacts, sha256_of
 from efgan_rt.faces.framing import (
     FaceChoice,
     FaceFramer,
@@ -21,11 +19,12 @@ from efgan_rt.faces.framing import (
     square_to_crop,
 )
 from efgan_rt.faces.template import STANDARD_POINTS, Template
+from efgan_rt.families.registry import read_properties
 from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
 from engines.base import EngineError
-from engines.manifest import read_manifest
+from engines.directory import EngineDirectory
 from tests.toy_engines import write_toy_engines
 
 FACTS = DetectorFacts("yunet", "face_detection_yunet_2026may.onnx", "0f" * 32)
@@ -58,7 +57,7 @@ def template() -> Template:
     """The shipped engine set's own."""
     directory = shipped_set()
     assert directory is not None
-    found = read_properties(directory, read_manifest(directory)).template
+    found = read_properties(EngineDirectory(directory)).template
     assert found is not None
     return found
 
@@ -80,13 +79,13 @@ def test_the_shipped_set_has_a_template(template: Template) -> None:
 
 def test_an_engine_set_without_a_template_has_none(tmp_path: Path) -> None:
     write_toy_engines(tmp_path)
-    assert read_properties(tmp_path, read_manifest(tmp_path)).template is None
+    assert read_properties(EngineDirectory(tmp_path)).template is None
 
 
 def test_a_garbled_template_refuses_the_engine_set(tmp_path: Path) -> None:
     write_toy_engines(tmp_path, properties={"alignment": {"format": "x"}})
     with pytest.raises(EngineError, match="property alignment: not an alignment template"):
-        read_properties(tmp_path, read_manifest(tmp_path))
+        read_properties(EngineDirectory(tmp_path))
 
 
 def test_points_come_to_lie_on_the_template() -> None:

@@ -14,7 +14,7 @@ from efgan_rt.faces.framing import FaceChoice, FaceFramer
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.write import write_picture
 from efgan_rt.requests.known_units import read_known_units
-from efgan_rt.requests.reference import is_table, units_of_picture, units_of_table
+from efgan_rt.requests.reference import crop_of_picture, is_table, say_units, units_of_table
 from tests.label_files import openface_csv
 
 AU12 = AU_NAMES.index("AU12")
@@ -144,7 +144,8 @@ def test_a_reference_picture_is_read_at_its_largest_face(photograph: Path) -> No
     said: list[str] = []
     small, large = Face(40, 60, 60, 60), Face(250, 50, 100, 100)
     framer = FaceFramer(Boxes(small, large), None, FaceChoice(crops=False))
-    found = units_of_picture(photograph, framer, mean_colour, COLOURS, said.append)
+    found = mean_colour(crop_of_picture(photograph, framer, said.append)[np.newaxis])[0]
+    say_units(photograph, found, COLOURS, said.append)
     assert not is_table(photograph)
     assert found[2] > 190 and found[0] < 10
     assert said == [
@@ -155,10 +156,7 @@ def test_a_reference_picture_is_read_at_its_largest_face(photograph: Path) -> No
 
 def test_a_reference_in_which_nothing_is_read_is_said_to_be_one(photograph: Path) -> None:
     said: list[str] = []
-    framer = FaceFramer(None, None, FaceChoice(crops=True))
-    units_of_picture(
-        photograph, framer, lambda _: np.zeros((1, 3), np.float32), COLOURS, said.append
-    )
+    say_units(photograph, np.zeros(3, np.float32), COLOURS, said.append)
     assert said == [
         f"{photograph}: hardly any expression is read in the reference; if it has one, give its "
         "action units as OpenFace measures them (a CSV file)"
@@ -168,5 +166,5 @@ def test_a_reference_in_which_nothing_is_read_is_said_to_be_one(photograph: Path
 def test_a_reference_picture_without_a_face_is_refused(photograph: Path) -> None:
     framer = FaceFramer(Boxes(), None, FaceChoice(crops=False))
     with pytest.raises(EfganError) as error:
-        units_of_picture(photograph, framer, mean_colour, COLOURS, print)
+        crop_of_picture(photograph, framer, print)
     assert str(error.value) == f"{photograph}: no face found; expected one as a reference"

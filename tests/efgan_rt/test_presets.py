@@ -8,6 +8,8 @@ import pytest
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.face_rules import parse_conditions, target_of_face
+from efgan_rt.families.cascade import CASCADE
+from efgan_rt.families.properties import Properties
 from efgan_rt.presets.asked import Model, ask_of_face, rules_of
 from efgan_rt.presets.library import load_preset, preset_names, save_preset
 from efgan_rt.presets.preset import (
@@ -34,7 +36,8 @@ def units(*values: float) -> FloatArray:
 
 
 def model() -> Model:
-    return Model({"happy": HAPPY}, NAMES, lambda path: units(len(path.name), 0, 0))
+    properties = Properties(16, au_names=NAMES, expressions={"happy": HAPPY})
+    return Model(CASCADE, properties, lambda path, _: units(len(path.name), 0, 0))
 
 
 def preset_of(text: str) -> Preset:
@@ -135,7 +138,7 @@ def test_the_first_rule_that_fits_a_face_decides() -> None:
 
     def offset(path: str, face: int, *shown: float) -> list[float] | None:
         target = target_of_face(asked.of(PurePosixPath(path)), face, units(*shown))
-        return None if target is None else target.offset.tolist()
+        return None if target is None else target.places["target_offset"].tolist()
 
     assert offset("a.jpg", 0, 0, 0, 0) == [0, 4, 0]  # the preset's own edit
     assert offset("a.jpg", 0, 0, 2, 0) is None  # smiles already
@@ -162,9 +165,9 @@ def test_a_reference_is_a_path_beside_the_preset_or_units(tmp_path: Path) -> Non
     preset = read_preset(tmp_path / "p.toml")
     assert preset.reference == str(tmp_path / "four")
     (_, rule), *_ = rules_of(preset, model()).rules
-    assert rule.target is not None and rule.target.offset.tolist() == [4, 0, 0]
+    assert rule.target is not None and rule.target.places["target_offset"].tolist() == [4, 0, 0]
     (_, rule), *_ = rules_of(preset_of("version = 1\nreference = {AU12 = 2.5}"), model()).rules
-    assert rule.target is not None and rule.target.offset.tolist() == [0, 2.5, 0]
+    assert rule.target is not None and rule.target.places["target_offset"].tolist() == [0, 2.5, 0]
 
 
 def test_rules_come_from_a_table(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from efgan_rt.cascade import CascadeEngines, busy_lanes
+from efgan_rt.editing import OpenedSet, busy_lanes
+from efgan_rt.expressions import target_places
 from efgan_rt.pictures.original import Picture
 from tests.toy_engines import AU_NAMES, CROP_PX
 
@@ -31,7 +32,7 @@ def test_lanes_at_the_same_time_give_what_one_lane_gives(toy_engines: Path, back
     au = np.ones((BATCH, len(AU_NAMES)), np.float32)
 
     def edits(lanes: int) -> list[Picture]:
-        cascade = CascadeEngines.open(
+        cascade = OpenedSet.open(
             toy_engines, backend=backend, precision="fp32", batch=BATCH, threads=lanes, lanes=lanes
         )
         assert cascade.lanes == lanes
@@ -39,7 +40,7 @@ def test_lanes_at_the_same_time_give_what_one_lane_gives(toy_engines: Path, back
         def run(work: Picture) -> Picture:
             lane = cascade.lane()
             for _ in range(10):
-                edited = lane.run(work, au, au)
+                edited = lane.run(work, target_places(au, au))
             return edited.pixels.copy()
 
         with ThreadPoolExecutor(lanes) as pool:
@@ -50,5 +51,5 @@ def test_lanes_at_the_same_time_give_what_one_lane_gives(toy_engines: Path, back
 
 
 def test_who_asks_for_no_lanes_gets_one_with_all_threads(toy_engines: Path) -> None:
-    cascade = CascadeEngines.open(toy_engines, backend="openvino", precision="fp32", threads=8)
+    cascade = OpenedSet.open(toy_engines, backend="openvino", precision="fp32", threads=8)
     assert cascade.lanes == 1

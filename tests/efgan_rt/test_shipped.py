@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import shipped_set
-from efgan_rt.expressions import target_for
+from efgan_rt.expressions import target_for, target_places
 from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
-from engines.manifest import read_manifest, read_model
+from engines.directory import EngineDirectory
+from engines.manifest import read_manifest
 from engines.openvino_engine import has_bf16
 
 LIMIT_BYTES = 25_000_000
@@ -40,13 +41,13 @@ def example_faces(repository: Path, shipped: Path) -> Picture:
     return np.stack([to_crop(read_picture(path), crop_px) for path in paths])
 
 
-def open_set(directory: Path, backend: str, precision: str, batch: int) -> CascadeEngines:
-    return CascadeEngines.open(directory, backend=backend, precision=precision, batch=batch)
+def open_set(directory: Path, backend: str, precision: str, batch: int) -> OpenedSet:
+    return OpenedSet.open(directory, backend=backend, precision=precision, batch=batch)
 
 
-def edits(cascade: CascadeEngines, faces: Picture, expression: str) -> Picture:
+def edits(cascade: OpenedSet, faces: Picture, expression: str) -> Picture:
     target = target_for(cascade.expressions, cascade.au_names, expression=expression, au=None)
-    return cascade.edit(faces, target.scale, target.offset).pixels
+    return cascade.edit(faces, target_places(target.scale, target.offset)).pixels
 
 
 def psnr_db(a: Picture, b: Picture) -> float:
@@ -57,7 +58,7 @@ def psnr_db(a: Picture, b: Picture) -> float:
 def test_every_file_is_there_and_together_they_are_small(shipped: Path) -> None:
     manifest = read_manifest(shipped)
     for name in manifest.networks:
-        read_model(shipped, manifest, name)
+        EngineDirectory(shipped, manifest).model(name)
     assert sum(file.stat().st_size for file in shipped.iterdir()) <= LIMIT_BYTES
 
 
@@ -87,7 +88,7 @@ def test_asking_for_no_change_leaves_the_picture_nearly_alone(
 ) -> None:
     cascade = open_set(shipped, "openvino", "fp32", batch=8)
     unchanged = np.ones(17, np.float32), np.zeros(17, np.float32)
-    result = cascade.edit(example_faces, *unchanged).pixels
+    result = cascade.edit(example_faces, target_places(*unchanged)).pixels
     assert psnr_db(result, example_faces) > 35
 
 

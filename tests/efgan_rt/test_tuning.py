@@ -18,8 +18,9 @@ from efgan_rt.tuning import (
     settings_for,
     write_tuning,
 )
+from engines.choice import BackendChoice
+from engines.directory import EngineDirectory
 from engines.nvidia_driver import Gpu
-from engines.open import BackendChoice
 from tests.toy_engines import write_toy_engines
 
 CHOICE = BackendChoice("openvino", "fp32", "")
@@ -32,14 +33,17 @@ def ignore(_: str) -> None:
 
 def test_nothing_tuned_means_the_defaults(toy_engines: Path) -> None:
     said: list[str] = []
-    assert settings_for(toy_engines, CHOICE, RunWishes(), said.append) == default_settings()
+    assert (
+        settings_for(EngineDirectory(toy_engines), CHOICE, RunWishes(), said.append)
+        == default_settings()
+    )
     assert said == []
 
 
 def test_what_was_tuned_is_used_and_said_aloud(toy_engines: Path) -> None:
     path = write_tuning(toy_engines, CHOICE, TUNED, {"seconds": 1})
     said: list[str] = []
-    assert settings_for(toy_engines, CHOICE, RunWishes(), said.append) == TUNED
+    assert settings_for(EngineDirectory(toy_engines), CHOICE, RunWishes(), said.append) == TUNED
     assert said == [
         f"tuned: batch 4, 2 lanes, 1 thread, 3 workers (by efgan-rt bench --tune; {path})"
     ]
@@ -48,9 +52,9 @@ def test_what_was_tuned_is_used_and_said_aloud(toy_engines: Path) -> None:
 
 def test_a_wish_goes_before_what_was_tuned(toy_engines: Path) -> None:
     write_tuning(toy_engines, CHOICE, TUNED, {})
-    workers = settings_for(toy_engines, CHOICE, RunWishes(workers=1), ignore)
+    workers = settings_for(EngineDirectory(toy_engines), CHOICE, RunWishes(workers=1), ignore)
     assert workers == replace(TUNED, workers=1)
-    batch = settings_for(toy_engines, CHOICE, RunWishes(batch=2), ignore)
+    batch = settings_for(EngineDirectory(toy_engines), CHOICE, RunWishes(batch=2), ignore)
     assert batch == replace(default_settings(), batch=2)
 
 
@@ -105,12 +109,12 @@ def test_the_default_batch_is_large_on_a_data_centres_gpu_alone(
     gpu_here(monkeypatch, *gpu)
     folder = engines_for(tmp_path, (1, 8, largest))
     choice = BackendChoice(backend, "fp32", "")
-    assert settings_for(folder, choice, RunWishes(), ignore).batch == expected
+    assert settings_for(EngineDirectory(folder), choice, RunWishes(), ignore).batch == expected
 
 
 def test_the_default_batch_is_that_of_engines_for_a_single_one(tmp_path: Path) -> None:
     folder = engines_for(tmp_path, (24, 24, 24))
-    assert settings_for(folder, CHOICE, RunWishes(), ignore).batch == 24
+    assert settings_for(EngineDirectory(folder), CHOICE, RunWishes(), ignore).batch == 24
 
 
 def engines_for(folder: Path, batch: tuple[int, int, int]) -> Path:

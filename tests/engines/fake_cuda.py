@@ -22,15 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.base import Array
-from engines.cuda_memory import (
-    DeviceFacts,
-    DeviceMemory,
-    DeviceSlice,
-    Event,
-    Graph,
-    Stream,
-    no_device_memory,
-)
+from engines.cuda_faults import no_device_memory
+from engines.cuda_memory import DeviceFacts, DeviceMemory, DeviceSlice, Event, Graph, Stream
 from tests.engines.pinned_array import PinnedArray
 
 ALIGNMENT = 256

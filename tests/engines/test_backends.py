@@ -13,6 +13,8 @@ from onnx.reference import ReferenceEvaluator
 
 from engines import openvino_engine
 from engines.base import Array, Engine, EngineError, TensorSpec
+from engines.choice import BackendChoice
+from engines.directory import EngineDirectory
 from engines.manifest import Manifest, read_manifest
 from engines.open import open_engine
 from engines.openvino_engine import OpenvinoEngine, has_bf16
@@ -49,7 +51,8 @@ def manifest(directory: Path) -> Manifest:
 def open_network(directory: Path, manifest: Manifest) -> Callable[..., Engine]:
     def opened(network: str = "stage_1", **options: Any) -> Engine:
         settings: dict[str, Any] = {"batch": BATCH, "threads": 1, "precision": "fp32"} | options
-        return open_engine(directory, manifest, network, **settings)
+        choice = BackendChoice(settings.pop("backend"), settings.pop("precision"), "")
+        return open_engine(EngineDirectory(directory, manifest), network, choice, **settings)
 
     return opened
 
@@ -259,7 +262,11 @@ def test_half_precision_images_pass_between_stages(
     manifest = write_toy_engines(tmp_path, precision="fp16")
     first, second = (
         open_engine(
-            tmp_path, manifest, name, backend=backend, precision=precision, batch=BATCH, threads=1
+            EngineDirectory(tmp_path, manifest),
+            name,
+            BackendChoice(backend, precision, ""),
+            batch=BATCH,
+            threads=1,
         ).request()
         for name in ("stage_1", "stage_2")
     )
@@ -315,11 +322,9 @@ def test_a_graph_that_is_not_what_the_manifest_says_is_refused(
     entry = entry_for("au_estimator", content, inputs, outputs)
     with pytest.raises(EngineError, match=sentence):
         open_engine(
-            tmp_path,
-            replace(manifest, networks={"au_estimator": entry}),
+            EngineDirectory(tmp_path, replace(manifest, networks={"au_estimator": entry})),
             "au_estimator",
-            backend=backend,
-            precision="fp32",
+            BackendChoice(backend, "fp32", ""),
             batch=BATCH,
         )
 
@@ -332,7 +337,9 @@ def reopen(
     entry = manifest.networks["stage_1"]
     entry = entry_for("stage_1", content, entry.inputs, entry.outputs)
     changed = replace(manifest, networks={"stage_1": entry}, **options)
-    return open_engine(folder, changed, "stage_1", backend=backend, precision="fp32", batch=BATCH)
+    return open_engine(
+        EngineDirectory(folder, changed), "stage_1", BackendChoice(backend, "fp32", ""), batch=BATCH
+    )
 
 
 @pytest.mark.parametrize(
@@ -376,12 +383,12 @@ def test_a_changed_file_is_refused_before_it_is_opened(tmp_path: Path) -> None:
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(EngineError, match=r"sha256 .* found, .* expected"):
-        open_engine(tmp_path, manifest, "stage_1", backend="onnxruntime", batch=BATCH)
-
-
-def test_an_engine_set_of_another_kind_is_refused(tmp_path: Path, manifest: Manifest) -> None:
-    with pytest.raises(EngineError, match="kind 'plan' found, 'onnx' expected; make the engines"):
-        reopen(tmp_path, manifest, b"", "onnxruntime", kind="plan")
+        open_engine(
+            EngineDirectory(tmp_path, manifest),
+            "stage_1",
+            BackendChoice("onnxruntime", "fp32", ""),
+            batch=BATCH,
+        )
 
 
 @pytest.mark.parametrize("batch", [0, 9])

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from engines.choice import BackendChoice
 from engines.compiled_cache import CompiledCache
-from engines.manifest import read_manifest
+from engines.directory import EngineDirectory
 from engines.open import open_engine
 from tests.toy_engines import AU_NAMES, CROP_PX, write_toy_engines
 
@@ -23,11 +24,9 @@ def edited(directory: Path, cache_dir: Path | None, **changes: int) -> npt.NDArr
     """What the toy's first stage makes of a fixed picture."""
     options = {"batch": 2} | changes
     engine = open_engine(
-        directory,
-        read_manifest(directory),
+        EngineDirectory(directory),
         "stage_1",
-        backend="openvino",
-        precision="fp32",
+        BackendChoice("openvino", "fp32", ""),
         threads=1,
         cache_dir=cache_dir,
         **options,

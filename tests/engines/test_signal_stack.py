@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
+from efgan_rt.expressions import target_places
 from engines.openvino_engine import has_bf16
 from engines.signal_stack import SignalStack, kept_signal_stack, signal_stack
 from tests.toy_engines import write_toy_engines
@@ -30,10 +31,10 @@ def test_opening_and_running_openvino_leaves_the_signal_stack_as_it_was(tmp_path
     has_bf16()
     assert registered() == before
     write_toy_engines(tmp_path)
-    cascade = CascadeEngines.open(tmp_path, backend="openvino", batch=2)
+    cascade = OpenedSet.open(tmp_path, backend="openvino", batch=2)
     pixels = np.zeros((2, cascade.crop_px, cascade.crop_px, 3), np.uint8)
     units = np.zeros(len(cascade.au_names), np.float32)
-    cascade.edit(pixels, units, units)
+    cascade.edit(pixels, target_places(units, units))
     assert registered() == before
     del cascade
     heard = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -18,7 +18,9 @@ import pytest
 
 from engines import runtimes
 from engines.base import EngineError
+from engines.choice import BackendChoice
 from engines.cuda_memory import DeviceSlice
+from engines.directory import EngineDirectory
 from engines.manifest import Manifest, StoredFile, read_manifest
 from engines.nvidia_driver import present_gpu
 from engines.open import open_device_engine
@@ -53,10 +55,9 @@ def open_plan(folder: Path, manifest: Manifest | None = None, batch: int = 4) ->
     cuda = FakeCuda()
     with cuda.current():
         return open_device_engine(
-            folder,
-            manifest or read_manifest(folder),
+            EngineDirectory(folder, manifest or read_manifest(folder)),
             NETWORK,
-            backend="tensorrt",
+            BackendChoice("tensorrt", "fp32", ""),
             batch=batch,
             cuda=cuda,
         )
@@ -370,10 +371,9 @@ def open_rtx(
         cuda = FakeCuda()
         with cuda.current():
             made = open_device_engine(
-                with_plans,
-                manifest,
+                EngineDirectory(with_plans, manifest),
                 NETWORK,
-                backend="tensorrt",
+                BackendChoice("tensorrt", "fp32", ""),
                 batch=4,
                 cuda=cuda,
                 cache_dir=tmp_path / "cache",

@@ -1,20 +1,24 @@
 """What a picture becomes does not depend on how many are edited at once, nor on the backend."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
+from efgan_rt.expressions import target_places
 from engines.base import EngineError
+from engines.choice import PROCESSOR_BACKENDS, BackendChoice, choose_backend
+from engines.directory import EngineDirectory
 from engines.manifest import Manifest
-from engines.open import PROCESSOR_BACKENDS, choose_backend, open_engine
+from engines.open import open_engine
 from export.parity import psnr_db
 from tests.built_engines import Built
-from train.models.cascade import to_bytes, to_unit_range
-from train.models.checkpoint import load_checkpoint
+from train.families.registry import load_checkpoint
+from train.pixels import to_bytes, to_unit_range
 
 Faces = npt.NDArray[np.uint8]
 Arrays = Mapping[str, npt.NDArray[np.generic]]
@@ -25,11 +29,9 @@ def run_in_batches(
 ) -> Faces:
     """`pixels_out` of stage 1 for all rows of the inputs."""
     engine = open_engine(
-        built.directory,
-        built.manifest,
+        EngineDirectory(built.directory, built.manifest),
         "stage_1",
-        backend=backend,
-        precision=precision,
+        BackendChoice(backend, precision or "fp32", ""),
         batch=batch,
     )
     request = engine.request()
@@ -66,7 +68,7 @@ def test_in_fp32_a_batch_equals_pictures_one_by_one_within_a_level(
 
 def reduced_precision(manifest: Manifest) -> str:
     try:
-        return choose_backend("openvino", manifest, "bf16").precision
+        return choose_backend("openvino", EngineDirectory(Path("DIR"), manifest), "bf16").precision
     except EngineError as error:
         pytest.skip(f"no bf16 here: {error}")
 
@@ -95,11 +97,9 @@ def test_in_a_half_set_a_batch_equals_pictures_one_by_one_to_50_db(
 def test_the_engines_edit_as_the_trained_cascade_does(
     backend: str, fp32_engines: Built, faces: Faces
 ) -> None:
-    engines = CascadeEngines.open(
-        fp32_engines.directory, backend=backend, precision="fp32", batch=3
-    )
+    engines = OpenedSet.open(fp32_engines.directory, backend=backend, precision="fp32", batch=3)
     happy = np.tile(engines.expressions["happy"], (3, 1))
-    edited = engines.lane().run(faces, np.zeros_like(happy), happy)
+    edited = engines.lane().run(faces, target_places(np.zeros_like(happy), happy))
     cascade = load_checkpoint(fp32_engines.checkpoint).build().cascade
     source = torch.from_numpy(edited.source_au.copy())
     with torch.inference_mode():

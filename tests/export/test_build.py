@@ -11,13 +11,15 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from efgan_rt.cascade_properties import read_properties
 from efgan_rt.errors import EfganError
-from engines.manifest import read_manifest, verify_file
+from efgan_rt.families.registry import read_properties
+from engines.directory import EngineDirectory
+from engines.manifest import read_manifest
 from export.build import build_engines
 from tests.built_engines import Built
 from tests.toy import REGIONS, toy_checkpoint, toy_expressions
-from train.models.checkpoint import load_checkpoint, save_pt
+from train.checkpoint import save_pt
+from train.families.registry import load_checkpoint
 
 Faces = npt.NDArray[np.uint8]
 BASELINE: dict[str, Any] = {"regions": {}, "stages": 1}
@@ -32,8 +34,8 @@ def test_what_is_built_opens_as_a_cascade(fp32_engines: Built) -> None:
     assert manifest == fp32_engines.manifest
     assert list(manifest.networks) == ["au_estimator", "interpolator", "stage_1", "stage_2"]
     for entry in manifest.networks.values():
-        verify_file(fp32_engines.directory, entry)
-    properties = read_properties(fp32_engines.directory, manifest)
+        EngineDirectory(fp32_engines.directory).content(entry.stored)
+    properties = read_properties(EngineDirectory(fp32_engines.directory, manifest))
     assert properties.stages == 2
     assert np.array_equal(properties.expressions["happy"], toy_expressions()["happy"])
 

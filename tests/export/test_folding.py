@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from export.folding import FoldedHead, FoldedStem, folded, places, rim_of
 from export.networks import exported_networks
-from export.parity import differences, probe_for, run_in_torch
+from export.parity import differences, run_in_torch
 from tests.toy import REGIONS, toy_config, toy_expressions, toy_networks
-from train.models.checkpoint import InferenceNetworks
+from train.families.cascade.folding import FoldedHead, FoldedStem, folded, places, rim_of
+from train.families.cascade.networks.inference import InferenceNetworks
+from train.families.cascade.probe import probe_for
 
 Faces = npt.NDArray[np.uint8]
 
@@ -27,8 +28,8 @@ def test_a_folded_cascade_gives_the_trained_ones_pictures(
 ) -> None:
     networks = toy_networks(toy_config(**changes))
     probe = probe_for(faces, 2, 17, toy_expressions())
-    trained = run_in_torch(exported_networks(networks), probe)
-    found = run_in_torch(exported_networks(folded(networks)), probe)
+    trained = run_in_torch(exported_networks(networks), probe.places)
+    found = run_in_torch(exported_networks(folded(networks)), probe.places)
     for name in ("stage_1", "stage_2"):
         figures = differences(found[name].outputs, trained[name].outputs)
         error = np.abs(found[name].outputs["image_out"] - trained[name].outputs["image_out"])

@@ -13,7 +13,7 @@ from export.to_half import CONVOLUTIONS, fast_half_convolutions, half_twin
 from tests.toy import REGIONS, toy_checkpoint
 from train.evaluation.editors import CheckpointEditor
 from train.evaluation.towards import edit_towards
-from train.models.checkpoint import load_checkpoint
+from train.families.registry import load_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,6 @@ from export.parity import (
     Run,
     differences,
     hold,
-    probe_for,
     rounding_figures,
     run_file,
     run_in_torch,
@@ -37,7 +36,10 @@ from export.to_half import (
 )
 from export.to_onnx import to_file_bytes, to_onnx
 from tests.toy import toy_checkpoint, toy_expressions
-from train.models.checkpoint import InferenceNetworks, load_checkpoint, save_pt
+from train.checkpoint import save_pt
+from train.families.cascade.networks.inference import InferenceNetworks
+from train.families.cascade.probe import probe_for
+from train.families.registry import load_checkpoint
 
 Faces = npt.NDArray[np.uint8]
 STEM = "cascade.stages.0.transformer.face.body.0.0.weight"
@@ -60,7 +62,8 @@ def overflowing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(overflowing: Path) -> InferenceNetworks:
-    return load_checkpoint(overflowing).build()
+    networks: InferenceNetworks = load_checkpoint(overflowing).build()
+    return networks
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +71,7 @@ def exact(trained: InferenceNetworks, faces: Faces) -> Run:
     """What the first stage takes and gives in FP32."""
     networks = exported_networks(trained)
     with recorded_peaks({"stage_1": networks["stage_1"].module}) as peaks:
-        runs = run_in_torch(networks, probe_for(faces, 1, 17, toy_expressions()))
+        runs = run_in_torch(networks, probe_for(faces, 1, 17, toy_expressions()).places)
     assert peaks["stage_1"] > LARGEST_HALF, "nothing was planted"
     return runs["stage_1"]
 
@@ -98,7 +101,7 @@ def test_half_arithmetic_alone_would_refuse_it_too(
     twin = half_twin(trained)
     probe = probe_for(faces, 1, 17, toy_expressions())
     with fast_half_convolutions(twin):
-        half = run_in_torch(exported_networks(twin, torch.float16), probe)["stage_1"]
+        half = run_in_torch(exported_networks(twin, torch.float16), probe.places)["stage_1"]
     figures = rounding_figures(half, exact)
     print(figures)
     with pytest.raises(EfganError, match=r"stage_1: parity failed, pixels_out_psnr_db_against_fp3"):

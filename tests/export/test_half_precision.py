@@ -13,7 +13,7 @@ from torch import nn
 from engines.base import Array
 from engines.runtimes import import_onnxruntime, import_openvino
 from export.networks import exported_networks
-from export.parity import Arrays, probe_for, run_file, run_in_torch
+from export.parity import Arrays, run_file, run_in_torch
 from export.to_half import (
     CONVOLUTIONS,
     fast_half_convolutions,
@@ -24,9 +24,10 @@ from export.to_half import (
 )
 from tests.built_engines import Built
 from tests.toy import toy_config, toy_expressions, toy_networks
-from train.models.checkpoint import InferenceNetworks
-from train.models.efgan import EFGAN
-from train.models.layers import InstanceNorm
+from train.families.cascade.networks.efgan import EFGAN
+from train.families.cascade.networks.inference import InferenceNetworks
+from train.families.cascade.probe import probe_for
+from train.layers import InstanceNorm
 
 Faces = npt.NDArray[np.uint8]
 
@@ -130,9 +131,9 @@ def test_fast_half_convolutions_agree_with_pytorchs_own(
     twin = half_twin(small_networks)
     probe = probe_for(faces[:1], 1, 17, toy_expressions())
     networks = exported_networks(twin, torch.float16)
-    own = run_in_torch(networks, probe)["stage_1"].outputs
+    own = run_in_torch(networks, probe.places)["stage_1"].outputs
     with fast_half_convolutions(twin):
-        fast = run_in_torch(networks, probe)["stage_1"].outputs
+        fast = run_in_torch(networks, probe.places)["stage_1"].outputs
     assert fast["image_out"].dtype == own["image_out"].dtype == np.float16
     error = np.abs(fast["image_out"].astype(np.float32) - own["image_out"])
     print(f"max {error.max():.2g}, mean {error.mean():.2g}")

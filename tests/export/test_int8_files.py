@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
 from efgan_rt.errors import EfganError
 from engines.base import EngineError
 from engines.manifest import read_manifest
@@ -152,7 +152,7 @@ def test_every_face_is_edited_once_for_each_intensity_to_expressions_in_turn(
     tmp_path: Path,
 ) -> None:
     write_toy_engines(tmp_path)
-    targets = targets_of(CascadeEngines.open(tmp_path, precision="fp32"))
+    targets = targets_of(OpenedSet.open(tmp_path, precision="fp32"))
     happy, blink = targets
     edits = edits_of(toy_faces(2), targets, (1.0, 0.5))
     assert edits.pixels.shape == (4, 16, 16, 3)
@@ -162,7 +162,7 @@ def test_every_face_is_edited_once_for_each_intensity_to_expressions_in_turn(
 
 def test_a_set_without_expressions_is_measured_with_every_unit_at_1(tmp_path: Path) -> None:
     write_toy_engines(tmp_path, properties={"expressions": {}})
-    (target,) = targets_of(CascadeEngines.open(tmp_path, precision="fp32"))
+    (target,) = targets_of(OpenedSet.open(tmp_path, precision="fp32"))
     assert target.tolist() == [1, 1, 1]
 
 

@@ -8,21 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from efgan_rt.cascade import CascadeEngines
-from efgan_rt.cascade_properties import MOUTHS_FILE, read_properties
-from efgan_rt.device_lane import DeviceLane
-from efgan_rt.edited import Edited
-from efgan_rt.expressions import target_for
+from efgan_rt.action_units import FloatArray
+from efgan_rt.editing import OpenedSet, device_lane
+from efgan_rt.expressions import target_for, target_places
 from efgan_rt.faces.motion import FIELDS
+from efgan_rt.families.cascade import CASCADE, MOUTHS_FILE
+from efgan_rt.families.registry import read_properties
+from efgan_rt.lane import Edited
 from engines.base import EngineError
+from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
 from export.build import build_engines
 from tests.engines.fake_cuda import FakeCuda
 from tests.engines.host_engine import HostEngine
 from tests.motion_models import CROP_PX, smooth_faces, write_motion_checkpoint
-from train.models.cascade import to_bytes, to_unit_range
-from train.models.checkpoint import load_checkpoint
-from train.motion.cascade import MotionCascade
+from train.families.cascade.motion.cascade import MotionCascade
+from train.families.registry import load_checkpoint
+from train.pixels import to_bytes, to_unit_range
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +36,18 @@ def motion_engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def opened(motion_engines: Path) -> Iterator[CascadeEngines]:
-    yield CascadeEngines.open(motion_engines, backend="onnxruntime", batch=2)
+def opened(motion_engines: Path) -> Iterator[OpenedSet]:
+    yield OpenedSet.open(motion_engines, backend="onnxruntime", batch=2)
 
 
-def asked(cascade: CascadeEngines, expression: str = "surprised") -> tuple[np.ndarray, np.ndarray]:
+def asked(cascade: OpenedSet, expression: str = "surprised") -> dict[str, FloatArray]:
     target = target_for(cascade.expressions, cascade.au_names, expression=expression, au=None)
-    return target.scale, target.offset
+    return target_places(target.scale, target.offset)
 
 
-def test_a_lane_gives_what_pytorch_gives(opened: CascadeEngines, motion_engines: Path) -> None:
+def test_a_lane_gives_what_pytorch_gives(opened: OpenedSet, motion_engines: Path) -> None:
     faces = smooth_faces(3)
-    edited = opened.edit(faces, *asked(opened), stages=True)
+    edited = opened.edit(faces, asked(opened), stages=True)
     stored = load_checkpoint(motion_engines.parent / "motion.safetensors")
     cascade = stored.build().cascade
     assert isinstance(cascade, MotionCascade)
@@ -64,44 +66,47 @@ def test_a_lane_gives_what_pytorch_gives(opened: CascadeEngines, motion_engines:
     assert (edited.motion.choices == cascade.mouth_choice(target).numpy()).all()
 
 
-def test_fields_of_every_stage_are_there_where_stages_are_asked_for(opened: CascadeEngines) -> None:
-    edited = opened.edit(smooth_faces(3), *asked(opened), stages=True)
+def test_fields_of_every_stage_are_there_where_stages_are_asked_for(opened: OpenedSet) -> None:
+    edited = opened.edit(smooth_faces(3), asked(opened), stages=True)
     assert [each.fields.shape for each in edited.stage_motion] == [
         (3, CROP_PX // 2, CROP_PX // 2, FIELDS)
     ] * 2
-    assert edited.motion is edited.stage_motion[-1]
-    assert opened.edit(smooth_faces(1), *asked(opened)).stage_motion == ()
+    assert edited.motion is not None
+    np.testing.assert_array_equal(edited.motion.fields, edited.stage_motion[-1].fields)
+    assert opened.edit(smooth_faces(1), asked(opened)).stage_motion == ()
 
 
-def test_a_batch_gives_each_face_what_it_gets_alone(opened: CascadeEngines) -> None:
+def test_a_batch_gives_each_face_what_it_gets_alone(opened: OpenedSet) -> None:
     faces = smooth_faces(2)
-    together = opened.edit(faces, *asked(opened)).motion
-    alone = opened.edit(faces[1:], *asked(opened)).motion
+    together = opened.edit(faces, asked(opened)).motion
+    alone = opened.edit(faces[1:], asked(opened)).motion
     assert together is not None and alone is not None
     np.testing.assert_array_equal(together.fields[1], alone.fields[0])
 
 
-def test_no_way_to_go_is_no_movement_by_the_choice_of_progress(opened: CascadeEngines) -> None:
-    edited = opened.edit(smooth_faces(1), *asked(opened), progress=np.zeros(2, np.float32))
-    again = opened.edit(smooth_faces(1), np.ones(3, np.float32), np.zeros(3, np.float32))
+def test_no_way_to_go_is_no_movement_by_the_choice_of_progress(opened: OpenedSet) -> None:
+    edited = opened.edit(smooth_faces(1), asked(opened), progress=np.zeros(2, np.float32))
+    again = opened.edit(
+        smooth_faces(1), target_places(np.ones(3, np.float32), np.zeros(3, np.float32))
+    )
     np.testing.assert_array_equal(edited.pixels, again.pixels)
 
 
 def test_a_lane_on_a_device_equals_one_on_the_processor(motion_engines: Path) -> None:
     manifest = read_manifest(motion_engines)
-    properties = read_properties(motion_engines, manifest)
+    properties = read_properties(EngineDirectory(motion_engines, manifest))
     cuda = FakeCuda()
     engines = {
         name: HostEngine((motion_engines / entry.file).read_bytes(), entry, batch=2, cuda=cuda)
         for name, entry in manifest.networks.items()
     }
-    lane = DeviceLane(cuda, engines, 2, 2, mouths=properties.mouths)
-    host = CascadeEngines.open(motion_engines, backend="onnxruntime", batch=2)
-    scale, offset = (np.tile(each, (2, 1)) for each in asked(host))
+    lane = device_lane(cuda, engines, CASCADE, properties, 2)
+    host = OpenedSet.open(motion_engines, backend="onnxruntime", batch=2)
+    goal = {place: np.tile(row, (2, 1)) for place, row in asked(host).items()}
     for seed in (0, 1):
         faces = smooth_faces(2, seed)
-        on_device: Edited = lane.run(faces, scale, offset, stages=True)
-        on_host = host.edit(faces, scale, offset, stages=True)
+        on_device: Edited = lane.run(faces, goal, stages=True)
+        on_host = host.edit(faces, goal, stages=True)
         np.testing.assert_array_equal(on_device.pixels, on_host.pixels)
         for one, other in zip(on_device.stage_motion, on_host.stage_motion, strict=True):
             np.testing.assert_array_equal(one.fields, other.fields)
@@ -118,12 +123,12 @@ def test_mouths_that_are_not_the_recorded_ones_are_refused(
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / MOUTHS_FILE).write_bytes((folder / MOUTHS_FILE).read_bytes() + b"x")
     with pytest.raises(EngineError, match=f"{MOUTHS_FILE}: [0-9]+ bytes found, [0-9]+ expected"):
-        read_properties(folder, read_manifest(folder))
+        read_properties(EngineDirectory(folder))
     (folder / MOUTHS_FILE).unlink()
     with pytest.raises(
         EngineError, match=f"{MOUTHS_FILE}: the file is missing, though the manifest names it"
     ):
-        read_properties(folder, read_manifest(folder))
+        read_properties(EngineDirectory(folder))
 
 
 def test_the_manifest_says_that_the_set_moves(motion_engines: Path) -> None:

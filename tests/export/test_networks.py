@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from export.networks import exported_networks
-from export.parity import probe_for, run_in_torch
+from export.parity import run_in_torch
 from tests.toy import toy_config, toy_expressions, toy_networks
-from train.models.cascade import to_bytes, to_unit_range
-from train.models.checkpoint import InferenceNetworks
-from train.models.efgan import EFGAN
+from train.families.cascade.networks.efgan import EFGAN
+from train.families.cascade.networks.inference import InferenceNetworks
+from train.families.cascade.probe import probe_for
+from train.pixels import to_bytes, to_unit_range
 
 Faces = npt.NDArray[np.uint8]
 
@@ -29,7 +30,7 @@ def test_the_exported_networks_in_turn_are_the_cascade(
     networks: InferenceNetworks, faces: Faces
 ) -> None:
     probe = probe_for(faces, 2, 17, toy_expressions())
-    runs = run_in_torch(exported_networks(networks), probe)
+    runs = run_in_torch(exported_networks(networks), probe.places)
     source = torch.from_numpy(runs["au_estimator"].outputs["au"])
     target = torch.from_numpy(probe.target_offset)  # scale is 0: the target is the prototype
     with torch.inference_mode():

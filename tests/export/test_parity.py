@@ -7,8 +7,9 @@ import pytest
 
 from efgan_rt.errors import EfganError
 from export import parity
-from export.parity import AGAINST_FP32, Arrays, Bar, Run, differences, hold, probe_for, psnr_db
+from export.parity import AGAINST_FP32, Arrays, Bar, Run, differences, hold, psnr_db
 from tests.toy import toy_expressions
+from train.families.cascade.probe import probe_for
 
 
 def test_differences_are_in_levels_for_bytes_and_in_units_for_the_rest() -> None:

@@ -12,16 +12,19 @@ import onnx
 import onnxruntime
 import pytest
 
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
 from efgan_rt.errors import EfganError
+from efgan_rt.expressions import target_places
 from engines.base import EngineError
-from engines.manifest import Manifest, read_manifest, read_model, read_verified
+from engines.directory import EngineDirectory
+from engines.manifest import Manifest, read_manifest
 from export.build import build_engines
 from export.calibration import bundled_faces
 from export.directory import check_replaceable
 from export.shared_weights import share_weights
 from tests.toy import REGIONS, toy_checkpoint
-from train.models.checkpoint import load_checkpoint, save_safetensors
+from train.checkpoint import save_safetensors
+from train.families.registry import load_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +50,8 @@ def shared(built: Path, tmp_path: Path) -> Iterator[tuple[Path, Manifest]]:
 def test_every_network_is_read_as_it_was_before(built: Path) -> None:
     before, after = (read_manifest(built / name) for name in ("whole", "shared"))
     for name in before.networks:
-        whole = onnx.load_from_string(read_model(built / "whole", before, name))
-        joined = onnx.load_from_string(read_model(built / "shared", after, name))
+        whole = onnx.load_from_string(EngineDirectory(built / "whole", before).model(name))
+        joined = onnx.load_from_string(EngineDirectory(built / "shared", after).model(name))
         for found, expected in zip(joined.graph.initializer, whole.graph.initializer, strict=True):
             np.testing.assert_array_equal(
                 onnx.numpy_helper.to_array(found), onnx.numpy_helper.to_array(expected)
@@ -68,9 +71,9 @@ def test_edits_are_the_same(built: Path) -> None:
     faces = bundled_faces()[:2]
 
     def edited(name: str) -> npt.NDArray[np.uint8]:
-        cascade = CascadeEngines.open(built / name, backend="onnxruntime", batch=2)
+        cascade = OpenedSet.open(built / name, backend="onnxruntime", batch=2)
         au = np.full(len(cascade.au_names), 2, np.float32)
-        return cascade.edit(faces, np.zeros_like(au), au).pixels
+        return cascade.edit(faces, target_places(np.zeros_like(au), au)).pixels
 
     np.testing.assert_array_equal(edited("whole"), edited("shared"))
 
@@ -88,19 +91,19 @@ def test_a_changed_weights_file_is_refused(shared: tuple[Path, Manifest]) -> Non
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(EngineError, match=r"toy\.safetensors: sha256 .* found, .* expected; make"):
-        read_model(folder, manifest, "stage_1")
+        EngineDirectory(folder, manifest).model("stage_1")
 
 
 def test_a_missing_weights_file_is_named(shared: tuple[Path, Manifest]) -> None:
     folder, manifest = shared
     (folder / "toy.safetensors").unlink()
     with pytest.raises(EngineError, match=r"toy\.safetensors: the file is missing, though the man"):
-        read_model(folder, manifest, "stage_1")
+        EngineDirectory(folder, manifest).model("stage_1")
 
 
 def test_a_network_that_points_elsewhere_is_refused(shared: tuple[Path, Manifest]) -> None:
     folder, manifest = shared
-    whole = read_verified(folder, manifest.networks["stage_1"])
+    whole = EngineDirectory(folder).content(manifest.networks["stage_1"].stored)
     model = onnx.load_from_string(whole)
     for tensor in model.graph.initializer:
         for entry in tensor.external_data:
@@ -116,7 +119,7 @@ def test_a_network_that_points_elsewhere_is_refused(shared: tuple[Path, Manifest
     )
     changed = replace(manifest, networks={"stage_1": entry})
     with pytest.raises(EngineError, match=r"lies in '\.\./elsewhere', which is not there\); make"):
-        read_model(folder, changed, "stage_1")
+        EngineDirectory(folder, changed).model("stage_1")
 
 
 def test_a_checkpoint_of_other_weights_is_refused(built: Path, tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from efgan_rt.cascade_properties import INTERPOLATOR
 from efgan_rt.errors import EfganError
-from engines.manifest import read_manifest, read_plan, read_verified
+from efgan_rt.families.cascade import INTERPOLATOR
+from engines.directory import EngineDirectory
+from engines.manifest import read_manifest
 from engines.nvidia_driver import present_gpu
 from export.plans import PlanOptions, remake_plans
 from tests.built_engines import Built
@@ -43,8 +44,10 @@ def test_every_network_of_a_half_set_compiles_and_proves_its_arithmetic(
     assert (settings["strongly_typed"], settings["tf32"]) == (True, False)
     for name, entry in made.networks.items():
         facts = settings["networks"][name]
-        assert len(read_plan(out, entry)) == entry.plan.bytes  # type: ignore[union-attr]
-        assert read_verified(out, entry) == read_verified(fp16_engines.directory, entry)
+        assert len(EngineDirectory(out).plan(entry.name)) == entry.plan.bytes  # type: ignore[union-attr]
+        assert EngineDirectory(out).content(entry.stored) == EngineDirectory(
+            fp16_engines.directory
+        ).content(entry.stored)
         assert facts["layers"] > 0 and facts["seconds"] > 0
         assert (facts["convolutions"] > 0) == (name != INTERPOLATOR)
         assert (facts["normalisations"] > 0) == name.startswith("stage_")
@@ -152,7 +155,7 @@ def test_a_shipped_checkpoint_becomes_plans_by_one_command(
     assert (manifest.precision, manifest.weights) == ("fp16", "fp16")
     assert manifest.plans is not None
     for name, entry in manifest.networks.items():
-        assert read_plan(out, entry)
+        assert EngineDirectory(out).plan(entry.name)
         assert f"{name}: plan of " in done.stderr
         assert f" {name} " in done.stdout
     half = manifest.properties["parity"]

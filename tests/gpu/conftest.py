@@ -8,9 +8,11 @@ import pytest
 from benchmarks.gpu_parity import Reference, reference_of
 from benchmarks.gpu_sets import CHECKPOINT, SHIPPED, write_set
 from engines.base import EngineError
-from engines.cuda_memory import PROVIDERS, Cuda, open_cuda
+from engines.cuda_memory import PROVIDERS, Cuda
 from engines.onnxruntime_cuda_engine import check_cuda_provider
-from train.models.checkpoint import Checkpoint, load_checkpoint
+from engines.open_cuda import open_cuda
+from train.checkpoint import Checkpoint
+from train.families.registry import load_checkpoint
 
 
 @pytest.fixture(scope="session", params=PROVIDERS)

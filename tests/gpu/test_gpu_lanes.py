@@ -11,10 +11,15 @@ import pytest
 from benchmarks.gpu_parity import Engines, Reference, directory_engines, torch_engines
 from benchmarks.gpu_plateau import plateau
 from benchmarks.torch_engine import TorchForm, full_fp32
-from efgan_rt.device_lane import DOWNLOAD, UPLOAD, DeviceLane
-from efgan_rt.edited import ByteArray
+from efgan_rt.editing import device_lane
+from efgan_rt.expressions import target_places
+from efgan_rt.families.cascade import CASCADE
+from efgan_rt.families.registry import read_properties
+from efgan_rt.lane import ByteArray, Lane
 from engines.cuda_memory import Cuda
-from train.models.checkpoint import Checkpoint
+from engines.device_lane import DOWNLOAD, UPLOAD
+from engines.directory import EngineDirectory
+from train.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.gpu
 BATCH = 4
@@ -34,23 +39,24 @@ def engines(
 
 
 @pytest.fixture
-def new_lane(cuda: Cuda, engines: Engines) -> Iterator[Callable[[], DeviceLane]]:
+def new_lane(cuda: Cuda, engines: Engines, sets: dict[str, Path]) -> Iterator[Callable[[], Lane]]:
     """`new_lane()`; all are closed at the end."""
+    properties = read_properties(EngineDirectory(sets["fp32"]))
     with ExitStack() as stack:
 
-        def opened() -> DeviceLane:
-            lane = DeviceLane(cuda, engines, len(engines) - 2, BATCH)
+        def opened() -> Lane:
+            lane = device_lane(cuda, engines, CASCADE, properties, BATCH)
             stack.callback(lane.close)
             return lane
 
         yield opened
 
 
-def edit(lane: DeviceLane, pixels: ByteArray, happy: float) -> ByteArray:
+def edit(lane: Lane, pixels: ByteArray, happy: float) -> ByteArray:
     """The faces with every unit at one value."""
     units = 17
     scale, offset = (np.full((BATCH, units), value, np.float32) for value in (0.0, happy))
-    return lane.run(pixels, scale, offset).pixels.copy()
+    return lane.run(pixels, target_places(scale, offset)).pixels.copy()
 
 
 def levels(left: ByteArray, right: ByteArray) -> int:
@@ -61,14 +67,14 @@ def levels(left: ByteArray, right: ByteArray) -> int:
 
 
 def test_lanes_side_by_side_give_what_each_gives_alone(
-    new_lane: Callable[[], DeviceLane], reference: Reference
+    new_lane: Callable[[], Lane], reference: Reference
 ) -> None:
     pixels, aims = reference.probe.pixels, [0.5, 1.5, 2.5]
     lanes = [new_lane() for _ in aims]
     alone = [edit(lane, pixels, aim) for lane, aim in zip(lanes, aims, strict=True)]
     assert levels(alone[0], alone[2]) > 10
 
-    def many(lane: DeviceLane, aim: float) -> list[ByteArray]:
+    def many(lane: Lane, aim: float) -> list[ByteArray]:
         return [edit(lane, pixels, aim) for _ in range(20)]
 
     with ThreadPoolExecutor(len(lanes)) as pool:
@@ -78,7 +84,7 @@ def test_lanes_side_by_side_give_what_each_gives_alone(
 
 
 def test_a_picture_comes_out_the_same_whatever_its_neighbours(
-    new_lane: Callable[[], DeviceLane], reference: Reference
+    new_lane: Callable[[], Lane], reference: Reference
 ) -> None:
     lane, pixels = new_lane(), reference.probe.pixels
     among_others = edit(lane, pixels, 2.0)[0]
@@ -87,17 +93,19 @@ def test_a_picture_comes_out_the_same_whatever_its_neighbours(
 
 
 def test_every_network_has_a_time_and_all_together_fit_into_the_batch(
-    new_lane: Callable[[], DeviceLane], reference: Reference, engines: Engines
+    new_lane: Callable[[], Lane], reference: Reference, engines: Engines
 ) -> None:
     lane, probe = new_lane(), reference.probe
     for _ in range(3):
-        seconds = lane.run(probe.pixels, probe.target_scale, probe.target_offset).seconds
+        seconds = lane.run(
+            probe.pixels, target_places(probe.target_scale, probe.target_offset)
+        ).seconds
     assert list(seconds) == [UPLOAD, *engines, DOWNLOAD]
     assert all(0 < each < 1 for each in seconds.values())
 
 
 def test_memory_of_host_and_device_is_flat_over_many_batches(
-    cuda: Cuda, new_lane: Callable[[], DeviceLane], repository: Path
+    cuda: Cuda, new_lane: Callable[[], Lane], repository: Path
 ) -> None:
     sources = sorted((repository / "examples" / "faces").glob("*.jpg"))
     found = plateau([new_lane(), new_lane()], cuda, sources, 800, BATCH)

@@ -8,7 +8,7 @@ from benchmarks.gpu_parity import Reference, directory_engines, measured, torch_
 from benchmarks.torch_engine import TorchForm, full_fp32
 from engines.base import EngineError
 from engines.cuda_memory import Cuda
-from train.models.checkpoint import Checkpoint
+from train.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.gpu
 

@@ -13,13 +13,18 @@ import numpy as np
 import pytest
 
 from benchmarks.gpu_parity import Reference
-from efgan_rt.cascade import CascadeEngines
-from efgan_rt.device_lane import DOWNLOAD, UPLOAD, DeviceLane
-from efgan_rt.edited import ByteArray
+from efgan_rt.editing import OpenedSet, device_lane
+from efgan_rt.expressions import target_places
+from efgan_rt.families.cascade import CASCADE
+from efgan_rt.families.registry import read_properties
+from efgan_rt.lane import ByteArray, Lane
 from engines.base import EngineError
+from engines.choice import BackendChoice, choose_backend
 from engines.cuda_memory import Cuda
+from engines.device_lane import DOWNLOAD, UPLOAD
+from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
-from engines.open import choose_backend, open_device_engine
+from engines.open import open_device_engine
 from engines.runtimes import import_tensorrt
 
 pytestmark = [pytest.mark.gpu, pytest.mark.tensorrt]
@@ -50,25 +55,30 @@ def with_plans(
 
 
 @pytest.fixture
-def new_lanes(cuda: Cuda, with_plans: Path) -> Iterator[list[DeviceLane]]:
+def new_lanes(cuda: Cuda, with_plans: Path) -> Iterator[list[Lane]]:
     """Three lanes over the same engines."""
     manifest = read_manifest(with_plans)
+    properties = read_properties(EngineDirectory(with_plans))
     with cuda.current():
         engines = {
             name: open_device_engine(
-                with_plans, manifest, name, backend="tensorrt", batch=BATCH, cuda=cuda
+                EngineDirectory(with_plans, manifest),
+                name,
+                BackendChoice("tensorrt", "fp32", ""),
+                batch=BATCH,
+                cuda=cuda,
             )
             for name in manifest.networks
         }
-    lanes = [DeviceLane(cuda, engines, len(engines) - 2, BATCH) for _ in range(3)]
+    lanes = [device_lane(cuda, engines, CASCADE, properties, BATCH) for _ in range(3)]
     yield lanes
     for lane in lanes:
         lane.close()
 
 
-def edit(lane: DeviceLane, pixels: ByteArray, value: float) -> ByteArray:
+def edit(lane: Lane, pixels: ByteArray, value: float) -> ByteArray:
     scale, offset = (np.full((BATCH, 17), each, np.float32) for each in (0.0, value))
-    return np.array(lane.run(pixels, scale, offset).pixels.copy())
+    return np.array(lane.run(pixels, target_places(scale, offset)).pixels.copy())
 
 
 def psnr_db(left: ByteArray, right: ByteArray) -> float:
@@ -78,26 +88,26 @@ def psnr_db(left: ByteArray, right: ByteArray) -> float:
 
 def test_auto_takes_the_plans(with_plans: Path) -> None:
     manifest = read_manifest(with_plans)
-    choice = choose_backend("auto", manifest, None, with_plans)
+    choice = choose_backend("auto", EngineDirectory(with_plans, manifest))
     assert choice.backend == "tensorrt", choice.reason
 
 
 def test_the_final_pixels_are_those_of_onnx_runtime_on_the_processor(
-    with_plans: Path, new_lanes: list[DeviceLane], reference: Reference
+    with_plans: Path, new_lanes: list[Lane], reference: Reference
 ) -> None:
     precision = read_manifest(with_plans).precision
     pixels = reference.probe.pixels
-    on_processor = CascadeEngines.open(with_plans, backend="onnxruntime", batch=BATCH)
+    on_processor = OpenedSet.open(with_plans, backend="onnxruntime", batch=BATCH)
     scale, offset = (np.full((BATCH, 17), each, np.float32) for each in (0.0, 2.0))
     with closing(on_processor.lane()) as lane:
-        expected = lane.run(pixels, scale, offset).pixels.copy()
+        expected = lane.run(pixels, target_places(scale, offset)).pixels.copy()
     found = psnr_db(edit(new_lanes[0], pixels, 2.0), expected)
     print(f"{precision}: {found:.1f} dB")
     assert found >= LEAST_DB[precision]
 
 
 def test_graphs_give_the_pixels_of_plain_launches(
-    new_lanes: list[DeviceLane], reference: Reference
+    new_lanes: list[Lane], reference: Reference
 ) -> None:
     lane, pixels = new_lanes[0], reference.probe.pixels
     plain = edit(lane, pixels, 1.5)  # the first run of a lane is launched kernel by kernel
@@ -106,12 +116,12 @@ def test_graphs_give_the_pixels_of_plain_launches(
 
 
 def test_lanes_in_threads_give_what_each_gives_alone(
-    new_lanes: list[DeviceLane], reference: Reference
+    new_lanes: list[Lane], reference: Reference
 ) -> None:
     pixels, values = reference.probe.pixels, [0.5, 1.5, 2.5]
     alone = [edit(new_lanes[0], pixels, value) for value in values]
 
-    def many(lane: DeviceLane, value: float) -> list[ByteArray]:
+    def many(lane: Lane, value: float) -> list[ByteArray]:
         return [edit(lane, pixels, value) for _ in range(30)]
 
     with ThreadPoolExecutor(len(values)) as pool:
@@ -120,9 +130,11 @@ def test_lanes_in_threads_give_what_each_gives_alone(
         assert all(np.array_equal(expected, each) for each in found)
 
 
-def test_every_network_has_a_time(new_lanes: list[DeviceLane], reference: Reference) -> None:
+def test_every_network_has_a_time(new_lanes: list[Lane], reference: Reference) -> None:
     lane, probe = new_lanes[0], reference.probe
     for _ in range(3):
-        seconds = lane.run(probe.pixels, probe.target_scale, probe.target_offset).seconds
+        seconds = lane.run(
+            probe.pixels, target_places(probe.target_scale, probe.target_offset)
+        ).seconds
     assert [*seconds][:2] == [UPLOAD, "au_estimator"] and [*seconds][-1] == DOWNLOAD
     assert all(0 < each < 1 for each in seconds.values())

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from train.models.checkpoint import Checkpoint
+from train.checkpoint import Checkpoint
 
 CLOCK = ("seconds",)
 

@@ -10,17 +10,20 @@ import torch
 
 from efgan_rt.errors import EfganError
 from tests.train.same_training import assert_same_training
+from train.checkpoint import Checkpoint
 from train.data.faces import FaceSet
 from train.data.labels import read_labels
+from train.families.cascade.phases.cascade import arrivals, ask_all_stages
+from train.families.cascade.phases.edits import natural_au, run_stages
+from train.families.cascade.phases.objective import paired_terms
+from train.families.cascade.predecessor import take_over, take_over_au_head
+from train.families.cascade.recipe import LossRecipe, PhaseRecipe
+from train.families.cascade.state import TrainingState
+from train.families.registry import load_checkpoint
 from train.loop import Intervals, train
-from train.models.cascade import to_unit_range
-from train.models.checkpoint import Checkpoint, load_checkpoint
-from train.phases.cascade import arrivals, ask_all_stages
-from train.phases.edits import natural_au, run_stages
-from train.phases.objective import paired_terms
-from train.predecessor import take_over, take_over_au_head
-from train.recipe import LossRecipe, PhaseRecipe, Recipe, recipe_from_dict
-from train.state import TrainingState
+from train.pixels import to_unit_range
+from train.recipe import Recipe
+from train.recipes import recipe_from_dict
 
 QUIET = Intervals(log=1, samples=1000, checkpoint=1000)
 MODEL = {"width": 8, "residual_blocks": 1, "critic_width": 8, "interpolator_width": 8}

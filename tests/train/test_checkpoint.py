@@ -9,16 +9,12 @@ import torch
 from safetensors.torch import save_file
 
 from efgan_rt.errors import EfganError
-from train.models.cascade import CascadeEFGAN
-from train.models.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    plain_weights,
-    save_pt,
-    save_safetensors,
-)
-from train.models.config import ModelConfig, RegionBox
-from train.models.discriminators import ImageDiscriminator
+from train.checkpoint import Checkpoint, plain_weights, save_pt, save_safetensors
+from train.families.cascade.networks.cascade import CascadeEFGAN
+from train.families.cascade.networks.config import ModelConfig, RegionBox
+from train.families.cascade.networks.discriminators import ImageDiscriminator
+from train.families.cascade.networks.inference import empty_networks
+from train.families.registry import load_checkpoint
 
 CONFIG = ModelConfig(
     width=8,
@@ -121,7 +117,7 @@ def test_an_expression_of_other_units_and_weights_of_another_model_are_refused(
         load_checkpoint(tmp_path / "short.pt")
     missing = {k: v for k, v in checkpoint.weights.items() if "heads" not in k}
     with pytest.raises(EfganError, match="do not fit its config"):
-        Checkpoint(CONFIG, missing, {}).build()
+        Checkpoint(CONFIG, missing, {}, empty=empty_networks).build()
 
 
 @pytest.mark.parametrize("name", ["latest.pt", "weights.safetensors"])
@@ -186,5 +182,5 @@ def test_a_config_far_too_large_for_the_weights_takes_no_memory_and_one_line(
 ) -> None:
     config = ModelConfig.from_dict(CONFIG.to_dict() | {"width": 1024, "residual_blocks": 8})
     with pytest.raises(EfganError, match="do not fit its config") as caught:
-        Checkpoint(config, checkpoint.weights, {}).build()
+        Checkpoint(config, checkpoint.weights, {}, empty=empty_networks).build()
     assert len(str(caught.value)) < 400 and "\n" not in str(caught.value)

@@ -13,7 +13,7 @@ from efgan_rt.errors import EfganError
 from tests.train.same_training import assert_same_training
 from tests.train.two_processes import main
 from train import distributed
-from train.models.checkpoint import load_checkpoint
+from train.families.registry import load_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,11 @@ import torch
 from efgan_rt.errors import EfganError
 from tests.train.same_training import assert_same_training
 from train.data.faces import FaceSet
+from train.families.registry import load_checkpoint
 from train.loop import Intervals, Progress, train
-from train.models.checkpoint import load_checkpoint
-from train.phases.base import update
-from train.recipe import Recipe, read_recipe
+from train.phase import update
+from train.recipe import Recipe
+from train.recipes import read_recipe
 
 QUIET = Intervals(log=1, samples=1000, checkpoint=1000)
 

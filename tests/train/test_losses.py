@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from train import losses
+from train.families.cascade import losses
 
 
 def test_the_critic_is_rewarded_for_telling_real_from_fake() -> None:

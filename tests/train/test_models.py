@@ -7,13 +7,14 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from efgan_rt.errors import EfganError
-from train.models.cascade import CascadeEFGAN, to_bytes, to_unit_range
-from train.models.config import REGION_SIZES, ModelConfig, RegionBox
-from train.models.discriminators import Discriminators
-from train.models.efgan import EFGAN
-from train.models.interpolator import Interpolator
-from train.models.layers import InstanceNorm
-from train.models.transformer import stitch
+from train.families.cascade.networks.cascade import CascadeEFGAN
+from train.families.cascade.networks.config import REGION_SIZES, ModelConfig, RegionBox
+from train.families.cascade.networks.discriminators import Discriminators
+from train.families.cascade.networks.efgan import EFGAN
+from train.families.cascade.networks.interpolator import Interpolator
+from train.families.cascade.networks.transformer import stitch
+from train.layers import InstanceNorm
+from train.pixels import to_bytes, to_unit_range
 
 REGIONS = {
     name: RegionBox.centred(x, y, *REGION_SIZES[name], 128)

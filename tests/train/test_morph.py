@@ -8,9 +8,10 @@ from torch import Tensor
 
 from train.data.faces import FaceSet
 from train.data.morph import morphs
-from train.phases.cascade import ask_all_stages, goals
-from train.recipe import PhaseRecipe, recipe_from_dict
-from train.state import TrainingState
+from train.families.cascade.phases.cascade import ask_all_stages, goals
+from train.families.cascade.recipe import PhaseRecipe
+from train.families.cascade.state import TrainingState
+from train.recipes import recipe_from_dict
 
 
 def disc_at(x: int) -> Tensor:

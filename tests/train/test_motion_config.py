@@ -5,8 +5,13 @@ from typing import Any
 import pytest
 
 from efgan_rt.errors import EfganError
-from train.models.config import MOST_MOUTHS, MOTION_FIELDS, ModelConfig, RegionBox
-from train.motion.networks import motion_regions
+from train.families.cascade.motion.networks import motion_regions
+from train.families.cascade.networks.config import (
+    MOST_MOUTHS,
+    MOTION_FIELDS,
+    ModelConfig,
+    RegionBox,
+)
 
 
 def config(**changes: Any) -> ModelConfig:

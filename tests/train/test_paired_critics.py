@@ -11,16 +11,18 @@ from torch import Tensor
 from efgan_rt.errors import EfganError
 from tests.train.same_training import assert_same_training
 from train.data.faces import FaceSet
-from train.loop import Intervals, train
-from train.models.checkpoint import load_checkpoint
-from train.models.paired_critics import FACE, PairedCritics
-from train.phases.paired_terms import (
+from train.families.cascade.networks.paired_critics import FACE, PairedCritics
+from train.families.cascade.phases.paired_terms import (
     paired_critics_loss,
     paired_critics_optimizer,
     update_paired_critics,
 )
-from train.recipe import LossRecipe, PhaseRecipe, Recipe, read_recipe
-from train.state import TrainingState
+from train.families.cascade.recipe import LossRecipe, PhaseRecipe
+from train.families.cascade.state import TrainingState
+from train.families.registry import load_checkpoint
+from train.loop import Intervals, train
+from train.recipe import Recipe
+from train.recipes import read_recipe
 
 QUIET = Intervals(log=1, samples=1000, checkpoint=1000)
 WEIGHTS = LossRecipe(

@@ -10,8 +10,7 @@ import pytest
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector, Face, YuNet
-from efgan_rt.faces.detector_facts import DetectorFacts
-from efgan_rt.faces.detector_file import sha256_of
+from efgan_rt.faces.detector_facts import DetectorFacts, sha256_of
 from efgan_rt.faces.template import STANDARD_POINTS
 from efgan_rt.labels.matching import FrameRule, match_rows
 from efgan_rt.labels.rows import LabelRow

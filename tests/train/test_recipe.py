@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from efgan_rt.errors import EfganError
-from train.recipe import read_recipe, recipe_from_dict, recipe_names
+from train.recipes import read_recipe, recipe_from_dict, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from efgan_rt.errors import EfganError
+from train.families.registry import load_checkpoint
 from train.loop import load_faces, train
-from train.models.checkpoint import load_checkpoint
-from train.recipe import DataRecipe, recipe_from_dict
+from train.recipe import DataRecipe
+from train.recipes import recipe_from_dict
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from train import distributed
 from train.data.faces import FaceSet
 from train.data.labels import read_labels
 from train.loop import Intervals, train
-from train.recipe import Recipe, recipe_from_dict
+from train.recipe import Recipe
+from train.recipes import recipe_from_dict
 
 EVERY_STEP = Intervals(log=1, samples=1000, checkpoint=1000)
 

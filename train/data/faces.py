@@ -23,8 +23,8 @@ from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
 from train.data.labels import LabelTable
 from train.distributed import own_rows
-from train.models.cascade import to_unit_range
-from train.models.config import REGION_SIZES, RegionBox
+from train.families.cascade.networks.config import REGION_SIZES, RegionBox
+from train.pixels import to_unit_range
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from efgan_rt.action_units import MAX_INTENSITY, FloatArray
-from efgan_rt.cascade import CascadeEngines
+from efgan_rt.editing import OpenedSet
 from efgan_rt.pictures.crop import resized
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
@@ -26,7 +26,7 @@ class WeakLabels:
         Raises:
             EngineError: it cannot be used.
         """
-        self._cascade = CascadeEngines.open(directory)
+        self._cascade = OpenedSet.open(directory)
         choice = self._cascade.choice
         fingerprint = engines_fingerprint(
             directory, backend=choice.backend, precision=choice.precision

@@ -5,20 +5,21 @@ that what is measured is what a user gets who has nothing but pictures.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
-from efgan_rt.action_units import MAX_INTENSITY, FloatArray
-from efgan_rt.cascade import DEFAULT_BATCH, CascadeEngines
+from efgan_rt.action_units import FloatArray
+from efgan_rt.editing import DEFAULT_BATCH, OpenedSet
+from efgan_rt.families.family import Family, Wish
+from efgan_rt.families.properties import Properties
 from efgan_rt.pictures.crop import resized
-from train.models.cascade import to_bytes, to_unit_range
-from train.models.checkpoint import InferenceNetworks, load_checkpoint
-from train.motion.cascade import MotionCascade
+from train.families.registry import load_checkpoint, trained_family
+from train.torch_program import TorchProgram
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -55,6 +56,19 @@ class Editor(Protocol):
         """The model's own reading of crops, float32 (n, K), 0 to 5."""
 
 
+def goals(family: Family, properties: Properties, vectors: FloatArray) -> dict[str, FloatArray]:
+    """Edits wholly towards vectors as the named expressions' are, by place, a row a picture."""
+
+    def no_picture(path: Path, output: tuple[str, str]) -> FloatArray:
+        raise AssertionError("no reference is asked for")
+
+    rows = [
+        family.goal(properties, Wish(towards=each), no_picture, lambda _: None).places
+        for each in vectors
+    ]
+    return {place: np.stack([row[place] for row in rows]) for place in rows[0]}
+
+
 class CheckpointEditor:
     """A training's checkpoint, run in PyTorch: for looking before anything is exported."""
 
@@ -68,10 +82,14 @@ class CheckpointEditor:
             EfganError: the file is no checkpoint of this project.
         """
         checkpoint = load_checkpoint(path)
-        self._networks: InferenceNetworks = checkpoint.build()
-        self._batch = batch
-        self.stage_count = checkpoint.config.stages
-        self.au_names: tuple[str, ...] = tuple(checkpoint.config.au_names)
+        family = trained_family(checkpoint.family)
+        networks = checkpoint.build()
+        self._program = TorchProgram(family, networks, torch.float32, batch)
+        properties = networks.properties()
+        self._properties = replace(properties, expressions=checkpoint.expressions)
+        self._family = family.family
+        self.stage_count = properties.stages
+        self.au_names: tuple[str, ...] = properties.au_names
         self.expressions: Mapping[str, FloatArray] = checkpoint.expressions
         self.origin: Mapping[str, Any] = {"file": path.name, "training": checkpoint.training}
 
@@ -79,40 +97,15 @@ class CheckpointEditor:
         """See `Editor.edit`."""
         return self.stages(pixels, target_au)[-1]
 
-    @torch.inference_mode()
     def stages(self, pixels: Bytes, target_au: FloatArray) -> list[Bytes]:
         """What every stage makes, the last one being the edit: S times uint8 (n, 128, 128, 3)."""
-        parts = []
-        cascade = self._networks.cascade
-        pixels = resized(pixels, cascade.config.crop_px)
-        for i in range(0, len(pixels), self._batch):
-            image = to_unit_range(torch.from_numpy(pixels[i : i + self._batch]))
-            target = torch.from_numpy(target_au[i : i + self._batch])
-            source = self._read(image)
-            if isinstance(cascade, MotionCascade):
-                made = cascade(image, source, target)[0]
-            else:
-                made = [edit.final for edit in cascade(image, source, target)]
-            parts.append([to_bytes(each) for each in made])
-        stages = [torch.cat(stage).numpy() for stage in zip(*parts, strict=True)]
-        return [resized(each, JUDGED_PX) for each in stages]
+        given = resized(pixels, self._properties.crop_px)
+        made = self._program.edited(given, goals(self._family, self._properties, target_au))
+        return [resized(each, JUDGED_PX) for each in made]
 
-    def _read(self, image: torch.Tensor) -> torch.Tensor:
-        """The action units of crops, (B, 3, H, W) in [-1, 1] -> (B, K), 0 to 5."""
-        if self._networks.cascade.config.motion:
-            image = F.avg_pool2d(image, 2)
-        return self._networks.au_reader.au(image).mul(MAX_INTENSITY).clamp(0, MAX_INTENSITY)
-
-    @torch.inference_mode()
     def au(self, pixels: Bytes) -> FloatArray:
         """See `Editor.au`."""
-        pixels = resized(pixels, self._networks.cascade.config.crop_px)
-        parts = [
-            self._read(to_unit_range(torch.from_numpy(pixels[i : i + self._batch])))
-            for i in range(0, len(pixels), self._batch)
-        ]
-        result: FloatArray = torch.cat(parts).numpy()
-        return result
+        return self._program.units(resized(pixels, self._properties.crop_px))
 
 
 class EngineEditor:
@@ -132,7 +125,7 @@ class EngineEditor:
         Raises:
             EngineError: the directory or the backend cannot be used.
         """
-        self._engines = CascadeEngines.open(
+        self._engines = OpenedSet.open(
             directory, backend=backend, precision=precision, threads=threads, batch=batch
         )
         choice = self._engines.choice
@@ -154,7 +147,8 @@ class EngineEditor:
     def edit(self, pixels: Bytes, target_au: FloatArray) -> Bytes:
         """See `Editor.edit`."""
         given = resized(pixels, self._engines.crop_px)
-        edited = self._engines.edit(given, np.zeros_like(target_au), target_au).pixels
+        goal = goals(self._engines.family, self._engines.properties, target_au)
+        edited = self._engines.edit(given, goal).pixels
         return resized(edited, JUDGED_PX)
 
     def au(self, pixels: Bytes) -> FloatArray:

@@ -28,7 +28,7 @@ from train.metrics.judge_shelf import JudgeShelf
 from train.metrics.judge_training import JudgeRecipe, Progress
 from train.metrics.judges import run_judge
 from train.metrics.people import UNSEEN_PEOPLE
-from train.models.cascade import to_unit_range
+from train.pixels import to_unit_range
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -21,7 +21,7 @@ from efgan_rt.action_units import MAX_INTENSITY
 from train.data.faces import FaceSet
 from train.metrics.judge_networks import ExpressionClassifier, IntensityReader
 from train.metrics.people import EXPRESSIONS
-from train.models.cascade import to_unit_range
+from train.pixels import to_unit_range
 
 Bytes = npt.NDArray[np.uint8]
 Progress = Callable[[str], None]

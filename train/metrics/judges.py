@@ -30,7 +30,7 @@ from train.metrics.judge_training import (
 )
 from train.metrics.people import EXPRESSIONS, UNSEEN_PEOPLE
 from train.metrics.vgg_score import softmax
-from train.models.cascade import to_unit_range
+from train.pixels import to_unit_range
 
 BATCH: Final = 64  # pictures judged at once; bounds memory, changes no result
 

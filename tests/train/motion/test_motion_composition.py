@@ -10,9 +10,8 @@ from torch import Tensor
 
 from efgan_rt.faces.motion import SHADE_LIMIT
 from efgan_rt.faces.motion_paste import cheek_light
-from train.models.config import ModelConfig
-from train.motion.cascade import MotionCascade
-from train.motion.composition import (
+from train.families.cascade.motion.cascade import MotionCascade
+from train.families.cascade.motion.composition import (
     MotionFields,
     MouthAtlas,
     cheek_tone,
@@ -21,7 +20,8 @@ from train.motion.composition import (
     picture,
     warp,
 )
-from train.motion.networks import motion_regions
+from train.families.cascade.motion.networks import motion_regions
+from train.families.cascade.networks.config import ModelConfig
 
 SIDE = 16
 

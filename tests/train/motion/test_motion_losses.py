@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from train.motion.composition import MotionFields
-from train.motion.losses import (
+from train.families.cascade.motion.composition import MotionFields
+from train.families.cascade.motion.losses import (
     ANYWHERE,
     AT_MOUTH,
     MASKED,
@@ -20,7 +20,7 @@ from train.motion.losses import (
     SHADED_KNEE,
     motion_loss,
 )
-from train.motion.pairs_set import PairBatch, Truth
+from train.families.cascade.motion.pairs_set import PairBatch, Truth
 
 SIDE = 10
 

@@ -5,8 +5,14 @@ import torch
 
 from efgan_rt.faces.motion import SHADE_LIMIT
 from efgan_rt.faces.mouths import DEPTH
-from train.motion.composition import MotionFields
-from train.motion.networks import CHANNELS, HALVINGS, MotionEFGAN, limited, motion_regions
+from train.families.cascade.motion.composition import MotionFields
+from train.families.cascade.motion.networks import (
+    CHANNELS,
+    HALVINGS,
+    MotionEFGAN,
+    limited,
+    motion_regions,
+)
 
 CROP_PX = 256  # what the patches are made for: at others their sides do not halve
 

@@ -9,7 +9,7 @@ import torch
 
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.mouths import DEPTH
-from train.motion.pairs_set import OPENED_SHARE, PairSet
+from train.families.cascade.motion.pairs_set import OPENED_SHARE, PairSet
 from train.portraits.pairs import (
     ARRAYS,
     DEPTH_UNIT,

@@ -11,7 +11,7 @@ import pytest
 
 from efgan_rt.errors import EfganError
 from tests.toy_face_model import landmarks_of, toy_face, toy_model
-from train.motion.pairs_set import PairSet
+from train.families.cascade.motion.pairs_set import PairSet
 from train.portraits.landmarks import Found, open_landmarker
 from train.portraits.portrait_pairs import (
     ATLAS,

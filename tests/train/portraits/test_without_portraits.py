@@ -14,9 +14,9 @@ from train.portraits.fit import fit
 
 BLOCKED = "import sys; sys.modules.update(dict.fromkeys(('numba', 'scipy', 'mediapipe')))"
 MODULES = (
-    "train.models.checkpoint",
-    "train.motion.training",
-    "train.motion.cascade",
+    "train.checkpoint",
+    "train.families.cascade.motion.training",
+    "train.families.cascade.motion.cascade",
     "train.portraits.portrait_pairs",
     "train.portraits.shading",
 )

@@ -1,0 +1,1 @@
+"""The families of models, each in a folder: networks, phases, losses, export, recipes."""

@@ -1,0 +1,1 @@
+"""Cascade EF-GAN."""

@@ -1,0 +1,74 @@
+"""How far totals are from their truth: every field by itself, weighed where it matters."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from train.families.cascade.motion.composition import MotionFields
+from train.families.cascade.motion.pairs_set import PairBatch, Truth
+
+# Weights of a pixel: anywhere, on the face, around the mouth, around the eyes.
+ANYWHERE, ON_FACE, AT_MOUTH, AT_EYES = 0.25, 0.75, 4.0, 2.0
+INSIDE = 3.0  # a mouth's inside is few pixels among many of the lips around it
+LEAST_ALPHA = 1e-3
+MOVED, SHADED, MASKED, PLACED, PAINTED = 0.4, 14.0, 2.0, 6.0, 0.3
+# Errors above these count by their squares. An absolute error learns the median of what may become
+# of a pixel: the cautious middle of a movement, and none of a fold that is not quite certain.
+MOVED_KNEE, SHADED_KNEE = 4.0, 0.1
+
+
+@dataclass(frozen=True)
+class MotionLoss:
+    """The weighed sum, and the figures of the log."""
+
+    total: Tensor
+    figures: dict[str, float]
+
+
+def motion_loss(totals: MotionFields, truth: Truth, batch: PairBatch) -> MotionLoss:
+    """The loss of a stage's totals.
+
+    Args:
+        totals: what the stages so far give.
+        truth: what they are to give.
+        batch: for the weights.
+    """
+    weight = ANYWHERE + ON_FACE * batch.face + AT_MOUTH * batch.around_mouth
+    weight = weight + AT_EYES * batch.around_eyes
+    error = (totals.displacement - truth.displacement).abs()
+    moved = (_of_both_powers(error, MOVED_KNEE) * weight).sum() / (2 * weight.sum())
+    lighter = (totals.shade - truth.shade).abs()
+    shaded = (_of_both_powers(lighter, SHADED_KNEE) * weight).sum() / weight.sum()
+    alpha = totals.mouth[:, 2:].clamp(1e-5, 1 - 1e-5)
+    near = (0.2 + 3 * F.max_pool2d(batch.around_mouth, 9, 1, 4)) * (1 + INSIDE * truth.mouth)
+    masked = F.binary_cross_entropy(alpha, truth.mouth, weight=near, reduction="sum") / near.sum()
+    # Divided by alpha within the graph, so that places pull at no alpha.
+    found = totals.mouth[:, :2] / totals.mouth[:, 2:].clamp(min=LEAST_ALPHA)
+    places = (found - truth.place).abs() * truth.mouth
+    placed = places.sum() / (2 * truth.mouth.sum() + 20)
+    painted = totals.paint[:, 3:].mean()
+    total = MOVED * moved + SHADED * shaded + MASKED * masked + PLACED * placed + PAINTED * painted
+    with torch.no_grad():
+        on = (truth.displacement.norm(dim=1, keepdim=True) > 0.25) & (batch.face > 0)
+        off = error.norm(dim=1, keepdim=True)
+        still = truth.displacement.norm(dim=1, keepdim=True)
+        inside = (alpha > 0.5).float()
+        both, either = (inside * truth.mouth).sum(), torch.maximum(inside, truth.mouth).sum()
+        figures = {
+            "moved": float(off[on].sum()),
+            "still": float(still[on].sum()),
+            "shade": float((totals.shade - truth.shade).abs().sum()),
+            "no_shade": float(truth.shade.abs().sum()),
+            "both": float(both),
+            "either": float(either),
+            "place": float(placed),
+            "loss": float(total),
+        }
+    return MotionLoss(total, figures)
+
+
+def _of_both_powers(error: Tensor, knee: float) -> Tensor:
+    """The error and its square, equal at the knee."""
+    return error + error.square() / knee

@@ -1,0 +1,159 @@
+"""The dimensions of a model, saved inside every checkpoint.
+
+The paper's own numbers are the defaults, but for its Figure 9 (layer table), which is a picture in
+the publication and is not in its text: widths and depths follow GANimation's generator and critic,
+which fit every sentence of the text. That is an assumption.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from efgan_rt.action_units import AU_NAMES
+from efgan_rt.errors import EfganError
+
+REGION_SIZES: Final[dict[str, tuple[int, int]]] = {  # height, width in pixels: paper, section 4.1
+    "eyes": (40, 92),
+    "nose": (40, 48),
+    "mouth": (40, 60),
+}
+
+# Far beyond any use; a checkpoint that asks for more is damaged, or made to exhaust the memory.
+LARGEST: Final[dict[str, int]] = {
+    "width": 1024,
+    "residual_blocks": 64,
+    "stages": 16,
+    "critic_width": 1024,
+    "interpolator_width": 4096,
+    "face_bottlenecks": 8,
+    "patch_bottlenecks": 8,
+    "crop_px": 1024,
+}
+MOST_MOUTHS: Final = 256
+MOTION_FIELDS: Final = ("motion", "motion_widths", "mouths")
+TUPLES: Final = ("regions", "au_names", "motion_widths")
+
+
+@dataclass(frozen=True)
+class RegionBox:
+    """Where a local patch lies in the crop, in pixels from the top left corner."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @classmethod
+    def centred(cls, x: float, y: float, height: int, width: int, crop_px: int) -> "RegionBox":
+        """The box around a centre, rounded once and moved inside the crop where it sticks out."""
+        top = min(max(round(y - height / 2), 0), crop_px - height)
+        left = min(max(round(x - width / 2), 0), crop_px - width)
+        return cls(top, left, height, width)
+
+    @property
+    def rows(self) -> slice:
+        """The box's rows in an array of the crop."""
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        """The box's columns in an array of the crop."""
+        return slice(self.left, self.left + self.width)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What the networks look like; enough to build them empty."""
+
+    width: int = 64  # channels after the first convolution of a branch and of the Refiner
+    residual_blocks: int = 6  # per branch
+    stages: int = 3  # EF-GANs in the cascade: paper, section 3.2
+    regions: dict[str, RegionBox] = field(default_factory=dict)  # empty: the global baseline
+    residual_refiner: bool = False  # ours: the Refiner adds its output to what it is given
+    critic_width: int = 64
+    face_bottlenecks: int = 5  # stride-2 convolutions after a critic's first: paper, section 7
+    patch_bottlenecks: int = 3
+    interpolator_width: int = 64
+    spectral_norm: bool = True  # on every convolution but the output layers: paper, section 8
+    crop_px: int = 128
+    au_names: tuple[str, ...] = AU_NAMES
+    motion: bool = False  # ours: stages move the face (`motion`) instead of repainting it
+    motion_widths: tuple[int, int, int, int] = (32, 48, 64, 96)  # of a branch, by resolution
+    mouths: int = 0  # in the atlas of a model with motion
+
+    def __post_init__(self) -> None:
+        """Holds the fields against each other."""
+        unknown = set(self.regions) - set(REGION_SIZES)
+        if unknown:
+            raise EfganError(
+                f"regions: {sorted(unknown)} unknown, expected some of eyes nose mouth"
+            )
+        for name, largest in LARGEST.items():
+            if not 1 <= getattr(self, name) <= largest:
+                raise EfganError(f"{name}: found {getattr(self, name)}, expected 1 to {largest}")
+        if self.crop_px % 4 or self.crop_px >> (self.face_bottlenecks + 1) < 1:
+            raise EfganError(
+                f"crop_px {self.crop_px} does not suit face_bottlenecks {self.face_bottlenecks}: "
+                "it must be divisible by 4 and leave a pixel after every halving"
+            )
+        if self.motion and not 1 <= self.mouths <= MOST_MOUTHS:
+            raise EfganError(f"mouths: found {self.mouths}, expected 1 to {MOST_MOUTHS}")
+        if not all(1 <= width <= LARGEST["width"] for width in self.motion_widths):
+            raise EfganError(
+                f"motion_widths: found {self.motion_widths}, expected 1 to {LARGEST['width']} each"
+            )
+        for name, box in self.regions.items():
+            if self.motion and (box.height % 16 or box.width % 16 or box.top % 2 or box.left % 2):
+                raise EfganError(
+                    f"regions.{name}: {box}, expected sides divisible by 16 and an even place "
+                    "with motion"
+                )
+            if box.top < 0 or box.left < 0 or box.height % 4 or box.width % 4:
+                raise EfganError(f"regions.{name}: {box} must lie inside and be divisible by 4")
+            if max(box.top + box.height, box.left + box.width) > self.crop_px:
+                raise EfganError(f"regions.{name}: {box} sticks out of crop_px {self.crop_px}")
+
+    @property
+    def au_count(self) -> int:
+        """K, the number of action units."""
+        return len(self.au_names)
+
+    @property
+    def reader_px(self) -> int:
+        """Side of the pictures that the action-unit reader takes."""
+        return self.crop_px // 2 if self.motion else self.crop_px
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a checkpoint."""
+        values = asdict(self) | {"au_names": list(self.au_names)}
+        values["motion_widths"] = list(self.motion_widths)
+        if not self.motion:  # as earlier versions read and wrote it
+            for name in MOTION_FIELDS:
+                del values[name]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
+        """The config that `to_dict` wrote.
+
+        Raises:
+            EfganError: a field is unknown or of the wrong kind.
+        """
+        try:
+            for name in LARGEST.keys() & values.keys():
+                if type(values[name]) is not int:
+                    raise EfganError(f"{name}: found {values[name]!r}, expected a whole number")
+            for name, box in values["regions"].items():
+                if not all(type(side) is int for side in box.values()):
+                    raise EfganError(f"regions.{name}: found {box}, expected whole numbers")
+            if not all(isinstance(name, str) for name in values["au_names"]):
+                raise EfganError(f"au_names: found {values['au_names']}, expected names")
+            a, b, c, d = values.get("motion_widths", (32, 48, 64, 96))
+            regions = {name: RegionBox(**box) for name, box in values["regions"].items()}
+            return cls(
+                **{k: v for k, v in values.items() if k not in TUPLES},
+                regions=regions,
+                au_names=tuple(values["au_names"]),
+                motion_widths=(int(a), int(b), int(c), int(d)),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise EfganError(f"the checkpoint's model config cannot be read: {error}") from error
