@@ -40,18 +40,15 @@ TURN_DEGREES, SCALE_SHARE, SHIFT_SHARE = 8.0, 0.09, 0.03
 # The named expressions as action units: what a person's face shows, not what a rig can do.
 PROTOTYPES: Final[Mapping[str, Mapping[str, float]]] = {
     "neutral": {},
-    "happy": {"AU06": 3.0, "AU12": 2.9, "AU25": 2.8},
-    "sad": {"AU01": 4.8, "AU04": 2.5, "AU15": 4.8, "AU17": 3.0},
-    "angry": {
-        **{"AU04": 4.0, "AU05": 2.5, "AU07": 2.0, "AU09": 2.0, "AU10": 2.2, "AU20": 1.2},
-        **{"AU23": 1.0, "AU25": 2.8},
-    },
-    "surprised": {"AU01": 4.0, "AU02": 4.0, "AU05": 4.0, "AU25": 2.0, "AU26": 3.5},
+    "happy": {"AU06": 2.8, "AU12": 2.7, "AU25": 2.6},
+    "sad": {"AU01": 4.8, "AU04": 3.6, "AU15": 4.2, "AU17": 3.2},
+    "angry": {"AU04": 3.5, "AU05": 1.5, "AU09": 3.0, "AU10": 2.0, "AU20": 1.3, "AU25": 2.3},
+    "surprised": {"AU01": 3.6, "AU02": 3.6, "AU05": 3.0, "AU25": 2.2, "AU26": 3.5},
     "fearful": {
-        **{"AU01": 4.0, "AU02": 2.0, "AU04": 4.5, "AU05": 4.7, "AU20": 1.5, "AU25": 2.4},
+        **{"AU01": 3.5, "AU02": 1.2, "AU04": 4.4, "AU05": 4.4, "AU20": 1.5, "AU25": 2.4},
         **{"AU26": 3.0},
     },
-    "disgusted": {"AU04": 1.8, "AU06": 1.5, "AU07": 2.6, "AU09": 2.6, "AU10": 2.1, "AU15": 1.4},
+    "disgusted": {"AU07": 1.0, "AU09": 3.9, "AU10": 1.3, "AU15": 1.6},
     "contemptuous": {"AU12": 1.5, "AU14": 4.0},
 }
 
