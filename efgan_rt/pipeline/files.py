@@ -451,7 +451,9 @@ def _why_left_alone(path: Path, stems: Container[str]) -> str:
     if extension in VIDEO_EXTENSIONS:
         return "the film of a Live Photo, unedited" if stem in stems else "a video"
     if extension in SIDECAR_EXTENSIONS:
-        return "an .aae, which would redo old edits" if extension == ".aae" else "a sidecar"
+        if extension == ".aae":
+            return "an .aae, which would redo old edits"
+        return "a sidecar, which --sidecars copies"
     format_ = sniffed(path)
     if format_ is None:
         return "not a picture"

@@ -225,12 +225,12 @@ class Edits:
         """Says, once every picture has been asked for, what of the table and the folder is unused.
 
         Args:
-            left_alone: pictures without a row.
+            left_alone: pictures without a row, or that a preset's rules leave or do not name.
             say: told.
         """
         if self._table is None:
             if left_alone:
-                say(f"{left_alone:,} pictures fit no rule of the preset and are left alone")
+                say(f"{left_alone:,} pictures get no edit by the preset and are not written")
             return
         path = self._table.path
         unused = [name for name in self._table.targets if name not in self._seen]

@@ -185,8 +185,8 @@ def test_what_is_left_alone_is_named_with_the_reason(batch: Cli, source: Path, j
     assert left(document) == {
         "IMG_1.AAE": "an .aae, which would redo old edits",
         "IMG_1.MOV": "the film of a Live Photo, unedited",
-        "IMG_1.jpg.json": "a sidecar",
-        "IMG_1.xmp": "a sidecar",
+        "IMG_1.jpg.json": "a sidecar, which --sidecars copies",
+        "IMG_1.xmp": "a sidecar, which --sidecars copies",
         "notes.txt": "not a picture",
         "other.mp4": "a video",
     }

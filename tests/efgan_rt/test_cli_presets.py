@@ -148,7 +148,9 @@ def test_rules_by_folder_edit_each_in_its_way(batch: Cli, tmp_path: Path) -> Non
         '[[rules]]\npath = "a"\nexpression = "blink"\n'
         '[[rules]]\npath = "b/x.png"\nleave = true\n',
     )
-    assert batch("--preset", preset).status == 0
+    result = batch("--preset", preset)
+    assert result.status == 0
+    assert "1 pictures get no edit by the preset and are not written" in result.err
     batch("-e", "happy", "-e", "blink", out="both")
     for name, folder in {"00.png": "happy", "a/x.png": "blink", "b/z.png": "happy"}.items():
         expected = (tmp_path / "both" / folder / name).read_bytes()
@@ -161,7 +163,7 @@ def test_a_preset_of_rules_says_what_it_leaves_alone(batch: Cli, tmp_path: Path)
         tmp_path / "p.toml", 'version = 1\n[[rules]]\npath = "a"\nexpression = "happy"\n'
     )
     result = batch("--preset", preset)
-    assert "9 pictures fit no rule of the preset and are left alone" in result.err
+    assert "9 pictures get no edit by the preset and are not written" in result.err
     assert files_in(tmp_path / "out") == ["a/x.png", "a/y.png"]
 
 
