@@ -7,6 +7,7 @@ there are several. A table has one target for each picture that it names, and no
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -152,12 +153,15 @@ class Edits:
         self._seen: set[str] = set()
         self.targets: tuple[Goal, ...] = ()
         self.outputs: Outputs = outputs_of(options.names, options.kind, properties.stages)
+        read_once = cache(read_picture)  # however many rows of a table refer to it
+
+        def goal_of(wish: Wish) -> Goal:
+            family.refuse(wish.asked)
+            return family.goal(properties, wish, read_once, say)
+
         if options.table is not None:
             self._table = read_target_table(
-                options.table,
-                properties.expressions,
-                properties.au_names,
-                intensity=options.intensity,
+                options.table, goal_of, properties.au_names, intensity=options.intensity
             )
             for sentence in self._table.remarks:
                 say(sentence)
@@ -165,9 +169,7 @@ class Edits:
         wish = Wish(intensity=options.intensity, au=options.au)
         wishes = [replace(wish, expression=each) for each in options.expressions]
         wishes += [replace(wish, reference=each) for each in options.references]
-        self.targets = tuple(
-            family.goal(properties, each, read_picture, say) for each in wishes or [wish]
-        )
+        self.targets = tuple(map(goal_of, wishes or [wish]))
 
     def wants(self, picture: PurePosixPath) -> bool:
         """Whether a picture, by its path in the input folder, is to be edited."""
