@@ -37,12 +37,14 @@ from efgan_rt.cli.options import (
     BatchSizeOption,
     EnginesOption,
     FailFastOption,
+    GpusOption,
     JsonOption,
     LanesOption,
     MaxPixelsOption,
     ModelOption,
     NoMarkOption,
     PrecisionOption,
+    ProcessesOption,
     ThreadsOption,
     WorkersOption,
     default_workers,
@@ -165,6 +167,8 @@ def batch(
     threads: ThreadsOption = None,
     lanes: LanesOption = None,
     workers: WorkersOption = None,
+    processes: ProcessesOption = None,
+    gpus: GpusOption = None,
     timeout: Annotated[
         float,
         typer.Option(
@@ -211,13 +215,13 @@ def batch(
     **Exit status**: 0 all done, 1 the run could not be done, 2 wrong usage, 3 some
     pictures failed, 130 interrupted.
     """
-    from efgan_rt.cli.batch_faces import FaceOptions, face_choice
     from efgan_rt.cli.batch_run import BatchRequest, run
     from efgan_rt.errors import EfganError
     from efgan_rt.pictures.animation import Playback
     from efgan_rt.pipeline.faces import NoFace as PipelineNoFace
     from efgan_rt.pipeline.workers import BatchOptions
     from efgan_rt.requests.edits import EditOptions
+    from efgan_rt.requests.faces import FaceOptions, face_choice
     from efgan_rt.requests.outputs import OutputKind
     from efgan_rt.tuning import RunWishes
     from efgan_rt.unfolding import Pace as UnfoldingPace
@@ -275,6 +279,8 @@ def batch(
             backend=backend,
             precision=precision,
             wishes=RunWishes(batch_size, lanes, threads, workers),
+            processes=processes,
+            gpus=gpus,
             dry_run=dry_run,
             json=json_,
         )

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from efgan_rt.editing import OpenedSet
 from efgan_rt.errors import EfganError
+from efgan_rt.families.properties import Properties
 from efgan_rt.pipeline.outcome import PictureResult
 from efgan_rt.reporting.latency import LatencyRecorder
 
@@ -71,7 +71,8 @@ def open_report(
     *,
     source: Path,
     targets: Sequence[str],
-    cascade: OpenedSet,
+    properties: Properties,
+    chosen_because: str,
     used: Mapping[str, Any],
     recorder: LatencyRecorder,
     edit_of: Callable[[Path], str] = lambda _: "",
@@ -84,7 +85,8 @@ def open_report(
         about: plain values on what was asked for.
         source: the pictures.
         targets: names of the edits.
-        cascade: what runs.
+        properties: of the engine set.
+        chosen_because: why its backend and precision.
         used: the same as plain values.
         recorder: has the run's latency at its end.
         edit_of: what a picture was edited to, where each has its own; else "".
@@ -96,7 +98,7 @@ def open_report(
     if not is_page(path):
         from efgan_rt.reporting.run_report import RunReport
 
-        return RunReport(path, about, cascade.au_names, edit_of, left_alone)
+        return RunReport(path, about, properties.au_names, edit_of, left_alone)
     from efgan_rt.reporting.machine import machine_facts
     from efgan_rt.reporting.page_report import PageAbout, PageReport
 
@@ -104,9 +106,9 @@ def open_report(
     packages = facts.pop("packages")
     run = [
         ("Asked for", {"command": shlex.join(["efgan-rt", *sys.argv[1:]]), **about}),
-        ("Engines", {**used, "chosen because": cascade.choice.reason, "stages": cascade.stages}),
+        ("Engines", {**used, "chosen because": chosen_because, "stages": properties.stages}),
         ("Machine", {LABELS.get(name, name): value for name, value in facts.items()}),
         ("Versions", packages),
     ]
-    page = PageAbout(source, targets, cascade.au_names, cascade.crop_px, run)
+    page = PageAbout(source, targets, properties.au_names, properties.crop_px, run)
     return PageReport(path, page, recorder)

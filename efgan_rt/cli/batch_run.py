@@ -5,15 +5,14 @@ early where an earlier run has left one, for it says which files are ours; where
 made last, so that a command that cannot run leaves no folder behind.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from efgan_rt.cli import batch_report
-from efgan_rt.cli.batch_faces import FaceOptions, Faces, open_faces
 from efgan_rt.cli.batch_listing import list_work, with_bmp_said
 from efgan_rt.cli.batch_report import Report
 from efgan_rt.cli.batch_sheet import Sheet
@@ -31,12 +30,16 @@ from efgan_rt.editing import OpenedSet, busy_lanes
 from efgan_rt.engine_sets import compiled_folder, find_set
 from efgan_rt.errors import EfganError
 from efgan_rt.families.family import KNOWN_UNITS
+from efgan_rt.families.properties import Properties
 from efgan_rt.families.registry import family_of
 from efgan_rt.pipeline.batch import run_batch
+from efgan_rt.pipeline.faces import FaceFinding, NoFace
 from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount, unlisted_reason
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult
+from efgan_rt.pipeline.publish import Publisher
+from efgan_rt.pipeline.resume import Inspector
 from efgan_rt.pipeline.watchdog import HangError
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.probed import choose_for_run, note_beginning, rates_for
@@ -44,7 +47,12 @@ from efgan_rt.reporting.contact_sheet import check_contact_sheet
 from efgan_rt.reporting.latency import LatencyRecorder, latency_table
 from efgan_rt.reporting.summary import summary_document, summary_lines
 from efgan_rt.requests.edits import EditOptions, Edits
+from efgan_rt.requests.faces import FaceOptions, Faces, open_faces
 from efgan_rt.requests.outputs import Outputs
+from efgan_rt.shards.coordinator import Coordinator, shard_size
+from efgan_rt.shards.processes import ProcessExecutor
+from efgan_rt.shards.spread import Spread, spread_of
+from efgan_rt.shards.worker import WorkerSetup
 from efgan_rt.tuning import RunWishes, settings_for
 from engines.base import EngineError
 from engines.directory import EngineDirectory
@@ -71,6 +79,8 @@ class BatchRequest:
     backend: str
     precision: str | None
     wishes: RunWishes
+    processes: int | None
+    gpus: str | None
     dry_run: bool
     json: bool
 
@@ -99,6 +109,8 @@ def run(request: BatchRequest) -> int:
     )
 
     settings = settings_for(directory, choice, request.wishes, remark)
+    spread = spread_of(request.processes, request.gpus, choice, settings, request.wishes)
+    settings = spread.settings
 
     @cache
     def cascade() -> OpenedSet:
@@ -177,8 +189,11 @@ def run(request: BatchRequest) -> int:
             return SOME_FAILED if unlisted else 0
         if request.options.mark:
             jobs = with_bmp_said(jobs, remark)
-        opened_cascade = cascade()
-        remark(f"backend: {opened_cascade.choice.reason}")
+        if not spread.is_several:
+            cascade()
+        remark(f"backend: {choice.reason}")
+        if spread.is_several:
+            remark(f"processes: {spread}")
         request = replace(request, options=replace(request.options, workers=settings.workers))
         journal = journal or opened.enter_context(Journal(request.out_dir))
         note_beginning(request.out_dir, directory, choice)
@@ -186,28 +201,41 @@ def run(request: BatchRequest) -> int:
             remark(f"note: {journal.unlocked}")
         used = {
             "directory": str(engine_set.directory),
-            "backend": opened_cascade.choice.backend,
-            "precision": opened_cascade.choice.precision,
-            "batch": opened_cascade.batch,
+            "backend": choice.backend,
+            "precision": choice.precision,
+            "batch": settings.batch,
+            **({"processes": spread.processes} if spread.is_several else {}),
         }
         recorder = LatencyRecorder()
         sheet = None
         if request.contact_sheet is not None:
             sheet = Sheet(request.contact_sheet, plan, outputs.labels)
-        report = _open_report(request, edits, plan, faces, opened_cascade, used, recorder)
-        try:
-            outcome = _edit(
-                request,
-                jobs,
-                count,
-                opened_cascade,
-                outputs,
-                faces,
-                journal,
-                recorder,
-                report,
-                sheet,
+        report = _open_report(
+            request, edits, plan, faces, properties, choice.reason, used, recorder
+        )
+        run_jobs = partial(
+            _run_here, jobs, cascade, faces.finding, journal=journal, outputs=outputs
+        )
+        if spread.is_several:
+            shared = request.options.memory_bytes // spread.processes
+            setup = WorkerSetup(
+                engine_set.directory,
+                choice,
+                settings.batch,
+                settings.threads,
+                settings.lanes,
+                request.faces,
+                outputs.shots,
+                outputs.products,
+                replace(request.options, memory_bytes=shared),
+                batch_report.is_page(request.report),
+                request.out_dir,
             )
+            run_jobs = partial(
+                _run_spread, jobs, setup, spread, count.pictures, faces.finding, journal=journal
+            )
+        try:
+            outcome = _edit(request, count, recorder, report, sheet, run_jobs)
         except (EfganError, EngineError) as error:
             if report:
                 report.finish({"stopped": str(error)})
@@ -233,7 +261,8 @@ def _open_report(
     edits: Edits,
     plan: Plan,
     faces: Faces,
-    cascade: OpenedSet,
+    properties: Properties,
+    chosen_because: str,
     used: Mapping[str, Any],
     recorder: LatencyRecorder,
 ) -> Report | None:
@@ -252,7 +281,8 @@ def _open_report(
         about,
         source=request.in_dir,
         targets=edits.outputs.labels,
-        cascade=cascade,
+        properties=properties,
+        chosen_because=chosen_because,
         used=used,
         recorder=recorder,
         edit_of=lambda path: edits.label_of(PurePosixPath(path.relative_to(plan.root).as_posix())),
@@ -262,15 +292,11 @@ def _open_report(
 
 def _edit(
     request: BatchRequest,
-    jobs: Iterator[PictureJob],
     count: PlanCount,
-    cascade: OpenedSet,
-    outputs: Outputs,
-    faces: Faces,
-    journal: Journal,
     recorder: LatencyRecorder,
     report: Report | None,
     sheet: Sheet | None,
+    run_jobs: Callable[..., Outcome],
 ) -> Outcome:
     """Runs the pipeline under a progress bar; failures are named as they happen."""
     with picture_progress() as progress:
@@ -285,23 +311,67 @@ def _edit(
                 if each:
                     each.add(result)
 
-        return run_batch(
-            jobs,
-            [cascade.lane() for _ in range(cascade.lanes)],
-            outputs.shots,
-            outputs.products,
-            batch=cascade.batch,
-            journal=journal,
-            stages=cascade.stages,
-            crop_px=cascade.crop_px,
-            faces=faces.finding,
-            options=request.options,
-            views=batch_report.is_page(request.report),
+        return run_jobs(
+            request,
             recorder=recorder,
             on_failure=name,
             on_picture=note,
             on_progress=lambda done, _: progress.update(bar, completed=done),
         )
+
+
+def _run_here(
+    jobs: Iterator[PictureJob],
+    opened: Callable[[], OpenedSet],
+    finding: FaceFinding,
+    request: BatchRequest,
+    *,
+    journal: Journal,
+    outputs: Outputs,
+    **listeners: Any,
+) -> Outcome:
+    """Edits the jobs in this process."""
+    cascade = opened()
+    return run_batch(
+        jobs,
+        [cascade.lane() for _ in range(cascade.lanes)],
+        outputs.shots,
+        outputs.products,
+        batch=cascade.batch,
+        journal=journal,
+        stages=cascade.stages,
+        crop_px=cascade.crop_px,
+        faces=finding,
+        options=request.options,
+        views=batch_report.is_page(request.report),
+        **listeners,
+    )
+
+
+def _run_spread(
+    jobs: Iterator[PictureJob],
+    setup: WorkerSetup,
+    spread: Spread,
+    pictures: int,
+    finding: FaceFinding,
+    request: BatchRequest,
+    *,
+    journal: Journal,
+    **listeners: Any,
+) -> Outcome:
+    """Edits the jobs in processes of their own."""
+    executor = ProcessExecutor(setup, journal.parts, size=spread.processes, gpus=spread.gpus)
+    coordinator = Coordinator(
+        executor,
+        Inspector(journal, takes_copies=finding.no_face is NoFace.COPY),
+        Publisher(journal, overwrite=request.options.overwrite),
+        request.options,
+        size=shard_size(pictures, spread.processes, setup.batch),
+        everything=setup.views,
+        say=remark,
+        **listeners,
+    )
+    return coordinator.run(jobs)
 
 
 def _tell(

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from efgan_rt.cli.batch_faces import Faces
 from efgan_rt.cli.console import remark
 from efgan_rt.editing import OpenedSet
 from efgan_rt.families.properties import Properties
 from efgan_rt.pipeline.files import Plan
+from efgan_rt.requests.faces import Faces
 from efgan_rt.requests.known_units import KnownUnits, read_known_units
 from efgan_rt.requests.reference import crop_of_picture
 from engines.base import Array

@@ -110,6 +110,28 @@ WorkersOption = Annotated[
         show_default=False,
     ),
 ]
+ProcessesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--processes",
+        metavar="N",
+        min=1,
+        rich_help_panel=RUN_PANEL,
+        help="Edit in so many processes, which share the cores (default: one; with --gpus, one a "
+        "GPU).",
+        show_default=False,
+    ),
+]
+GpusOption = Annotated[
+    str | None,
+    typer.Option(
+        "--gpus",
+        metavar="all|0,2",
+        rich_help_panel=RUN_PANEL,
+        help="One process on each of these GPUs: all, or nvidia-smi's numbers or UUIDs.",
+        show_default=False,
+    ),
+]
 FailFastOption = Annotated[
     bool,
     typer.Option("--fail-fast", rich_help_panel=RUN_PANEL, help="Stop at the first failure."),

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from efgan_rt.cli.batch_faces import FaceOptions, open_faces
 from efgan_rt.cli.batch_units import read_reference
 from efgan_rt.cli.console import frame_progress, print_json, print_text, remark
 from efgan_rt.editing import OpenedSet
@@ -13,6 +12,7 @@ from efgan_rt.engine_sets import find_set
 from efgan_rt.families.registry import family_of
 from efgan_rt.probed import choose_for_run, rates_for
 from efgan_rt.requests.edits import EditOptions, Edits
+from efgan_rt.requests.faces import FaceOptions, open_faces
 from efgan_rt.tuning import RunWishes, settings_for
 from efgan_rt.video.reader import probe
 from efgan_rt.video.run import VideoResult, check_output, edit_video

@@ -31,7 +31,7 @@ from efgan_rt.pipeline.publish import Publisher
 from efgan_rt.pipeline.resume import Inspector
 from efgan_rt.pipeline.slots import SlotRing
 from efgan_rt.pipeline.watchdog import Watchdog
-from efgan_rt.pipeline.workers import BatchOptions, JobSource, Workshop
+from efgan_rt.pipeline.workers import BatchOptions, Desk, JobSource, Workshop
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.shots import Product, Shot, network_runs, one_shot_each, stills
 
@@ -50,13 +50,14 @@ def _ignore(*_: object) -> None:
 
 
 def run_batch(
-    jobs: Iterator[PictureJob],
+    jobs: Iterator[PictureJob | None],
     editors: Sequence[BatchEditor],
     shots: Sequence[Shot] | None = None,
     products: Sequence[Product] | None = None,
     *,
     batch: int,
-    journal: Journal,
+    journal: Journal | None = None,
+    desk: Desk | None = None,
     stages: int = 1,
     crop_px: int = CROP_PX,
     faces: FaceFinding | None = None,
@@ -70,12 +71,14 @@ def run_batch(
     """Edits pictures and writes the results.
 
     Args:
-        jobs: the pictures, each with one output and one recipe a product, and its targets.
+        jobs: the pictures, each with one output and one recipe a product, and its targets; None
+            where the next one is not known yet, so that none waits for it.
         editors: one for each lane, at least one; each is used by a thread of its own.
         shots: what is made of each face; one shot of one target if None.
         products: the files made of each picture; a still of each shot if None.
         batch: the editors' fixed batch.
         journal: of the folder above all outputs.
+        desk: in place of a journal, where another process has it.
         stages: of the editors' cascade; matters only to shots that do not go all the way.
         crop_px: the side of the networks' crops.
         faces: how they are found; if None, every picture is a face crop.
@@ -97,6 +100,12 @@ def run_batch(
     shots = one_shot_each(1) if shots is None else shots
     products = stills(*("" for _ in shots)) if products is None else products
     started = perf_counter()
+    if desk is None:
+        assert journal is not None, "a run has a journal, or a desk in its place"
+        desk = Desk(
+            Inspector(journal, takes_copies=faces.no_face is NoFace.COPY),
+            Publisher(journal, overwrite=options.overwrite),
+        )
     source = JobSource(jobs)
     ready: Channel[Item] = Channel()
     # Each decoder may have one picture in hand on top.
@@ -109,7 +118,7 @@ def run_batch(
         recorder=recorder or LatencyRecorder(),
         is_short=lambda: budget.is_short,
     )
-    budget.on_shortage = ring.flush
+    budget.on_shortage = source.on_idle = ring.flush
 
     def tell(failure: Failure) -> None:
         if options.fail_fast:
@@ -128,8 +137,8 @@ def run_batch(
         ring,
         ready,
         Tally(tell, on_picture),
-        Inspector(journal, takes_copies=faces.no_face is NoFace.COPY),
-        Publisher(journal, overwrite=options.overwrite),
+        desk.inspector,
+        desk.publisher,
         Watchdog(options.timeout_s),
         options,
         products,

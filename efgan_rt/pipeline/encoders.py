@@ -23,8 +23,9 @@ from efgan_rt.pipeline.outcome import (
     reason_of,
     status_of,
 )
+from efgan_rt.pipeline.parts import Staged
 from efgan_rt.pipeline.pasting import Paster
-from efgan_rt.pipeline.publish import Staged, StagedPicture, is_disk_error
+from efgan_rt.pipeline.publish import StagedPicture, is_disk_error
 from efgan_rt.pipeline.resume import Need
 from efgan_rt.pipeline.sidecars import copy_sidecars
 from efgan_rt.pipeline.stages import ENCODE, PASTE, VIEW, WAIT_ENCODER, BatchTimes

@@ -14,7 +14,6 @@ output is hashed before the next one.
 """
 
 import os
-import shutil
 import sqlite3
 import stat
 import threading
@@ -26,6 +25,7 @@ from typing import Final
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.fingerprint import content_hash
 from efgan_rt.pipeline.lock import take_lock
+from efgan_rt.pipeline.parts import new_run_folder, output_key, remove_parts
 from efgan_rt.pipeline.record import COLUMNS, TABLES, Record
 from efgan_rt.pipeline.recovery import complete_intents, note_damage, settle_intents
 
@@ -51,14 +51,15 @@ class Journal:
 
     def __init__(self, output: Path, *, only_read: bool = False) -> None:
         self.output = output
-        self.parts = output / FOLDER / "parts"
+        self._all_parts = self.parts = output / FOLDER / "parts"
+        """Where this run's outputs are until they get their names."""
         self._path = output / FOLDER / DATABASE
         self._only_read = only_read
         self._lock = threading.Lock()
         self._withdrawn: list[bytes] = []
         try:
             if not only_read:
-                self.parts.mkdir(parents=True, exist_ok=True)
+                self._all_parts.mkdir(parents=True, exist_ok=True)
             self._held = take_lock(output / FOLDER / "lock", output)
         except OSError as error:
             raise EfganError(
@@ -69,8 +70,9 @@ class Journal:
             with self._faults_named():
                 self._open_database()
                 if not only_read:
-                    complete_intents(self._database, output, self.parts)
-                    self._remove_parts()
+                    complete_intents(self._database, output, self._all_parts)
+                    remove_parts(self._all_parts)
+                    self.parts = new_run_folder(self._all_parts)
                     self._note_beginning()
         except BaseException:
             self._held.file.close()
@@ -94,8 +96,8 @@ class Journal:
         try:
             if not self._only_read:
                 self._delete_withdrawn()
-                complete_intents(self._database, self.output, self.parts)
-                self._remove_parts()
+                complete_intents(self._database, self.output, self._all_parts)
+                remove_parts(self._all_parts)
                 self._database.execute("DELETE FROM facts")
         except (sqlite3.Error, EfganError, OSError):
             pass  # a full disk, say: the intents stay, and the next run settles them
@@ -106,7 +108,7 @@ class Journal:
 
     def key(self, path: Path) -> bytes:
         """An output's name in the journal."""
-        return os.fsencode(path.relative_to(self.output))
+        return output_key(path, self.output)
 
     def find(self, path: Path, found: os.stat_result) -> Record | None:
         """The record of a file under an output's name, if it is ours and as it was left.
@@ -141,16 +143,18 @@ class Journal:
         except OSError:
             return False
 
-    def intend(self, records: Sequence[tuple[Record, str]]) -> None:
+    def intend(self, records: Sequence[tuple[Record, Path]]) -> None:
         """Records, in one commit, outputs about to be renamed, and settles the group before them.
 
         Args:
-            records: each with the name of its file in `parts`.
+            records: each with its file below `parts`.
 
         Raises:
             EfganError: the disk is full, or the journal cannot be written.
         """
-        rows = [(*record.row, part) for record, part in records]
+        rows = [
+            (*record.row, part.relative_to(self._all_parts).as_posix()) for record, part in records
+        ]
         with self._lock:
             with self._transaction():
                 self._delete_withdrawn()
@@ -243,10 +247,6 @@ class Journal:
             if before is not None and before[0] != boot:
                 note_damage(self._database, self.output)
             self._database.execute("INSERT OR REPLACE INTO facts VALUES ('running', ?)", (boot,))
-
-    def _remove_parts(self) -> None:
-        shutil.rmtree(self.parts, ignore_errors=True)
-        self.parts.mkdir(exist_ok=True)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

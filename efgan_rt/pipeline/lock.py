@@ -66,6 +66,32 @@ def take_lock(path: Path, folder: Path) -> Held:
     return Held(file, is_held, _has_record_locks(file))
 
 
+def hold(path: Path) -> IO[str]:
+    """A file that is locked until it is closed, where the system has locks for it.
+
+    Raises:
+        OSError: it cannot be made, or another process holds it.
+    """
+    file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+")  # noqa: SIM115
+    try:
+        _is_locked(file)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def has_holder(path: Path) -> bool:
+    """Whether a process holds a file's lock; False where the system has no locks for it."""
+    try:
+        hold(path).close()
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _is_locked(file: IO[str]) -> bool:
     """Takes the first lock that there is; False where there is none.
 

@@ -6,8 +6,6 @@ renames; the others go on with their next picture.
 """
 
 import errno
-import hashlib
-import itertools
 import os
 import shutil
 import stat
@@ -21,8 +19,7 @@ from typing import Final
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure
-from efgan_rt.pipeline.record import Record
-from efgan_rt.pipeline.resume import FileTimes
+from efgan_rt.pipeline.parts import FileTimes, Parts, Staged
 
 # With these no later picture can be written either.
 DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
@@ -31,16 +28,6 @@ LINKLESS: Final = frozenset(
     {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
     | ({errno.EINVAL} if os.name == "nt" else set())  # FAT and exFAT
 )
-
-
-@dataclass(frozen=True)
-class Staged:
-    """An output, whole, under a temporary name."""
-
-    path: Path
-    part: Path
-    record: Record
-    ours: FileTimes | None
 
 
 @dataclass(frozen=True)
@@ -69,7 +56,7 @@ class Publisher:
     def __init__(self, journal: Journal, *, overwrite: bool) -> None:
         self._journal = journal
         self._overwrite = overwrite
-        self._numbers = itertools.count()
+        self._parts = Parts(journal.parts, journal.output)
         self._waiting: deque[StagedPicture] = deque()
         self._at_work = threading.Lock()
 
@@ -98,40 +85,26 @@ class Publisher:
         Raises:
             EfganError: it cannot be written, or has no times to get; an `OSError` is its cause.
         """
-        part = self._journal.parts / f"{next(self._numbers)}"
         try:
-            try:
-                with open(part, "xb") as file:
-                    file.write(data)
-                    file.flush()
-                    if times_of is not None:
-                        # By name: by descriptor is not everywhere.
-                        times = times_of.stat()
-                        os.utime(part, ns=(times.st_atime_ns, times.st_mtime_ns))
-                    written = os.fstat(file.fileno())
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
+            return self._parts.write(
+                path,
+                data,
+                input_sha256=input_sha256,
+                input_stamp=input_stamp,
+                recipe=recipe,
+                ours=ours,
+                times_of=times_of,
+            )
         except OSError as error:
             raise not_written(path, error) from error
-        record = Record(
-            self._journal.key(path),
-            hashlib.sha256(data).digest(),
-            written.st_size,
-            written.st_mtime_ns,
-            input_sha256,
-            input_stamp,
-            recipe,
-        )
-        return Staged(path, part, record, ours)
 
-    def publish(self, picture: StagedPicture) -> None:
-        """Hands in a picture, and publishes what waits unless another thread is at it.
+    def publish(self, *pictures: StagedPicture) -> None:
+        """Hands in pictures, and publishes what waits unless another thread is at it.
 
         Raises:
             EfganError: the disk is full or read-only, or the journal cannot be written.
         """
-        self._waiting.append(picture)
+        self._waiting.extend(pictures)
         # Whoever finds the lock taken may leave: its holder looks once more after letting go.
         while self._waiting:
             if not self._at_work.acquire(blocking=False):
@@ -145,7 +118,7 @@ class Publisher:
         pictures = [self._waiting.popleft() for _ in range(len(self._waiting))]
         staged = [output for picture in pictures for output in picture.outputs]
         if staged:
-            self._journal.intend([(each.record, each.part.name) for each in staged])
+            self._journal.intend([(each.record, each.part) for each in staged])
         for picture in pictures:
             failures = []
             for output in picture.outputs:

@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 
 from efgan_rt.pipeline.fingerprint import content_hash
+from efgan_rt.pipeline.parts import has_writer
 from efgan_rt.pipeline.record import COLUMNS, Record
 
 
@@ -71,7 +72,7 @@ def _may_be_it(record: Record, found: os.stat_result) -> bool:
 def _place(database: sqlite3.Connection, record: Record, part: Path, path: Path) -> bool:
     """Gives a whole file its final name, unless something that is not ours has it."""
     try:
-        if content_hash(part) != record.sha256:
+        if has_writer(part.parent) or content_hash(part) != record.sha256:
             return False
         if os.path.lexists(path):
             ours = database.execute(

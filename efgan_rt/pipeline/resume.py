@@ -10,6 +10,7 @@ from efgan_rt.pipeline.faces import copy_recipe
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.fingerprint import content_hash, input_stamp
 from efgan_rt.pipeline.journal import Journal
+from efgan_rt.pipeline.parts import FileTimes
 from efgan_rt.pipeline.record import Record
 
 
@@ -20,14 +21,6 @@ class Need(StrEnum):
     AGAIN = "to make again"
     REPLACE = "to replace"
     DONE = "already done"
-
-
-@dataclass(frozen=True)
-class FileTimes:
-    """An output that is there, as it was when it was found to be ours."""
-
-    size: int
-    mtime_ns: int
 
 
 @dataclass(frozen=True)

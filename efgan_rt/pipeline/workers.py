@@ -1,8 +1,10 @@
 """What the threads of a run share: its options, its jobs, and the places where they meet."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 from efgan_rt.pictures.animation import Playback
 from efgan_rt.pictures.read import MAX_PIXELS
@@ -12,8 +14,9 @@ from efgan_rt.pipeline.faces import FaceFinding
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import Tally
-from efgan_rt.pipeline.publish import Publisher
-from efgan_rt.pipeline.resume import Inspector
+from efgan_rt.pipeline.parts import FileTimes, Staged
+from efgan_rt.pipeline.publish import StagedPicture
+from efgan_rt.pipeline.resume import Work
 from efgan_rt.pipeline.slots import SlotRing
 from efgan_rt.pipeline.watchdog import DEFAULT_TIMEOUT_S, Watchdog
 from efgan_rt.shots import Product
@@ -50,10 +53,53 @@ class BatchOptions:
     keep_times: bool = False
 
 
-class JobSource:
-    """Hands out jobs to the decoders, one at a time, until they run out or the run is stopped."""
+class Inspecting(Protocol):
+    """Knows what is left to do for a picture; `efgan_rt.pipeline.resume.Inspector` is one."""
 
-    def __init__(self, jobs: Iterator[PictureJob]) -> None:
+    def inspect(self, job: PictureJob) -> Work:
+        """What a picture needs."""
+        ...
+
+
+class Publishing(Protocol):
+    """Takes outputs; `efgan_rt.pipeline.publish.Publisher` is one."""
+
+    def stage(
+        self,
+        path: Path,
+        data: bytes | memoryview,
+        *,
+        input_sha256: bytes,
+        input_stamp: str,
+        recipe: bytes,
+        ours: FileTimes | None,
+        times_of: Path | None = None,
+    ) -> Staged:
+        """Writes an output under a temporary name."""
+        ...
+
+    def publish(self, *pictures: StagedPicture) -> None:
+        """Hands in pictures whose outputs are staged."""
+        ...
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a run learns what is to be made, and hands in what it has made."""
+
+    inspector: Inspecting
+    publisher: Publishing
+
+
+class JobSource:
+    """Hands out jobs to the decoders, one at a time, until they run out or the run is stopped.
+
+    Attributes:
+        on_idle: called when the jobs say that the next one is not known yet, with None.
+    """
+
+    def __init__(self, jobs: Iterator[PictureJob | None]) -> None:
+        self.on_idle: Callable[[], None] = lambda: None
         self._jobs = jobs
         self._lock = threading.Lock()
         self._stopped = False
@@ -61,7 +107,15 @@ class JobSource:
     def take(self) -> PictureJob | None:
         """The next job, or None when there is none left."""
         with self._lock:
-            return None if self._stopped else next(self._jobs, None)
+            while not self._stopped:
+                try:
+                    job = next(self._jobs)
+                except StopIteration:
+                    return None
+                if job is not None:
+                    return job
+                self.on_idle()
+        return None
 
     def stop(self) -> None:
         """Has every later `take` give None; needs no lock, so a signal's handler may call it."""
@@ -93,8 +147,8 @@ class Workshop:
     ring: SlotRing
     ready: Channel[Item]
     tally: Tally
-    inspector: Inspector
-    publisher: Publisher
+    inspector: Inspecting
+    publisher: Publishing
     watchdog: Watchdog
     options: BatchOptions
     products: Sequence[Product]

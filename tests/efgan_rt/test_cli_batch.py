@@ -331,7 +331,7 @@ def test_wrong_usage_has_status_2(batch: Cli, options: list[str], message: str) 
 def test_a_bug_shows_its_traceback(
     monkeypatch: pytest.MonkeyPatch, cli: Cli, toy_engines: Path
 ) -> None:
-    def broken(_: object) -> None:
+    def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("efgan_rt.cli.batch_run.find_set", broken)

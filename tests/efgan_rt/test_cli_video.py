@@ -74,9 +74,7 @@ def source(tmp_path: Path, ffmpeg: str) -> Path:
 @pytest.fixture
 def video(cli: Cli, toy_engines: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """`video(source, output, *options)` with toy engines; discs are faces."""
-    monkeypatch.setattr(
-        "efgan_rt.cli.batch_faces.open_detector", lambda *_, **__: (Disc(), "discs")
-    )
+    monkeypatch.setattr("efgan_rt.requests.faces.open_detector", lambda *_, **__: (Disc(), "discs"))
 
     def run(source: Path, output: Path, *options: object) -> Any:
         engines = ("--engines", toy_engines, "--backend", "onnxruntime", "--min-face", 10)

@@ -14,7 +14,8 @@ from efgan_rt.errors import EfganError
 from efgan_rt.pipeline import journal as journal_module
 from efgan_rt.pipeline.journal import DATABASE, FOLDER, Journal
 from efgan_rt.pipeline.outcome import Failure
-from efgan_rt.pipeline.publish import Publisher, Staged, StagedPicture
+from efgan_rt.pipeline.parts import Staged
+from efgan_rt.pipeline.publish import Publisher, StagedPicture
 from efgan_rt.pipeline.record import Record
 
 
@@ -96,7 +97,7 @@ def test_a_file_that_nobody_recorded_is_not_ours(out: Path) -> None:
 def test_killed_before_the_renaming_the_next_run_completes_it(out: Path) -> None:
     journal = Journal(out)
     output = stage(Publisher(journal, overwrite=False), out / "x.jpg", b"picture")
-    journal.intend([(output.record, output.part.name)])
+    journal.intend([(output.record, output.part)])
     leave_like_a_killed_run(journal)
     with Journal(out) as journal:
         assert (out / "x.jpg").read_bytes() == b"picture"
@@ -121,7 +122,7 @@ def test_killed_while_a_file_was_made_again_the_old_one_is_replaced_only_if_it_i
     if foreign:
         (out / "x.jpg").write_bytes(b"touched up by hand")
     output = stage(Publisher(journal, overwrite=False), out / "x.jpg", b"new")
-    journal.intend([(output.record, output.part.name)])
+    journal.intend([(output.record, output.part)])
     leave_like_a_killed_run(journal)
     with Journal(out) as journal:
         assert (out / "x.jpg").read_bytes() == (b"touched up by hand" if foreign else b"new")
@@ -134,7 +135,7 @@ def test_killed_with_half_a_temporary_file_the_next_run_removes_it_and_keeps_the
     journal = Journal(out)
     publish(journal, out / "x.jpg", b"old")
     output = stage(Publisher(journal, overwrite=False), out / "x.jpg", b"new")
-    journal.intend([(output.record, output.part.name)])
+    journal.intend([(output.record, output.part)])
     output.part.write_bytes(b"ne")
     leave_like_a_killed_run(journal)
     with Journal(out) as journal:
@@ -187,7 +188,7 @@ def test_an_output_on_another_file_system_is_copied_beside_its_name(
     real = os.replace
 
     def refuse(source: Path, target: Path) -> None:
-        if Path(source).parent.name == "parts":
+        if Path(source).parent.parent.name == "parts":
             raise OSError(errno.EXDEV, "Invalid cross-device link")
         real(source, target)
 
@@ -240,7 +241,7 @@ def test_a_second_run_on_the_same_folder_is_told_who_is_there(out: Path) -> None
 def test_a_dry_run_changes_nothing(out: Path) -> None:
     journal = Journal(out)
     output = stage(Publisher(journal, overwrite=False), out / "x.jpg", b"picture")
-    journal.intend([(output.record, output.part.name)])
+    journal.intend([(output.record, output.part)])
     leave_like_a_killed_run(journal)
     with Journal(out, only_read=True) as journal:
         assert not journal.is_ours(out / "x.jpg")

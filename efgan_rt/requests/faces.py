@@ -1,4 +1,4 @@
-"""How `efgan-rt batch` finds faces: from its options to what each decoding thread uses."""
+"""How a run finds faces: from what was asked for to what each decoding thread uses."""
 
 from dataclasses import dataclass
 from pathlib import Path
