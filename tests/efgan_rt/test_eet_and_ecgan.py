@@ -125,11 +125,11 @@ def test_several_references_lend_their_expression_into_a_folder_each(
         for name in ("bob_happy", "cat_neutral")
     ]
     assert made[0].shape == (128, 128, 3)
-    assert not np.array_equal(*made)
+    assert not np.array_equal(made[0], made[1])
     assert (tmp_path / "page.html").is_file()
 
 
-def test_a_table_may_give_each_picture_its_reference_read_once_a_run(
+def test_a_table_may_give_each_picture_its_reference(
     cli: Cli, built: Path, people: Path, tmp_path: Path
 ) -> None:
     images = people / "images"

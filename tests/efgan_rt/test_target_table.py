@@ -5,11 +5,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
+from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target, target_for, target_towards
 from efgan_rt.families.cascade import CASCADE
+from efgan_rt.families.eet import EET
 from efgan_rt.families.family import Goal, Wish
 from efgan_rt.families.properties import Properties
+from efgan_rt.requests.edits import EditOptions, Edits
 from efgan_rt.requests.target_table import TargetTable, read_target_table
 
 AU_NAMES = ("AU01", "AU12", "AU45")
@@ -74,6 +77,22 @@ def test_a_reference_that_is_not_there_or_beside_an_expression_is_refused(tmp_pa
         read(tmp_path, "file,reference\na.jpg,none.jpg\n")
     with pytest.raises(EfganError, match=r"row 0: expression and reference are both given"):
         read(tmp_path, "file,expression,reference\na.jpg,happy,none.jpg\n")
+
+
+def test_a_face_that_several_rows_refer_to_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "smile.jpg").touch()
+    path = tmp_path / "targets.csv"
+    path.write_text("file,reference,intensity\na.jpg,smile.jpg,\nb.jpg,smile.jpg,0.5\n")
+    reads = []
+
+    def read_picture(picture: Path, output: tuple[str, str]) -> FloatArray:
+        reads.append((picture.name, output))
+        return np.ones((2, 4, 4), np.float32)
+
+    properties = Properties(32, au_names=AU_NAMES, own={"feature_channels": 2})
+    edits = Edits(EditOptions(table=path), EET, properties, read_picture, lambda _: None)
+    assert reads == [("smile.jpg", ("expression_encoder", "related"))]
+    assert edits.wants(PurePosixPath("a.jpg")) and not edits.wants(PurePosixPath("c.jpg"))
 
 
 def test_rows_without_an_intensity_take_the_runs(tmp_path: Path) -> None:

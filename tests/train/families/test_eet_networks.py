@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from train.families.eet.config import EETConfig
-from train.families.eet.networks import InstanceNorm, PReLU, UpRes, all_networks
+from train.families.eet.networks import AURelatedEncoder, PReLU, UpRes, all_networks
+from train.layers import InstanceNorm
 
 UNITS = tuple(f"AU{number:02}" for number in range(1, 13))
 PAPER = EETConfig(256, UNITS, identities=60, poses=3)
@@ -176,7 +177,7 @@ def test_every_convolution_but_those_of_e_and_c_has_spectral_norm() -> None:
 
 
 def test_the_related_feature_is_the_mean_of_the_units_own() -> None:
-    encoder = all_networks(TOY)["E_r"].eval()
+    encoder = AURelatedEncoder(TOY).eval()
     feature = torch.rand(2, 4, 8, 8)
     related, read = encoder(feature)
     own = torch.stack([branch(feature) for branch in encoder.branches])
@@ -186,6 +187,6 @@ def test_the_related_feature_is_the_mean_of_the_units_own() -> None:
 
 
 def test_eet_single_has_one_branch_for_all_units() -> None:
-    encoder = all_networks(EETConfig(32, UNITS[:3], width=2, single=True))["E_r"]
+    encoder = AURelatedEncoder(EETConfig(32, UNITS[:3], width=2, single=True))
     assert len(encoder.branches) == 1
     assert encoder(torch.rand(2, 4, 8, 8))[1].shape == (2, 3)
