@@ -104,10 +104,7 @@ def target_towards(
     Raises:
         EfganError: the intensity is out of range.
     """
-    if not 0 <= intensity <= MAX_EXPRESSION_INTENSITY:
-        raise EfganError(
-            f"intensity {intensity:g} is out of range; expected 0 to {MAX_EXPRESSION_INTENSITY:g}"
-        )
+    checked_share(intensity)
     scale = np.ones(units, np.float32)
     offset = np.zeros(units, np.float32)
     if prototype is not None:
@@ -120,6 +117,19 @@ def target_towards(
             scale[item.index] = 0
             offset[item.index] = item.value
     return Target(scale, offset)
+
+
+def checked_share(intensity: float) -> float:
+    """An intensity, as it is.
+
+    Raises:
+        EfganError: it is out of range.
+    """
+    if not 0 <= intensity <= MAX_EXPRESSION_INTENSITY:
+        raise EfganError(
+            f"intensity {intensity:g} is out of range; expected 0 to {MAX_EXPRESSION_INTENSITY:g}"
+        )
+    return intensity
 
 
 def parse_au_items(text: str, au_names: Sequence[str]) -> Iterator[AuItem]:

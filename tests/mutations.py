@@ -18,9 +18,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from efgan_rt.action_units import AU_NAMES
+from efgan_rt.action_units import AU_NAMES, FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import target_for
+from efgan_rt.families.cascade import CASCADE
+from efgan_rt.families.properties import Properties
 from efgan_rt.families.registry import read_properties
 from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.exif import EXIF_DIRECTORY, ORIENTATION, Tag, exif_block
@@ -256,12 +258,17 @@ def target_table_reader() -> Reader:
         b"file,expression,intensity,AU12,AU01_r,AU45+,notes\na.jpg,happy,0.5,,1,-2,x\nb/c.png,,,3,,,\n",
         b"file,AU12\na.jpg,1\nb.jpg,2.5\n",
     )
-    expressions = {"happy": np.ones(17, np.float32)}
+    properties = Properties(128, au_names=AU_NAMES, expressions={"happy": np.ones(17, np.float32)})
+
+    def lent(path: Path, output: tuple[str, str]) -> FloatArray:
+        return np.ones(17, np.float32)
 
     def read(data: bytes, folder: Path) -> object:
         path = folder / "targets.csv"
         path.write_bytes(data)
-        return read_target_table(path, expressions, AU_NAMES)
+        return read_target_table(
+            path, lambda wish: CASCADE.goal(properties, wish, lent, lambda _: None), AU_NAMES
+        )
 
     return Reader("target table", seeds, read)
 

@@ -85,7 +85,11 @@ def load_faces(
         folder for folder, table in zip(pictures, tables, strict=True) for _ in range(len(table))
     ]
     return FaceSet(
-        roots, LabelTable.joined(tables), device=device, alignment=alignment_beside(labels[0])
+        roots,
+        LabelTable.joined(tables),
+        crop_px=data.image_px,
+        device=device,
+        alignment=alignment_beside(labels[0]),
     )
 
 

@@ -6,7 +6,8 @@ from torch import Tensor
 
 def to_unit_range(pixels: Tensor) -> Tensor:
     """Bytes (B, H, W, 3) to a network's picture (B, 3, H, W) in [-1, 1]."""
-    return pixels.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
+    # The cast comes first: TensorRT transposes no bytes.
+    return pixels.to(torch.float32).permute(0, 3, 1, 2) / 127.5 - 1
 
 
 def to_bytes(image: Tensor) -> Tensor:

@@ -20,6 +20,12 @@ class DataRecipe:
     action_units: str = "openface"  # its 17; `table`: those that the table has; or names: AU06 AU12
     source: str = ""  # for the checkpoint's record
     licence: str = ""
+    image_px: int = 128  # side that the crops are brought to
+
+    def __post_init__(self) -> None:
+        """Refuses a side that no family's networks halve evenly."""
+        if self.image_px < 32 or self.image_px & (self.image_px - 1):
+            raise EfganError(f"data.image_px is {self.image_px}, expected a power of 2 from 32 on")
 
     @property
     def au_names(self) -> tuple[str, ...] | None:
@@ -62,4 +68,6 @@ class Recipe:
         values = asdict(self)
         if self.family == "cascade":  # as earlier versions read and wrote it
             del values["family"]
+        if self.data.image_px == DataRecipe.image_px:
+            del values["data"]["image_px"]
         return values

@@ -215,14 +215,20 @@ def _from_checkpoint(
     plans: dict[str, Any] | None,
 ) -> "tuple[Manifest, Path]":
     from efgan_rt.cli.console import compile_progress, remark
-    from efgan_rt.engine_sets import make_current, own_set
+    from efgan_rt.engine_sets import SHIPPED_MODEL, make_current, own_set
     from efgan_rt.extras import needs_extra
 
     with needs_extra("train"):
         from export.build import build_engines as build
         from export.plans import PlanOptions
+        from train.checkpoint import read_content
 
-    directory = out or own_set(f"{checkpoint.stem}-{precision}")
+    directory = out
+    if directory is None:
+        # Every training calls its weights alike, and each family has a current set of its own.
+        family = read_content(checkpoint).get("family", SHIPPED_MODEL)
+        kind = "" if family == SHIPPED_MODEL else f"{family}-"
+        directory = own_set(f"{kind}{checkpoint.stem}-{precision}")
     directory.parent.mkdir(parents=True, exist_ok=True)
     with compile_progress() as watch:
         manifest = build(

@@ -128,10 +128,15 @@ def _version(package: str) -> str:
 
 def _print_engines() -> None:
     from efgan_rt.cli.console import print_text
-    from efgan_rt.engine_sets import current_set, find_set, shipped_set
-    from efgan_rt.families.registry import read_properties
+    from efgan_rt.engine_sets import SHIPPED_MODEL, current_set, find_set, shipped_set
+    from efgan_rt.families.registry import FAMILIES, read_properties
     from engines.directory import EngineDirectory
 
+    for family in FAMILIES.values():
+        found = current_set(family.name)
+        if found is None and family.name == SHIPPED_MODEL:
+            found = shipped_set()
+        print_text(f"{family.name:<10} {family.title}: {found or 'no engines built'}")
     print_text(f"current    {current_set() or 'none built: efgan-rt build-engines CKPT.pt'}")
     print_text(f"shipped    {shipped_set() or 'none in this copy'}")
     used = find_set(None)
@@ -146,5 +151,5 @@ def _print_engines() -> None:
         kept = "" if worst is None else f", worst edit {worst:.1f} dB of fp32's"
         print_text(f"           int8 files for OpenVINO by NNCF {int8.nncf}{kept}")
     properties = read_properties(EngineDirectory(used.directory, manifest))
-    print_text(f"expressions   {', '.join(properties.expressions)}")
-    print_text(f"action units  {' '.join(properties.au_names)}")
+    print_text(f"expressions   {', '.join(properties.expressions) or 'none of its own'}")
+    print_text(f"action units  {' '.join(properties.au_names) or 'reads none'}")

@@ -2,11 +2,13 @@
 
 from efgan_rt.errors import EfganError
 from efgan_rt.families.cascade import CASCADE
+from efgan_rt.families.ecgan import ECGAN
+from efgan_rt.families.eet import EET
 from efgan_rt.families.family import Family, Wiring
 from efgan_rt.families.properties import Properties
 from engines.directory import EngineDirectory
 
-FAMILIES: dict[str, Family] = {CASCADE.name: CASCADE}
+FAMILIES: dict[str, Family] = {each.name: each for each in (CASCADE, EET, ECGAN)}
 
 
 def family_named(name: str) -> Family:

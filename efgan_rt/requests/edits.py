@@ -7,6 +7,7 @@ there are several. A table has one target for each picture that it names, and no
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -184,12 +185,15 @@ class Edits:
         self._rules: tuple[AskedRules, ...] = ()
         self._conditions = parse_conditions(options.only_if or "", properties.au_names)
         self.outputs: Outputs = outputs_of(options.names, options.kind, properties.stages)
+        read_once = cache(read_picture)  # however many rows of a table refer to it
+
+        def goal_of(wish: Wish) -> Goal:
+            family.refuse(wish.asked)
+            return family.goal(properties, wish, read_once, say)
+
         if options.table is not None:
             self._table = read_target_table(
-                options.table,
-                properties.expressions,
-                properties.au_names,
-                intensity=options.intensity,
+                options.table, goal_of, properties.au_names, intensity=options.intensity
             )
             for sentence in self._table.remarks:
                 say(sentence)
@@ -202,9 +206,7 @@ class Edits:
         wish = Wish(intensity=options.intensity, au=options.au)
         wishes = [replace(wish, expression=each) for each in options.expressions]
         wishes += [replace(wish, reference=each) for each in options.references]
-        self.targets = tuple(
-            family.goal(properties, each, read_picture, say) for each in wishes or [wish]
-        )
+        self.targets = tuple(map(goal_of, wishes or [wish]))
         alone = (FaceRule(target, None, self._conditions) for target in self.targets)
         self._rules = tuple(AskedRules(((None, each),)) for each in alone)
 

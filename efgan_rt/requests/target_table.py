@@ -4,6 +4,7 @@ One row a picture, columns found by name, and only `file` must be there:
 
     file           path in the input folder, with forward slashes
     expression     one of the model's, or empty
+    reference      a face whose expression is lent, in place of one: a path from the table's folder
     intensity      0 to 2; empty is what `--intensity` says
     AU12, AU12_r   sets a unit, 0 to 5
     AU12+          raises a unit by so much, -5 to 5; a negative number lowers it
@@ -12,13 +13,14 @@ An empty cell asks for nothing. Other columns are left alone, so that a table wi
 `efgan-rt prepare`, is read as it is. A picture without a row is not edited.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from efgan_rt.action_units import MAX_INTENSITY, FloatArray, canonical_name
+from efgan_rt.action_units import MAX_INTENSITY, canonical_name
 from efgan_rt.errors import EfganError
-from efgan_rt.expressions import AuItem, Target, prototype_of, target_towards
+from efgan_rt.expressions import AuItem
+from efgan_rt.families.family import Goal, Wish
 from efgan_rt.labels.csv_table import CsvRow, CsvTable, read_csv
 from efgan_rt.labels.rows import checked_intensity
 
@@ -43,18 +45,18 @@ class TargetTable:
     """
 
     path: Path
-    targets: Mapping[str, Target]
+    targets: Mapping[str, Goal]
     labels: Mapping[str, str]
     remarks: tuple[str, ...] = ()
 
-    def of(self, picture: PurePosixPath) -> Target | None:
+    def of(self, picture: PurePosixPath) -> Goal | None:
         """The target of a picture, by its path in the input folder; None where no row names it."""
         return self.targets.get(str(picture))
 
 
 def read_target_table(
     path: Path,
-    expressions: Mapping[str, FloatArray],
+    goal_of: Callable[[Wish], Goal],
     au_names: Sequence[str],
     *,
     intensity: float = 1.0,
@@ -63,7 +65,7 @@ def read_target_table(
 
     Args:
         path: of the table.
-        expressions: the model's, each float32 (K,).
+        goal_of: what a wish becomes, by the models' family; raises `EfganError`.
         au_names: the model's K action units.
         intensity: of the rows that give none.
 
@@ -74,19 +76,19 @@ def read_target_table(
     table = read_csv(path)
     table.require("file")
     columns, remarks = _unit_columns(table, au_names)
-    if "expression" not in table.columns and not columns:
+    if not {"expression", "reference"} & set(table.columns) and not columns:
         raise EfganError(
-            f"{path}: the table asks for nothing; expected a column 'expression' or action units "
-            "such as AU12 (set) and AU12+ (raise)"
+            f"{path}: the table asks for nothing; expected a column 'expression' or 'reference', "
+            "or action units such as AU12 (set) and AU12+ (raise)"
         )
-    targets: dict[str, Target] = {}
+    targets: dict[str, Goal] = {}
     labels: dict[str, str] = {}
     for place, row in table.places():
         name = _file(row)
         if name in targets:
             raise EfganError(f"{place}: {name} has a row already; expected one a picture")
         try:
-            targets[name] = _target(row, columns, expressions, len(au_names), intensity)
+            targets[name] = goal_of(_wish(row, columns, au_names, path.parent, intensity))
         except EfganError as error:
             text = str(error)
             raise EfganError(text if text.startswith(place) else f"{place}: {text}") from error
@@ -137,27 +139,33 @@ def _file(row: CsvRow) -> str:
 
 
 def _label(row: CsvRow, columns: Sequence[UnitColumn]) -> str:
-    words = [row.text("expression"), row.text("intensity")]
+    words = [row.text("expression"), row.text("reference"), row.text("intensity")]
     for each in columns:
         if row.text(each.column):
             words += [each.column, row.text(each.column)]
     return " ".join(word for word in words if word)
 
 
-def _target(
+def _wish(
     row: CsvRow,
     columns: Sequence[UnitColumn],
-    expressions: Mapping[str, FloatArray],
-    units: int,
+    au_names: Sequence[str],
+    folder: Path,
     intensity: float,
-) -> Target:
-    expression = row.text("expression")
-    prototype = prototype_of(expressions, expression) if expression else None
+) -> Wish:
+    expression, reference = row.text("expression"), row.text("reference")
+    if expression and reference:
+        raise EfganError("expression and reference are both given; give one")
+    if reference and not (folder / reference).is_file():
+        raise EfganError(
+            f"reference is '{reference}', and there is no such file; expected a path from the "
+            "table's folder"
+        )
     if row.text("intensity"):
-        if prototype is None:
-            raise EfganError("intensity is given without an expression")
+        if not (expression or reference):
+            raise EfganError("intensity is given without an expression or a reference")
         intensity = row.number("intensity")
-    items: dict[int, AuItem] = {}
+    items: dict[int, str] = {}
     for each in columns:
         if not row.text(each.column):
             continue
@@ -170,7 +178,15 @@ def _target(
             checked_intensity(value, each.column, row.place)
         if index in items:
             raise EfganError(f"{each.column} and its other column are both given; give one")
-        items[index] = AuItem(index, relative, value)
-    if prototype is None and not items:
-        raise EfganError("asks for nothing; give an expression or an action unit, or leave it out")
-    return target_towards(prototype, units, intensity=intensity, items=items.values())
+        operator = "=" if not relative else "-=" if value < 0 else "+="
+        items[index] = f"{au_names[index]}{operator}{abs(value)!r}"
+    if not (expression or reference or items):
+        raise EfganError(
+            "asks for nothing; give an expression, a reference or an action unit, or leave it out"
+        )
+    return Wish(
+        expression or None,
+        intensity if expression or reference else 1.0,
+        ",".join(items.values()) or None,
+        folder / reference if reference else None,
+    )

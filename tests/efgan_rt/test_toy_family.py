@@ -171,7 +171,7 @@ def test_a_family_that_is_not_there_is_named(cli: Cli, tmp_path: Path) -> None:
     recipe.write_text('name = "x"\nfamily = "other"\n[[phases]]\n')
     done = cli("train", recipe, "--dry-run")
     assert done.status == 1
-    assert "there is no family of models 'other'; known are cascade, tint" in done.err
+    assert "there is no family of models 'other'; known are cascade, eet, ecgan, tint" in done.err
 
 
 @pytest.mark.tensorrt

@@ -125,6 +125,17 @@ def test_tables_of_other_units_are_not_joined() -> None:
         LabelTable.joined([toy_table("a.png"), other])
 
 
+def test_a_table_may_say_how_far_heads_are_turned(tmp_path: Path) -> None:
+    rows = [row("a", yaw_deg="-40"), row("b", yaw_deg="3.5")]
+    table = read_labels(write_table(tmp_path / "t.csv", [*COLUMNS, "yaw_deg"], rows, ","))
+    assert table.yaw_deg is not None and table.yaw_deg.tolist() == [-40, 3.5]
+    kept = table.where(lambda who: who == "b")
+    assert kept.yaw_deg is not None and kept.yaw_deg.tolist() == [3.5]
+    joined = LabelTable.joined([table, replace(kept, files=("c.jpg",))])
+    assert joined.yaw_deg is not None and joined.yaw_deg.tolist() == [-40, 3.5, 3.5]
+    assert LabelTable.joined([toy_table("a.png"), replace(kept, files=("c.jpg",))]).yaw_deg is None
+
+
 def toy_table(*files: str) -> LabelTable:
     count = len(files)
     return LabelTable(

@@ -16,6 +16,14 @@ def test_every_recipe_resolves_and_survives_plain_values(name: str) -> None:
     assert recipe_from_dict(recipe.to_dict(), where="test") == recipe
 
 
+def test_the_side_of_the_crops_is_a_recipes_and_is_said_where_it_is_another() -> None:
+    assert "image_px" not in read_recipe("paper").to_dict()["data"]  # as earlier versions wrote it
+    recipe = read_recipe("paper", ["data.image_px=256"])
+    assert recipe.to_dict()["data"]["image_px"] == 256
+    with pytest.raises(EfganError, match=r"data.image_px is 100, expected a power of 2 from 32"):
+        read_recipe("paper", ["data.image_px=100"])
+
+
 def test_the_papers_recipe_has_the_published_values_and_no_departure() -> None:
     recipe = read_recipe("paper")
     phase, cascade = recipe.phases

@@ -31,13 +31,14 @@ from train.pixels import to_unit_range
 class Batch:
     """Pictures (B, 3, H, W) in [-1, 1], their action units (B, K), 0 to 5, and which they are.
 
-    `rows` (B,) are rows of the set's table. Where several processes train together, a batch is this
-    process's share of the whole one.
+    `rows` (B,) are rows of the set's table, `mirrored` (B,) says which are mirror images of theirs.
+    Where several processes train together, a batch is this process's share of the whole one.
     """
 
     image: Tensor
     au: Tensor
     rows: Tensor
+    mirrored: Tensor
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ class FaceSet:
                 image = ((image + 1) * gain.to(self.device) - 1).clamp(-1, 1)
             if change.shift_px:
                 image = _shifted(image, shift)
-            batches.append(Batch(image, self.au[rows], torch.tensor(rows)))
+            batches.append(Batch(image, self.au[rows], torch.tensor(rows), flip))
         return batches
 
 

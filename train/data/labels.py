@@ -1,8 +1,9 @@
 """The label table: one row a picture, columns found by name.
 
 Columns: `file`, `identity`, `expression`, one for each action unit (`AU01_r` or `AU01`, 0 to 5) and
-`eyes_x eyes_y nose_x nose_y mouth_x mouth_y` (pixels of the picture, origin top left). Column order
-does not matter and a space after the comma, as OpenFace writes it, is ignored.
+`eyes_x eyes_y nose_x nose_y mouth_x mouth_y` (pixels of the picture, origin top left). A table may
+say how far each head is turned, `yaw_deg`: 0 from the front, above 0 towards the picture's right.
+Column order does not matter and a space after the comma, as OpenFace writes it, is ignored.
 """
 
 import csv
@@ -25,7 +26,8 @@ LARGEST_NUMBER: Final = 1e6  # of pixels; what is beyond is a slip, or no number
 class LabelTable:
     """Labels of N pictures.
 
-    `au` is float32 (N, K), 0 to 5; `points` maps a region to float32 (N, 2), x and y in pixels.
+    `au` is float32 (N, K), 0 to 5; `points` maps a region to float32 (N, 2), x and y in pixels;
+    `yaw_deg` is float32 (N,), or None where the table does not say.
     """
 
     files: tuple[str, ...]
@@ -34,6 +36,7 @@ class LabelTable:
     au: FloatArray
     points: dict[str, FloatArray]
     au_names: tuple[str, ...] = AU_NAMES
+    yaw_deg: FloatArray | None = None
 
     def __len__(self) -> int:
         """N."""
@@ -49,6 +52,7 @@ class LabelTable:
             self.au[rows],
             {name: points[rows] for name, points in self.points.items()},
             self.au_names,
+            None if self.yaw_deg is None else self.yaw_deg[rows],
         )
 
     @staticmethod
@@ -71,6 +75,7 @@ class LabelTable:
                     f"a label table has {' '.join(table.au_names)}, another one "
                     f"{' '.join(first.au_names)}; expected the same action units in all"
                 )
+        yaws = [table.yaw_deg for table in tables if table.yaw_deg is not None]
         return LabelTable(
             tuple(files),
             tuple(name for table in tables for name in table.identities),
@@ -81,6 +86,7 @@ class LabelTable:
                 for name in first.points
             },
             first.au_names,
+            np.concatenate(yaws) if len(yaws) == len(tables) else None,
         )
 
     def prototypes(self, names: Sequence[str] | None = None) -> dict[str, FloatArray]:
@@ -178,6 +184,9 @@ def read_labels(path: Path, au_names: Sequence[str] | None = AU_NAMES) -> LabelT
             for region in REGION_SIZES
         },
         tuple(au_names),
+        np.array([number(row, i, "yaw_deg") for i, row in enumerate(rows)], np.float32)
+        if "yaw_deg" in columns
+        else None,
     )
 
 

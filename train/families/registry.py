@@ -5,9 +5,13 @@ from pathlib import Path
 from efgan_rt.errors import EfganError
 from train.checkpoint import Checkpoint, checkpoint_of, read_content
 from train.families.cascade.family import TRAINED_CASCADE
+from train.families.ecgan.family import TRAINED_ECGAN
+from train.families.eet.family import TRAINED_EET
 from train.families.family import TrainedFamily
 
-FAMILIES: dict[str, TrainedFamily] = {TRAINED_CASCADE.family.name: TRAINED_CASCADE}
+FAMILIES: dict[str, TrainedFamily] = {
+    each.family.name: each for each in (TRAINED_CASCADE, TRAINED_EET, TRAINED_ECGAN)
+}
 
 
 def trained_family(name: object) -> TrainedFamily:

@@ -70,7 +70,7 @@ def ask_all_stages(state: TrainingState, phase: PhaseRecipe, faces: FaceSet) -> 
     residual = real.au - source.au
     pseudo = [source.au + residual * share[:, None].to(residual) for share in shares]
     morphed = morphs(source.image, real.image, shares if phase.morphed_truth else shares[-1:])
-    real = Batch(morphed[-1], pseudo[-1], real.rows)
+    real = Batch(morphed[-1], pseudo[-1], real.rows, real.mirrored)
     if phase.morphed_truth:
         every = torch.ones_like(goal).to(source.au)
         weights = (every,) * count

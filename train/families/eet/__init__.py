@@ -1,0 +1,1 @@
+"""EET: explicit facial expression transfer; a reference picture lends its expression."""
