@@ -14,6 +14,7 @@ EXTRAS: Final = {
     "pycuda": ("pycuda",),
     "video": ("av",),
     "int8": ("nncf",),
+    "ray": ("ray",),
     "plot": ("matplotlib",),
     "train": ("torch", "onnx", "onnxscript", "safetensors"),
     "portraits": ("mediapipe", "numba", "scipy"),
