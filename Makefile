@@ -5,13 +5,14 @@
 #   make evaluate SET=DIR   the papers' tables of the shipped engines, into benchmarks/results
 #   make bench   per-network and per-stage latency of the shipped engines
 #   make ship CKPT=runs/x/weights.safetensors   puts a training's result into the package
+#   make wheels  builds wheel and sdist, and tries them in clean environments; needs a network
 #   make clean   removes what the targets built, .venv included
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench evaluate ship clean
+.PHONY: demo test check bench evaluate ship wheels clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed-cpu
@@ -51,6 +52,9 @@ ship: .venv/.installed-dev
 	$(BIN)/python -m export.shared_weights build/shipped build/efgan.safetensors
 	rm -f efgan_rt/shipped/*.onnx
 	cp build/shipped/* efgan_rt/shipped/
+
+wheels: .venv/.installed-dev
+	$(BIN)/python benchmarks/wheels.py
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -103,6 +103,24 @@ def london(document: Document) -> str:
     return f"{markdown_table(['', 'neutral made happy'], [list(row) for row in rows])}\n\n{n}."
 
 
+def studio_preview(document: Document) -> str:
+    """How soon the studio's page shows a change."""
+    shown, runs = document["shown"], document["run_median_s"]
+    text = (
+        f"From the slider's event to the new picture drawn in Chromium, a photograph of "
+        f"{document['megapixels']:.1f} megapixels with one face, shown at {shown['width']} x "
+        f"{shown['height']}: {document['p50_ms']:.0f} ms (p50), {document['p99_ms']:.0f} ms (p99) "
+        f"over {document['changes']} changes."
+    )
+    if runs:
+        text += (
+            f" {document['run_pictures']} such photographs run from the page in "
+            f"{runs['page']:.1f} s, from the command line in {runs['command line']:.1f} s (medians "
+            f"of {len(document['run_seconds']['page'])} by turns)."
+        )
+    return f"{text[:-1]}; {machine_text(document)}."
+
+
 def photograph_speed(document: Document) -> str:
     """Whole photographs, and each stage's share of the threads' time."""
     stages = sorted(document["stages"].items(), key=lambda item: -item[1]["share"])
@@ -255,6 +273,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "photographs": photographs,
     "backends": backends,
     "photograph_speed": photograph_speed,
+    "studio_preview": studio_preview,
     "endurance": endurance,
     "endurance_100000": endurance,
     "crash": crash,
@@ -281,6 +300,7 @@ SOURCES = {
 OPTIONAL = {
     *("ablation", "cascade", "switches"),
     *("evaluation", "judged", "london", "photographs", "photograph_speed", "gpu"),
+    "studio_preview",
     *("opponents", "opponents_w64", "opponents_ratios", "opponents_w64_ratios"),
     *("scaling", "startup", "folding"),
 }

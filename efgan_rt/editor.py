@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
@@ -31,17 +31,23 @@ from efgan_rt.editor_arguments import (
 from efgan_rt.editor_parts import engine_errors, open_framer, warn
 from efgan_rt.engine_sets import compiled_folder, find_set
 from efgan_rt.errors import EfganError
+from efgan_rt.face_rules import FaceRule, parse_conditions, target_of_face
 from efgan_rt.faces.detect import MIN_SCORE, Face
 from efgan_rt.faces.detector_file import fetch_detector as fetch_yunet
 from efgan_rt.faces.exposure import from_network, to_network
-from efgan_rt.faces.framing import MIN_FACE_PX, FaceChoice, FaceFramer
+from efgan_rt.faces.framing import MIN_FACE_PX, FaceChoice, FaceFramer, Framed
 from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.paste import paste
 from efgan_rt.families.family import Goal
+from efgan_rt.lane import Edited, even_progress
 from efgan_rt.pictures.original import Picture, Pixels
 from efgan_rt.pictures.write import write_original
+from efgan_rt.prepared import PreparedPicture
+from efgan_rt.presets.asked import AskedRules, Model, rules_of
+from efgan_rt.presets.library import load_preset
+from efgan_rt.presets.preset import Preset
 from efgan_rt.probed import choose_for_run, rates_for
-from efgan_rt.requests.reference import crop_of_picture
+from efgan_rt.requests.reference import crop_of_picture, is_table, units_of_table
 from engines.directory import EngineDirectory
 from engines.program import Output
 
@@ -58,8 +64,10 @@ class Editor:
 
     Attributes:
         expressions: the names that `edit` knows.
+        prototypes: each one's action units, float32 (K,), in the training set's mean.
         au_names: the action units, in the order of every array of them.
         backend: what runs the networks, and in which arithmetic, such as `openvino bf16`.
+        mark: whether what `save` writes is marked as edited.
     """
 
     def __init__(
@@ -81,11 +89,12 @@ class Editor:
         self._say = say
         self._cascade = cascade
         self._framer = framer
-        self._mark = mark
+        self.mark = mark
         self._lock = threading.RLock()
         self._lane = cascade.lane()
         self._is_open = True
         self.expressions: tuple[str, ...] = tuple(cascade.expressions)
+        self.prototypes: Mapping[str, FloatArray] = cascade.expressions
         self.au_names: tuple[str, ...] = cascade.au_names
         self.backend = f"{cascade.choice.backend} {cascade.choice.precision}"
 
@@ -162,6 +171,8 @@ class Editor:
         *,
         towards: FloatArray | Sequence[float] | None = ...,
         reference: PathOrText | None = ...,
+        preset: Preset | PathOrText | None = ...,
+        only_if: str | None = ...,
         no_face: str = ...,
     ) -> npt.NDArray[Uint]: ...
 
@@ -175,6 +186,8 @@ class Editor:
         *,
         towards: FloatArray | Sequence[float] | None = ...,
         reference: PathOrText | None = ...,
+        preset: Preset | PathOrText | None = ...,
+        only_if: str | None = ...,
         no_face: str = ...,
     ) -> Pixels: ...
 
@@ -188,6 +201,8 @@ class Editor:
         *,
         towards: FloatArray | Sequence[float] | None = ...,
         reference: PathOrText | None = ...,
+        preset: Preset | PathOrText | None = ...,
+        only_if: str | None = ...,
         no_face: str = ...,
     ) -> list[Pixels]: ...
 
@@ -200,6 +215,8 @@ class Editor:
         *,
         towards: FloatArray | Sequence[float] | None = None,
         reference: PathOrText | None = None,
+        preset: Preset | PathOrText | None = None,
+        only_if: str | None = None,
         no_face: str = "fail",
     ) -> Any:
         """Edits the faces of a picture, or of several.
@@ -215,6 +232,10 @@ class Editor:
                 `action_units` read off another picture, for one.
             reference: another face, whose expression is lent: a picture, or a CSV file of its
                 action units; in place of an expression.
+            preset: a saved edit in place of all the above: its name, its `.toml` file or what
+                `efgan_rt.presets.library.load_preset` gives. Rules by path see a file's path as
+                it is given here.
+            only_if: leaves alone the faces of which it is not true, such as `AU12<1.5`.
             no_face: `fail`, or `copy` to have a picture without a face back as it was.
 
         Returns:
@@ -227,6 +248,11 @@ class Editor:
         """
         if no_face not in NO_FACE:
             raise EfganError(f"no_face: found {no_face!r}, expected 'fail' or 'copy'")
+        if preset is not None or only_if is not None:
+            asked = self._rules(preset, expression, intensity, au, towards, reference, only_if)
+            pictures = list(image) if is_several(image) else [image]
+            chosen = [self._edited_by_rules(each, *asked, no_face) for each in pictures]
+            return chosen if is_several(image) else chosen[0]
         properties = self._cascade.properties
         wish = wish_of(
             properties,
@@ -255,6 +281,159 @@ class Editor:
                 paste(result, face, made)
             results.append(result)
         return results if is_several(image) else results[0]
+
+    def prepare(self, image: npt.NDArray[Any] | PathOrText) -> PreparedPicture:
+        """Finds and reads a picture's faces once, so that edits of them can be tried quickly.
+
+        Args:
+            image: one picture, as for `edit`; an array is not to be changed afterwards.
+
+        Raises:
+            EfganError: the array is of another kind, or the file cannot be read.
+        """
+        pixels = pixels_of(image)
+        with self._at_work():
+            framed = self._framer.frame(pixels)
+            units = np.zeros((0, len(self.au_names)), np.float32)
+            if framed:
+                crops = np.stack([to_network(face.crop) for face in framed])
+                if self._cascade.wiring.units is not None:
+                    units = self._cascade.estimate(crops, lane=self._lane)
+        return PreparedPicture(pixels, framed, units, self._faces_edited, self._crops_edited)
+
+    def _faces_edited(
+        self,
+        framed: Sequence[Framed],
+        units: FloatArray,
+        targets: Sequence[Goal],
+        shares: FloatArray | None,
+    ) -> list[Picture | Motion]:
+        """What the networks make of faces, each so much of its way, (F,); None: all of it."""
+        made = self._run(framed, units, targets, shares)
+        if made.motion is not None:
+            return [made.motion.of(number) for number in range(len(framed))]
+        pairs = zip(made.pixels, framed, strict=True)
+        return [from_network(pixels, face.crop) for pixels, face in pairs]
+
+    def _crops_edited(
+        self,
+        framed: Sequence[Framed],
+        units: FloatArray,
+        targets: Sequence[Goal],
+        share: float,
+    ) -> Picture:
+        """The same as crops, all of them so much of their way."""
+        return self._run(framed, units, targets, np.full(len(framed), share, np.float32)).pixels
+
+    def _run(
+        self,
+        framed: Sequence[Framed],
+        units: FloatArray,
+        targets: Sequence[Goal],
+        shares: FloatArray | None,
+    ) -> Edited:
+        progress = None
+        if shares is not None:
+            progress = even_progress(self._cascade.stages, len(framed)) * shares[:, np.newaxis]
+        wiring = self._cascade.wiring
+        read = {place: units for place, output in wiring.kept.items() if output == wiring.units}
+        with self._at_work():
+            return self._cascade.edit(
+                np.stack([to_network(face.crop) for face in framed]),
+                {
+                    place: np.stack([each.places[place] for each in targets])
+                    for place in targets[0].places
+                },
+                known=read,
+                progress=progress,
+                lane=self._lane,
+            )
+
+    def rules_of(self, preset: Preset | PathOrText) -> AskedRules:
+        """What a preset asks of this editor's model, its reference read.
+
+        Raises:
+            EfganError: there is no such preset, or it asks for what the model lacks.
+        """
+        if not isinstance(preset, Preset):
+            preset = load_preset(preset)[1]
+        return rules_of(preset, self.model)
+
+    @property
+    def model(self) -> Model:
+        """What decides what a preset asks."""
+        return Model(self._cascade.family, self._cascade.properties, self._read, self._say)
+
+    def reference_units(self, path: PathOrText) -> FloatArray:
+        """The action units of a reference, float32 (K,), as `--reference` takes it.
+
+        Args:
+            path: a picture, of whose faces the largest is read, or OpenFace's table of one face.
+
+        Raises:
+            EfganError: it cannot be read, or shows no face.
+        """
+        if is_table(Path(path)):
+            return units_of_table(Path(path), self.au_names)
+        units = self.action_units(path)
+        if not len(units):
+            raise EfganError(f"{path}: no face found; expected one as a reference")
+        return np.asarray(units[0])
+
+    def _rules(
+        self,
+        preset: Preset | PathOrText | None,
+        expression: str | None,
+        intensity: float,
+        au: str | Mapping[str, float] | None,
+        towards: FloatArray | Sequence[float] | None,
+        reference: PathOrText | None,
+        only_if: str | None,
+    ) -> tuple[AskedRules, FaceChoice]:
+        """What is asked of faces that do not all get the same, and of which of them."""
+        conditions = parse_conditions(only_if or "", self.au_names)
+        if preset is None:
+            wish = wish_of(
+                self._cascade.properties,
+                expression=expression,
+                intensity=intensity,
+                au=au,
+                towards=towards,
+                reference=reference,
+            )
+            self._cascade.family.refuse(wish.asked)
+            with self._at_work():
+                target = self._cascade.family.goal(
+                    self._cascade.properties, wish, self._read, self._say
+                )
+            return AskedRules(((None, FaceRule(target, None, conditions)),)), FaceChoice()
+        alone = expression is None and towards is None and reference is None
+        if not alone or au or intensity != 1:
+            raise EfganError("a preset says what is edited; leave out expression, au and towards")
+        if not isinstance(preset, Preset):
+            preset = load_preset(preset)[1]
+        return self.rules_of(preset).only_if(conditions), preset.choice
+
+    def _edited_by_rules(
+        self,
+        image: npt.NDArray[Any] | PathOrText,
+        rules: AskedRules,
+        choice: FaceChoice,
+        no_face: str,
+    ) -> Pixels:
+        prepared = self.prepare(image)
+        if no_face == "fail":
+            refuse_faceless([prepared.faces], image)
+        path = None if isinstance(image, np.ndarray) else PurePosixPath(Path(image).as_posix())
+        meant = {id(face) for face in choice.of(prepared.faces)}
+        return prepared.edited(
+            [
+                target_of_face(rules.of(path), number, units) if id(face) in meant else None
+                for number, (face, units) in enumerate(
+                    zip(prepared.faces, prepared.action_units, strict=True)
+                )
+            ]
+        )
 
     def _read(self, path: Path, output: Output) -> FloatArray:
         crop = crop_of_picture(path, self._framer, self._say)
@@ -333,7 +512,7 @@ class Editor:
         if quality is not None and not 1 <= quality <= 100:
             raise EfganError(f"quality: found {quality}, expected 1 to 100")
         original = original_of(image, None if source is None else Path(source))
-        write_original(Path(path), original.marked() if self._mark else original, quality=quality)
+        write_original(Path(path), original.marked() if self.mark else original, quality=quality)
 
     def close(self) -> None:
         """Gives back what it holds; the editor cannot be used afterwards."""

@@ -143,7 +143,7 @@ def original_of(image: Any, source: Path | None) -> Original:
     return original.with_pixels(pixels)
 
 
-def refuse_faceless(framed: Sequence[Sequence[Framed]], image: Any) -> None:
+def refuse_faceless(framed: Sequence[Sequence[object]], image: Any) -> None:
     """Refuses pictures without a face.
 
     Raises:

@@ -1,8 +1,8 @@
 """What is wrong with an installation, in one sentence: packages missing, old or over each other.
 
 Looked for where something has failed in a way that it may explain, and once before a run that finds
-faces, for OpenCV's packages all write into one folder: of two, the one installed last has won, and
-taking one away takes files of the other.
+faces, for OpenCV's packages all write into one folder: of two releases the one installed last has
+won, and not everywhere. Two packages of one release are what `portraits` brings, and no fault.
 """
 
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +21,7 @@ OPENCV_PACKAGES: Final = (
 # import name -> distribution, of what efgan-rt cannot do without.
 NEEDED: Final = {
     "cv2": OPENCV,
+    "msgspec": "msgspec",
     "numpy": "numpy",
     "platformdirs": "platformdirs",
     "rich": "rich",
@@ -47,7 +48,8 @@ def installation_fault() -> str | None:
                 f"efgan-rt needs {package}, which is not installed; pip install '{_wish(package)}'"
             )
     found = opencv_packages()
-    if len(found) > 1:
+    # Of one release they write the same files, but for what one has more than the other.
+    if len(set(found.values())) > 1:
         named = " and ".join(f"{package} {number}" for package, number in found.items())
         return (
             f"{named} are installed, which overwrite each other's files; pip uninstall -y "

@@ -13,6 +13,7 @@ EXTRAS: Final = {
     "rtx": ("onnxruntime_ep_nv_tensorrt_rtx",),
     "pycuda": ("pycuda",),
     "video": ("av",),
+    "studio": ("starlette", "uvicorn", "jinja2"),
     "int8": ("nncf",),
     "ray": ("ray",),
     "plot": ("matplotlib",),

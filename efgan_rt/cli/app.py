@@ -20,6 +20,8 @@ from efgan_rt.cli.evaluate import evaluate
 from efgan_rt.cli.export_triton import export_triton
 from efgan_rt.cli.info import info
 from efgan_rt.cli.prepare import prepare
+from efgan_rt.cli.presets import presets
+from efgan_rt.cli.studio import studio
 from efgan_rt.cli.train import train
 from efgan_rt.cli.video import video
 
@@ -36,6 +38,8 @@ app = typer.Typer(
 )
 app.command(rich_help_panel="Edit pictures")(batch)
 app.command(rich_help_panel="Edit pictures")(video)
+app.command(rich_help_panel="Edit pictures")(studio)
+app.add_typer(presets, rich_help_panel="Edit pictures")
 app.command(rich_help_panel="Make engines")(build_engines)
 app.command(rich_help_panel="Make engines")(export_triton)
 app.command(rich_help_panel="Make engines")(prepare)

@@ -12,8 +12,10 @@ from efgan_rt.cli.edit_options import (
     FramesOption,
     IntensityOption,
     KnownUnitsOption,
+    OnlyIfOption,
     Pace,
     PaceOption,
+    PresetsOption,
     ReferencesOption,
     StagesOption,
     TableOption,
@@ -45,6 +47,8 @@ from efgan_rt.cli.options import (
     NoMarkOption,
     PrecisionOption,
     ProcessesOption,
+    Progress,
+    ProgressOption,
     RayOption,
     ThreadsOption,
     WorkersOption,
@@ -83,6 +87,8 @@ def batch(
     au: AuOption = None,
     reference: ReferencesOption = None,
     from_csv: TableOption = None,
+    preset: PresetsOption = None,
+    only_if: OnlyIfOption = None,
     aus: KnownUnitsOption = None,
     frames: FramesOption = None,
     pace: PaceOption = None,
@@ -128,6 +134,14 @@ def batch(
             show_default=False,
         ),
     ] = None,
+    no_links: Annotated[
+        bool,
+        typer.Option(
+            "--no-links",
+            rich_help_panel=FILES_PANEL,
+            help="Leave out pictures and folders that links lead out of IN_DIR to.",
+        ),
+    ] = False,
     keep_times: Annotated[
         bool,
         typer.Option(
@@ -197,6 +211,7 @@ def batch(
             help="Also write what became of each picture: page.html to look at, run.json to read.",
         ),
     ] = None,
+    progress: ProgressOption = Progress.BAR,
     json_: JsonOption = False,
 ) -> None:
     """Edits the expression of everyone in a whole directory of pictures.
@@ -213,6 +228,7 @@ def batch(
     - `efgan-rt batch faces out --au "AU12=3.5,AU04-=1"`
     - `efgan-rt batch faces out -e happy --frames 24 --format gif`
     - `efgan-rt batch faces out --reference smile.jpg --intensity 0.8`
+    - `efgan-rt batch photos out -e happy --intensity 0.5 --only-if "AU12<1.5"`
 
     **Exit status**: 0 all done, 1 the run could not be done, 2 wrong usage, 3 some
     pictures failed, 130 interrupted.
@@ -222,6 +238,7 @@ def batch(
     from efgan_rt.pictures.animation import Playback
     from efgan_rt.pipeline.faces import NoFace as PipelineNoFace
     from efgan_rt.pipeline.workers import BatchOptions
+    from efgan_rt.presets.library import load_presets
     from efgan_rt.requests.edits import EditOptions
     from efgan_rt.requests.faces import FaceOptions, face_choice
     from efgan_rt.requests.outputs import OutputKind
@@ -247,8 +264,17 @@ def batch(
         if fps is not None and not kind.is_animated:
             raise EfganError("--fps is for animations: --format gif, webp, apng or mp4")
         edit = EditOptions(
-            tuple(expression or ()), tuple(reference or ()), intensity, au, from_csv, kind
+            tuple(expression or ()),
+            tuple(reference or ()),
+            intensity,
+            au,
+            from_csv,
+            kind,
+            load_presets(preset or ()),
+            only_if,
         )
+        if edit.faces is not None and faces == "all":
+            faces = str(edit.faces)
         face_options = FaceOptions(
             face_choice(faces, min_face, crops),
             min_score,
@@ -264,6 +290,7 @@ def batch(
             in_dir=in_dir,
             out_dir=out_dir,
             exclude=tuple(exclude or ()),
+            no_links=no_links,
             edit=edit,
             known_units=aus,
             faces=face_options,
@@ -291,6 +318,7 @@ def batch(
             ray=ray,
             dry_run=dry_run,
             json=json_,
+            progress=progress,
         )
     )
     if status:

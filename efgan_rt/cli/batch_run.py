@@ -18,14 +18,15 @@ from efgan_rt.cli.batch_report import Report
 from efgan_rt.cli.batch_sheet import Sheet
 from efgan_rt.cli.batch_units import known_units, read_reference
 from efgan_rt.cli.console import (
+    bar_progress,
     end_at_once,
-    picture_progress,
+    json_progress,
     print_json,
     print_table,
     print_text,
-    printable,
     remark,
 )
+from efgan_rt.cli.options import Progress
 from efgan_rt.editing import OpenedSet, busy_lanes
 from efgan_rt.engine_sets import compiled_folder, find_set
 from efgan_rt.errors import EfganError
@@ -85,6 +86,8 @@ class BatchRequest:
     ray: str | None
     dry_run: bool
     json: bool
+    progress: Progress = Progress.BAR
+    no_links: bool = False
 
 
 def run(request: BatchRequest) -> int:
@@ -149,6 +152,7 @@ def run(request: BatchRequest) -> int:
         request.edit.kind.extension,
         edits.wants,
         request.exclude,
+        request.no_links,
     )
     # The format is in the output's name. Other options change nothing that is written.
     written_with = {
@@ -314,12 +318,11 @@ def _edit(
     run_jobs: Callable[..., Outcome],
 ) -> Outcome:
     """Runs the pipeline under a progress bar; failures are named as they happen."""
-    with picture_progress() as progress:
-        bar = progress.add_task("editing", total=count.pictures)
+    as_json = request.progress is Progress.JSON
+    with json_progress(count.pictures) if as_json else bar_progress(count.pictures) as told:
 
         def name(failure: Failure) -> None:
-            text = printable(f"failed: {failure.reason}")
-            progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            told.say(f"failed: {failure.reason}")
 
         def note(result: PictureResult) -> None:
             for each in (report, sheet):
@@ -331,7 +334,7 @@ def _edit(
             recorder=recorder,
             on_failure=name,
             on_picture=note,
-            on_progress=lambda done, _: progress.update(bar, completed=done),
+            on_progress=told.progress,
         )
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -97,6 +98,46 @@ def picture_progress() -> "Progress":
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
+
+
+@dataclass(frozen=True)
+class Told:
+    """Where a run tells how far it is.
+
+    Attributes:
+        progress: to be called with the pictures dealt with, and with those that failed.
+        say: to be called with a sentence.
+    """
+
+    progress: Callable[[int, int], None]
+    say: Callable[[str], None]
+
+
+@contextmanager
+def bar_progress(planned: int) -> Iterator[Told]:
+    """A bar on stderr, and sentences above it."""
+    with picture_progress() as progress:
+        bar = progress.add_task("editing", total=planned)
+
+        def say(text: str) -> None:
+            progress.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+        yield Told(lambda done, _: progress.update(bar, completed=done), say)
+
+
+@contextmanager
+def json_progress(planned: int) -> Iterator[Told]:
+    """A line of JSON on stderr for each change; sentences are lines that begin with no brace."""
+    last: list[dict[str, int]] = []
+
+    def tell(done: int, failed: int) -> None:
+        now = {"done": done, "failed": failed, "planned": planned}
+        if last != [now]:
+            last[:] = [now]
+            remark(json.dumps(now))
+
+    tell(0, 0)
+    yield Told(tell, remark)
 
 
 @contextmanager

@@ -54,6 +54,26 @@ TableOption = Annotated[
         show_default=False,
     ),
 ]
+PresetsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME|FILE.toml",
+        rich_help_panel=EDIT_PANEL,
+        help="A saved edit in place of the others; several make one folder each.",
+        show_default=False,
+    ),
+]
+OnlyIfOption = Annotated[
+    str | None,
+    typer.Option(
+        "--only-if",
+        metavar="UNITS",
+        rich_help_panel=EDIT_PANEL,
+        help="Leave faces alone of which this is not true: AU12<1.5, AU45>=1 ...",
+        show_default=False,
+    ),
+]
 KnownUnitsOption = Annotated[
     Path | None,
     typer.Option(

@@ -89,6 +89,7 @@ def _packages() -> "Table":
         "tensorrt": "TensorRT plans",
         "rtx": "TensorRT on RTX cards",
         "pycuda": "memory of GPUs",
+        "studio": "the page to try edits on",
         "video": "videos, MP4 animations",
         "int8": "engines in int8",
         "plot": "the picture of a bench",

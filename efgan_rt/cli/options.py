@@ -147,6 +147,23 @@ FailFastOption = Annotated[
     bool,
     typer.Option("--fail-fast", rich_help_panel=RUN_PANEL, help="Stop at the first failure."),
 ]
+
+
+class Progress(StrEnum):
+    """How a run tells how far it is."""
+
+    BAR = "bar"
+    JSON = "json"
+
+
+ProgressOption = Annotated[
+    Progress,
+    typer.Option(
+        "--progress",
+        rich_help_panel=RUN_PANEL,
+        help="On stderr: a bar, or JSON lines for a program that started this one.",
+    ),
+]
 JsonOption = Annotated[
     bool,
     typer.Option("--json", rich_help_panel=RUN_PANEL, help="The result as JSON on stdout."),

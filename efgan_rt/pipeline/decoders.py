@@ -106,7 +106,7 @@ class _Decoder:
         if waited_s:
             seconds[WAIT_MEMORY] = waited_s
         item = Item(job, original, work, digest, framed, shop.products, share, seconds)
-        if not framed:
+        if not framed or job.rules:
             item.copied = data
         share.correct(self._in_flight(original.nbytes) + item.nbytes)
         return item

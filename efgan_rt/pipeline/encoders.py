@@ -96,13 +96,14 @@ def _stage_outputs(
             continue
         try:
             recipe = item.job.recipes[number]
-            if item.framed:
-                data, last = _encoded(shop, paster, shop.products[number].shots, path.suffix)
+            shots = shop.products[number].shots
+            if not item.is_left(shots):
+                data, last = _encoded(shop, paster, shots, path.suffix)
             else:
-                is_animated = len(shop.products[number].shots) > 1
-                data = _copied(shop, item, path, animated=is_animated)
+                data = _copied(shop, item, path, animated=len(shots) > 1)
                 last = item.original.pixels
-                recipe = copy_recipe(recipe)
+                if not item.framed:
+                    recipe = copy_recipe(recipe)
             if viewer:
                 viewer.add(number, last)
             staged.append(
@@ -145,7 +146,7 @@ def _encoded(
 
 
 def _copied(shop: Workshop, item: Item, path: Path, *, animated: bool) -> memoryview | bytes:
-    """The file of a picture without a face: its own bytes, but for another format."""
+    """The file of a picture of which no face is edited: its own bytes, but for another format."""
     if FORMAT_OF.get(path.suffix.lower()) == format_of(item.copied):
         return item.copied
     if animated:
@@ -175,8 +176,8 @@ def _finish_picture(
     outputs = () if failures else item.job.outputs
     status = status_of(failures, again=again)
     written = sum(need is not Need.DONE for need in needs) - len(failures)
-    if not item.framed and not failures:
-        status = Status.COPIED
+    if not failures and item.is_left([shot for shot in item.wanted]):
+        status = Status.LEFT if item.framed else Status.COPIED
     notes = item.original.notes if item.framed else ()
     result = PictureResult(
         item.job.source, status, outputs, tuple(failures), item.faces, view, notes

@@ -24,6 +24,7 @@ from typing import Final
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from efgan_rt.face_rules import FaceRule
 from efgan_rt.families.family import Goal
 from efgan_rt.pictures.header import (
     EXTENSIONS,
@@ -77,6 +78,7 @@ class PictureJob:
         recipes: for each output, what it depends on but for the input (`fingerprint.recipe_hash`).
         source_au: float32 (K,), the action units of its largest face; None has the networks read
             them, as they read those of its other faces.
+        rules: in place of `targets`, for every edit the rules that say which face gets what.
     """
 
     source: Path
@@ -84,6 +86,7 @@ class PictureJob:
     targets: tuple[Goal, ...] = ()
     recipes: tuple[bytes, ...] = ()
     source_au: FloatArray | None = None
+    rules: tuple[tuple[FaceRule, ...], ...] = ()
 
 
 def _ignore(*_: object) -> None:
@@ -110,6 +113,7 @@ class Plan:
         wants: whether a picture, by its path in the source, is to be read; None for all of them.
         exclude: patterns of files and folders to be left out: of a name, or with a slash in it of a
             path in the source.
+        inside: whether links that lead out of the source are left alone.
     """
 
     source: Path
@@ -118,6 +122,7 @@ class Plan:
     extension: str | None = None
     wants: Callable[[PurePosixPath], bool] | None = None
     exclude: tuple[str, ...] = ()
+    inside: bool = False
 
     def jobs(self, on_unlisted: Callable[[Path, str], None] = _ignore) -> Iterator[PictureJob]:
         """Every picture in the source, sorted by folder and name.
@@ -233,7 +238,7 @@ class Plan:
         if not self.source.is_dir():
             listings = iter([_Listing(self.source.parent, [self.source.name])])
         else:
-            listings = _walk(self.source, self._resolved_output, self.exclude)
+            listings = _walk(self.source, self._resolved_output, self.exclude, inside=self.inside)
         wants = self.wants
         if wants is None:
             yield from listings
@@ -347,8 +352,26 @@ class _Listing:
     fault: str | None = None
 
 
-def _walk(root: Path, output: Path, exclude: Sequence[str]) -> Iterator[_Listing]:
+def _without_links(listing: _Listing, root: Path) -> _Listing:
+    """A listing without the pictures that links lead out of a folder to."""
+    out = [name for name in listing.pictures if not _is_inside(listing.folder / name, root)]
+    kept = [name for name in listing.pictures if name not in out]
+    left = [*listing.left, *((name, "a link out of the folder") for name in out)]
+    return replace(listing, pictures=kept, left=left)
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a link to itself
+        return False
+
+
+def _walk(
+    root: Path, output: Path, exclude: Sequence[str], *, inside: bool = False
+) -> Iterator[_Listing]:
     """Every folder of a tree, each before those in it."""
+    resolved = root.resolve()
     # Folders still to be listed, the next one last, each with the folders that it lies in. No
     # recursion: a tree may be deeper than Python's stack.
     waiting: list[tuple[Path, frozenset[tuple[int, int]]]] = [(root, frozenset())]
@@ -362,6 +385,9 @@ def _walk(root: Path, output: Path, exclude: Sequence[str]) -> Iterator[_Listing
         except OSError as error:
             yield _Listing(folder, [], fault=error.strerror or str(error))
             continue
+        if inside:
+            listing = _without_links(listing, resolved)
+            below = [name for name in below if _is_inside(folder / name, resolved)]
         yield listing
         waiting += [(folder / name, ancestors | {identity}) for name in reversed(below)]
 

@@ -8,10 +8,11 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from efgan_rt.face_rules import FaceRule, plain_target
 from efgan_rt.families.family import Goal
 from efgan_rt.regular_files import READ_FLAGS
 from engines.manifest import MANIFEST_NAME
@@ -57,6 +58,15 @@ def engines_fingerprint(directory: Path, *, backend: str, precision: str) -> str
     """
     manifest = hashlib.sha256((directory / MANIFEST_NAME).read_bytes()).hexdigest()
     return f"{manifest} {backend} {precision}"
+
+
+def rules_hash(rules: Sequence[FaceRule], engines: str, options: Mapping[str, Any]) -> bytes:
+    """`recipe_hash` of an edit that rules say."""
+    target = plain_target(rules)
+    if target is not None:
+        return recipe_hash(target, engines, options)
+    values = [OUTPUT_REVISION, engines, dict(options), [each.recipe for each in rules]]
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).digest()
 
 
 def recipe_hash(goal: Goal, engines: str, options: Mapping[str, Any]) -> bytes:

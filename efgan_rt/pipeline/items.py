@@ -12,8 +12,10 @@ from time import perf_counter
 import numpy as np
 
 from efgan_rt.action_units import FloatArray
+from efgan_rt.face_rules import target_of_face
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.motion import Motion
+from efgan_rt.families.family import Goal
 from efgan_rt.pictures.original import Original, Picture
 from efgan_rt.pipeline.budget import Share
 from efgan_rt.pipeline.files import PictureJob
@@ -46,11 +48,13 @@ class EditedFace:
             itself a crop.
         score: of the detector, 0 to 1; None where it has none.
         source_au: float32 (K,), the action units that it showed; None where nobody had to know.
+        is_left: whether no rule asked anything of it, so that it is as it was.
     """
 
     box: tuple[float, float, float, float] | None
     score: float | None
     source_au: FloatArray | None
+    is_left: bool = False
 
 
 class Item:
@@ -62,11 +66,12 @@ class Item:
         work: which of its outputs are to be made.
         digest: sha256 of the input.
         framed: its faces, the largest first; none for a picture to be copied.
-        copied: the file's bytes, of a picture to be copied.
+        copied: the file's bytes, of a picture that is or may have to be copied.
         wanted: the shots that some output to be made needs.
         edited: by shot, uint8 (F, crop, crop, 3), what the networks made of each face.
         motion: by shot and face, what a set with motion says of it.
         source_au: by face, float32 (K,), what it showed.
+        left: by shot and face, those that no rule asks anything of.
         readings: by shot and face, what the networks said; empty where no page is asked for.
         share: of the budget, to be given back when all outputs are published.
         seconds: of its decoding, by stage.
@@ -103,6 +108,7 @@ class Item:
             self.edited = {shot: np.empty(faces, np.uint8) for shot in self.wanted}
         self.motion: dict[tuple[int, int], Motion] = {}
         self.source_au: dict[int, FloatArray] = {}
+        self.left: set[tuple[int, int]] = set()
         self.readings: dict[tuple[int, int], Reading] = {}
         self.share = share
         self.seconds = seconds
@@ -122,18 +128,29 @@ class Item:
         found = []
         for number, framed in enumerate(self.framed):
             face, source_au = framed.face, self.source_au.get(number)
+            is_left = all((shot, number) in self.left for shot in self.wanted)
             if face is None:
-                found.append(EditedFace(None, None, source_au))
+                found.append(EditedFace(None, None, source_au, is_left))
             else:
                 box = (face.left, face.top, face.width, face.height)
-                found.append(EditedFace(box, face.score, source_au))
+                found.append(EditedFace(box, face.score, source_au, is_left))
         return tuple(found)
 
     @property
     def nbytes(self) -> int:
         """What the edits of its faces take."""
         crops = sum(each.nbytes for each in self.edited.values())
-        return crops + sum(each.nbytes for each in self.motion.values())
+        return crops + len(self.copied) + sum(each.nbytes for each in self.motion.values())
+
+    def target(self, edit: int, face: int) -> Goal | None:
+        """What an edit asks of a face, whose `source_au` is known; None leaves it as it is."""
+        if not self.job.rules:
+            return self.job.targets[edit]
+        return target_of_face(self.job.rules[edit], face, self.source_au[face])
+
+    def is_left(self, shots: Sequence[int]) -> bool:
+        """Whether no face is edited in any of these shots, so that the picture is to be copied."""
+        return all((shot, face) in self.left for shot in shots for face in range(len(self.framed)))
 
     def finish_face(self) -> bool:
         """Counts a face as back from the networks; True for the last one."""

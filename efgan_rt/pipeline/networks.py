@@ -15,7 +15,7 @@ from efgan_rt.editing import padded
 from efgan_rt.families.cascade import AU_ESTIMATOR
 from efgan_rt.lane import SOURCE_AU, BatchEditor, Edited, MotionBatch, even_progress
 from efgan_rt.pictures.original import Picture
-from efgan_rt.pipeline.slots import Slot
+from efgan_rt.pipeline.slots import Row, Slot
 from efgan_rt.pipeline.stages import MEASURE, WAIT_LANE
 from efgan_rt.pipeline.views import read_batch
 from efgan_rt.pipeline.workers import Workshop
@@ -79,11 +79,15 @@ class _Passage:
         self._even = even_progress(stages, self._faces)
         self._kept = self._known()
         self._unfoldings: dict[int, Unfolding] = {}
+        if any(row.item.job.rules for row in slot.rows):
+            self.note_source_au()  # rules ask for it
 
     def edit(self, runs: Sequence[NetworkRun]) -> None:
         """Makes all shots of some runs, and copies them to where they belong."""
         tasks = []
         for run in runs:
+            if self._leave(run):
+                continue
             if run.progress == 0:
                 self._hand_out(run.shots, self._slot.pixels)
             else:
@@ -173,11 +177,26 @@ class _Passage:
 
     def _goal(self, part: Sequence[_Task]) -> dict[str, Array]:
         """What each row is to become, by place, float32 (B, ...) each, of a few tasks."""
-        goals = [row.item.job.targets[task.edit] for task in part for row in self._slot.rows]
+        asked = [row.item.target(task.edit, row.face) for task in part for row in self._slot.rows]
+        # A face that is left alone goes along with whatever goal; nobody looks at what it becomes.
+        some = next(each for each in asked if each is not None)
+        goals = [each or some for each in asked]
         return {
             place: self._rows([np.stack([goal.places[place] for goal in goals])])
             for place in goals[0].places
         }
+
+    def _leave(self, run: NetworkRun) -> bool:
+        """Notes the faces of which a run's edit asks nothing; True if that is all of them."""
+        rows = self._slot.rows
+        left = [row for row in rows if row.item.job.rules and self._asks_nothing(run, row)]
+        for row in left:
+            row.item.left.update((shot, row.face) for shot in run.shots)
+        return len(left) == len(rows)
+
+    @staticmethod
+    def _asks_nothing(run: NetworkRun, row: Row) -> bool:
+        return row.item.target(run.edit, row.face) is None
 
     def _rows(self, parts: Sequence[Array]) -> Array:
         """A full batch: the parts one behind the other, zeros behind them."""
@@ -197,17 +216,18 @@ class _Passage:
                 row.item.motion[shot, row.face] = moved.of(first + number)
 
     def _known(self) -> dict[str, Array]:
-        """The source AUs of faces some of which came with theirs, (n, K); nothing if none did."""
+        """The source AUs of faces some of which came with theirs, (n, K); or that rules ask for."""
         rows, pixels = self._slot.rows, self._slot.pixels
         known = [row.item.job.source_au if row.face == 0 else None for row in rows]
         given = [each for each in known if each is not None]
-        if not given:
+        if not given and not any(row.item.job.rules for row in rows):
             return {}
-        source_au = np.empty((self._faces, len(given[0])), np.float32)
-        if len(given) < len(known):
+        if len(given) == len(known):
+            source_au = np.empty((self._faces, len(given[0])), np.float32)
+        else:
             started = perf_counter()
             with self._watched():
-                source_au[:] = self._editor.estimate(pixels)[: self._faces]
+                source_au = self._editor.estimate(pixels)[: self._faces].copy()
             self._add_seconds({AU_ESTIMATOR: perf_counter() - started})
         for number, each in enumerate(known):
             if each is not None:

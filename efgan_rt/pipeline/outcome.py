@@ -30,6 +30,7 @@ class Status(StrEnum):
     AGAIN = "made again"
     ALREADY = "already done"
     COPIED = "copied without a face"
+    LEFT = "left as it is"
     SKIPPED = "skipped without a face"
     FAILED = "failed"
 
@@ -92,6 +93,7 @@ class Outcome:
         again: pictures of which a file of an earlier run was made again.
         already: pictures of which nothing was missing or changed.
         copied: pictures without a face that were copied as they are.
+        left: pictures of which no face is asked for, copied as they are.
         skipped: pictures without a face that were passed over.
         failed: pictures of which at least one output is missing.
         failures: the first `KEPT_FAILURES` of the failures.
@@ -109,6 +111,7 @@ class Outcome:
     again: int
     already: int
     copied: int
+    left: int
     skipped: int
     failed: int
     failures: tuple[Failure, ...]
@@ -122,8 +125,8 @@ class Outcome:
     @property
     def done(self) -> int:
         """Pictures made for the first time."""
-        others = self.again + self.already + self.copied + self.skipped + self.failed
-        return self.pictures - others
+        others = self.again + self.already + self.copied + self.left + self.skipped
+        return self.pictures - others - self.failed
 
 
 class Tally:
@@ -171,7 +174,7 @@ class Tally:
             self._statuses[result.status] += 1
             self._written += written
             self._notes.update(result.notes)
-            self._faces += sum(face.box is not None for face in result.faces)
+            self._faces += sum(face.box is not None and not face.is_left for face in result.faces)
             for failure in result.failures:
                 if len(self._failures) < KEPT_FAILURES:
                     self._failures.append(failure)
@@ -191,6 +194,7 @@ class Tally:
                 again=self._statuses[Status.AGAIN],
                 already=self._statuses[Status.ALREADY],
                 copied=self._statuses[Status.COPIED],
+                left=self._statuses[Status.LEFT],
                 skipped=self._statuses[Status.SKIPPED],
                 failed=self._statuses[Status.FAILED],
                 failures=tuple(self._failures),

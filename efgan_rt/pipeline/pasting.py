@@ -33,6 +33,8 @@ class Paster:
         item = self.item
         pixels = item.original.pixels.copy()
         for number, (framed, crop) in enumerate(zip(item.framed, item.edited[shot], strict=True)):
+            if (shot, number) in item.left:
+                continue
             try:
                 moved = item.motion.get((shot, number))
                 paste(pixels, framed, moved or from_network(crop, framed.crop))

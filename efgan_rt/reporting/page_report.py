@@ -35,6 +35,7 @@ from efgan_rt.reporting.page_template import (
 )
 
 INSIDE_BYTES: Final = 25_000_000  # of pictures, as base64
+COPIES: Final = (Status.COPIED, Status.LEFT)
 STATUS_OF: Final = {
     Need.MAKE: Status.DONE,
     Need.AGAIN: Status.AGAIN,
@@ -178,8 +179,8 @@ class PageReport:
         reasons = [_brief(each) for each in result.failures if each.output in (None, output)]
         if reasons:
             return {"t": number, "s": Status.FAILED.value, "r": "\n".join(map(shown, reasons))}
-        is_copy = result.status is Status.COPIED and view.needs[number] is not Need.DONE
-        status = Status.COPIED if is_copy else STATUS_OF[view.needs[number]]
+        is_copy = result.status in COPIES and view.needs[number] is not Need.DONE
+        status = result.status if is_copy else STATUS_OF[view.needs[number]]
         row: dict[str, Any] = {"t": number, "s": status}
         row["o"] = href(output, self._path.parent)
         if edit is not None:

@@ -24,6 +24,7 @@ def tiles(summary: Mapping[str, Any]) -> str:
         ("faces", "faces in photographs", ""),
         ("already_done", "already done", ""),
         ("copied_without_face", "copied, no face", ""),
+        ("left_as_they_are", "left as they are", ""),
         ("skipped_without_face", "skipped, no face", ""),
         ("failed", "failed", "bad"),
         ("files_per_s", "files a second", ""),

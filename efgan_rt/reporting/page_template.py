@@ -62,7 +62,8 @@ def page_pieces(parts: Mapping[str, str | Iterable[str]]) -> Iterator[str]:
         parts: HTML for every place of the template but `policy`, `style` and `script`; what is long
             as an iterable.
     """
-    style, scripts = _asset("page.css"), [_asset(name) for name in SCRIPTS]
+    style = _asset("colours.css") + _asset("page.css")
+    scripts = [_asset(name) for name in SCRIPTS]
     script = "</script>\n<script>".join(scripts)
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data: 'self' file:; "

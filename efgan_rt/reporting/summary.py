@@ -31,6 +31,10 @@ def summary_lines(outcome: Outcome, count: PlanCount) -> list[str]:
         lines.append(f"{outcome.already:,} were already done")
     if outcome.copied:
         lines.append(f"{outcome.copied:,} have no face and were copied as they are")
+    if outcome.left:
+        lines.append(
+            f"{outcome.left:,} show no face that was asked for and were copied as they are"
+        )
     if outcome.skipped:
         lines.append(f"{outcome.skipped:,} have no face and were passed over")
     if outcome.failed:
@@ -83,6 +87,7 @@ def summary_document(
         "made_again": outcome.again,
         "already_done": outcome.already,
         "copied_without_face": outcome.copied,
+        "left_as_they_are": outcome.left,
         "skipped_without_face": outcome.skipped,
         "faces": outcome.faces,
         "failed": outcome.failed,

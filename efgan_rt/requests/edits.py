@@ -5,13 +5,14 @@ there are several. A table has one target for each picture that it names, and no
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from efgan_rt.face_rules import FaceRule, parse_conditions, plain_target
 from efgan_rt.families.family import (
     EXPRESSION,
     FRAMES,
@@ -27,7 +28,9 @@ from efgan_rt.families.family import (
 )
 from efgan_rt.families.properties import Properties
 from efgan_rt.pipeline.files import PictureJob
-from efgan_rt.pipeline.fingerprint import recipe_hash
+from efgan_rt.pipeline.fingerprint import rules_hash
+from efgan_rt.presets.asked import AskedRules, Model, rules_of
+from efgan_rt.presets.preset import Preset, preset_toml
 from efgan_rt.requests.known_units import KnownUnits
 from efgan_rt.requests.outputs import OutputKind, Outputs, outputs_of, recipe_of
 from efgan_rt.requests.target_table import TargetTable, read_target_table
@@ -44,6 +47,8 @@ class EditOptions:
         au: single units, as `--au` has them; on top of every edit.
         table: a target for each picture.
         kind: what is made of each edit.
+        presets: by name, in place of all the above.
+        only_if: what has to be true of a face for any edit.
     """
 
     expressions: tuple[str, ...] = ()
@@ -52,6 +57,8 @@ class EditOptions:
     au: str | None = None
     table: Path | None = None
     kind: OutputKind = field(default_factory=OutputKind)
+    presets: Mapping[str, Preset] = field(default_factory=dict)
+    only_if: str | None = None
 
     def __post_init__(self) -> None:
         """Refuses what does not go together.
@@ -61,6 +68,9 @@ class EditOptions:
                 same name.
         """
         names = [*self.expressions, *(each.stem for each in self.references)]
+        if self.presets:
+            self._check_presets(names)
+            return
         if self.table is not None and (names or self.au is not None):
             raise EfganError(
                 "--from-csv says what each picture is edited to; leave out --expression, "
@@ -68,14 +78,32 @@ class EditOptions:
             )
         if self.table is None and not names and self.au is None:
             raise EfganError(
-                "say what to edit: --expression NAME, --au UNITS, --reference FACE or "
-                "--from-csv TABLE"
+                "say what to edit: --expression NAME, --au UNITS, --reference FACE, "
+                "--preset NAME or --from-csv TABLE"
             )
         if not names and self.table is None and self.intensity != 1:
             raise EfganError("--intensity: there is no --expression or --reference for it")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise EfganError(f"two edits are called '{twice[0]}'; give each once, or rename one")
+
+    def _check_presets(self, names: Sequence[str]) -> None:
+        if names or self.au is not None or self.table is not None or self.intensity != 1:
+            raise EfganError(
+                "--preset says what is edited; leave out --expression, --intensity, --au, "
+                "--reference and --from-csv, or change the preset"
+            )
+        faces = {each.faces for each in self.presets.values()}
+        if len(faces) > 1:
+            raise EfganError(
+                f"presets {', '.join(self.presets)} are for different faces of a picture; "
+                "run them one by one"
+            )
+
+    @property
+    def faces(self) -> str | int | None:
+        """The faces of a photograph that presets are for; None where there is no preset."""
+        return next((each.faces for each in self.presets.values()), None)
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -94,7 +122,7 @@ class EditOptions:
     @property
     def names(self) -> tuple[str, ...]:
         """Of the edits, as people are shown them and as folders are called."""
-        named = (*self.expressions, *(each.stem for each in self.references))
+        named = (*self.presets, *self.expressions, *(each.stem for each in self.references))
         if named:
             return named
         return (self.table.stem if self.table else str(self.au),)
@@ -109,6 +137,8 @@ class EditOptions:
             "intensity": self.intensity,
             "au": self.au,
             "from_csv": str(self.table) if self.table else None,
+            "presets": [preset_toml(each).decode() for each in self.presets.values()],
+            "only_if": self.only_if,
             "frames": kind.frames,
             "pace": str(kind.pace) if kind.frames else None,
             "stages": kind.stages or None,
@@ -122,7 +152,7 @@ class Edits:
 
     Attributes:
         outputs: shots, products and their labels.
-        targets: one an edit; none where a table has one for each picture.
+        targets: one an edit, where all pictures get the same; none with a table or presets.
     """
 
     def __init__(
@@ -151,6 +181,8 @@ class Edits:
         self._table: TargetTable | None = None
         self._seen: set[str] = set()
         self.targets: tuple[Goal, ...] = ()
+        self._rules: tuple[AskedRules, ...] = ()
+        self._conditions = parse_conditions(options.only_if or "", properties.au_names)
         self.outputs: Outputs = outputs_of(options.names, options.kind, properties.stages)
         if options.table is not None:
             self._table = read_target_table(
@@ -162,17 +194,24 @@ class Edits:
             for sentence in self._table.remarks:
                 say(sentence)
             return
+        if options.presets:
+            model = Model(family, properties, read_picture, say)
+            asked = [rules_of(each, model) for each in options.presets.values()]
+            self._rules = tuple(each.only_if(self._conditions) for each in asked)
+            return
         wish = Wish(intensity=options.intensity, au=options.au)
         wishes = [replace(wish, expression=each) for each in options.expressions]
         wishes += [replace(wish, reference=each) for each in options.references]
         self.targets = tuple(
             family.goal(properties, each, read_picture, say) for each in wishes or [wish]
         )
+        alone = (FaceRule(target, None, self._conditions) for target in self.targets)
+        self._rules = tuple(AskedRules(((None, each),)) for each in alone)
 
     def wants(self, picture: PurePosixPath) -> bool:
         """Whether a picture, by its path in the input folder, is to be edited."""
         if self._table is None:
-            return True
+            return any(each.asks(picture) for each in self._rules)
         is_named = self._table.of(picture) is not None
         if is_named:
             self._seen.add(str(picture))
@@ -190,6 +229,8 @@ class Edits:
             say: told.
         """
         if self._table is None:
+            if left_alone:
+                say(f"{left_alone:,} pictures fit no rule of the preset and are left alone")
             return
         path = self._table.path
         unused = [name for name in self._table.targets if name not in self._seen]
@@ -221,29 +262,35 @@ class Edits:
             for product in self.outputs.products
         ]
         edits = [self.outputs.shots[product.shots[0]].edit for product in self.outputs.products]
-
-        def recipes_for(targets: tuple[Goal, ...]) -> tuple[bytes, ...]:
-            return tuple(
-                recipe_hash(targets[edit], engines, each)
-                for edit, each in zip(edits, options, strict=True)
-            )
-
-        targets = self.targets
-        recipes = recipes_for(targets) if targets else ()
+        before: tuple[tuple[FaceRule, ...], ...] | None = None
+        recipes: tuple[bytes, ...] = ()
         for job in jobs:
             name = PurePosixPath(job.source.relative_to(root).as_posix())
-            if self._table is not None:
-                own = self._table.of(name)
-                assert own is not None, "the plan asks `wants`"
-                targets = (own,)
-                recipes = recipes_for(targets)
+            rules = self._rules_for(name)
+            if rules != before:  # most often every picture's are the same
+                before = rules
+                recipes = tuple(
+                    rules_hash(rules[edit], engines, each)
+                    for edit, each in zip(edits, options, strict=True)
+                )
             units = known.units.get(str(name)) if known else None
+            plain = [plain_target(each) for each in rules]
+            targets = tuple(each for each in plain if each is not None)
             yield replace(
                 job,
                 targets=targets,
+                rules=() if len(targets) == len(rules) else rules,
                 recipes=recipes if units is None else tuple(_with(r, units) for r in recipes),
                 source_au=units,
             )
+
+    def _rules_for(self, picture: PurePosixPath) -> tuple[tuple[FaceRule, ...], ...]:
+        """What each edit asks of a picture's faces."""
+        if self._table is not None:
+            own = self._table.of(picture)
+            assert own is not None, "the plan asks `wants`"
+            return ((FaceRule(own, None, self._conditions),),)
+        return tuple(each.of(picture) for each in self._rules)
 
 
 def _with(recipe: bytes, units: FloatArray) -> bytes:

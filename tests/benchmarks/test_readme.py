@@ -29,6 +29,8 @@ def test_every_command_and_option_that_they_show_exists() -> None:
         if words[0].startswith("-"):
             continue
         command = group.commands[words[0]]  # type: ignore[attr-defined]
+        if hasattr(command, "commands"):  # presets
+            command = command.commands[words[1]]
         known = {name for parameter in command.params for name in parameter.opts}
         unknown = {w for w in words if w.startswith("-") and w != "-" and w not in known}
         assert not unknown, line

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from efgan_rt.engine_sets import compiled_folder, current_set, make_current
-from efgan_rt.environment import installation_fault
+from efgan_rt.environment import installation_fault, opencv_packages
 from efgan_rt.errors import EfganError
 from efgan_rt.user_folders import data_folder
 
@@ -136,11 +136,16 @@ def test_this_installation_has_no_fault() -> None:
     assert installation_fault() is None
 
 
-def other_opencv(folder: Path, source: str | None, package: str = "opencv-python-headless") -> str:
+def other_opencv(
+    folder: Path,
+    source: str | None,
+    package: str = "opencv-python-headless",
+    release: str = "4.9.0.80",
+) -> str:
     """A folder for the front of Python's path, with another OpenCV, or only word of one."""
-    facts = folder / "site" / f"{package.replace('-', '_')}-4.9.0.80.dist-info"
+    facts = folder / "site" / f"{package.replace('-', '_')}-{release}.dist-info"
     facts.mkdir(parents=True)
-    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 4.9.0.80\n")
+    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {release}\n")
     if source is not None:
         (folder / "site" / "cv2").mkdir()
         (folder / "site" / "cv2" / "__init__.py").write_text(source)
@@ -187,6 +192,15 @@ def test_what_is_wrong_with_opencv_is_one_sentence_and_info_shows_it(
     info = run(open_folder, *RUN, "info", environment=path)
     assert info.returncode == 0, info.stderr
     assert sentence in info.stdout
+
+
+def test_two_opencvs_of_one_release_are_no_fault(
+    open_folder: Path, toy_engines: Path, tmp_path: Path
+) -> None:
+    release = opencv_packages()["opencv-python-headless"]
+    other = other_opencv(tmp_path, None, "opencv-contrib-python", release)
+    done = run(open_folder, *batch(toy_engines), environment={"PYTHONPATH": other})
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_package_that_is_missing_is_named(open_folder: Path, toy_engines: Path) -> None:

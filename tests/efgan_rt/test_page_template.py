@@ -156,15 +156,17 @@ def test_labels_links_and_ids_fit_together(page: str) -> None:
 
 
 def test_scripts_write_text_and_never_markup(repository: Path) -> None:
-    folder = repository / "efgan_rt" / "reporting" / "page"
-    for name in SCRIPTS:
-        script = (folder / name).read_text()
+    reporting = repository / "efgan_rt" / "reporting" / "page"
+    studio = repository / "efgan_rt" / "studio" / "page" / "studio.js"
+    for path in (*(reporting / name for name in SCRIPTS), studio):
+        script = path.read_text()
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval", script)
         assert "</script" not in script
         assert script.count('"use strict";') == 1
 
 
 def test_styles_heed_motion_colour_scheme_and_focus(repository: Path) -> None:
-    style = (repository / "efgan_rt" / "reporting" / "page" / "page.css").read_text()
+    folder = repository / "efgan_rt" / "reporting" / "page"
+    style = "".join((folder / name).read_text() for name in ("colours.css", "page.css"))
     for wanted in ("prefers-reduced-motion", "prefers-color-scheme: dark", ":focus-visible"):
         assert wanted in style
