@@ -69,8 +69,8 @@ clean:
 	touch $@
 
 # What training, exporting and testing need on top.
-.venv/.installed-dev: .venv/.installed-cpu .venv/.installed-tensorrt-10
-	$(INSTALL) --editable '.[cpu,train,int8,dev,tensorrt-test]'
+.venv/.installed-dev: .venv/.installed-cpu .venv/.installed-tensorrt-10 .venv/.installed-triton
+	$(INSTALL) --editable '.[cpu,train,int8,dev,ray,tensorrt-test]'
 	touch $@
 
 # The bindings of TensorRT 10, which share an import name with those of 11: in a folder of their own.
@@ -80,4 +80,12 @@ clean:
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv/tensorrt-10 \
 	    'tensorrt-cu13-bindings==10.16.1.11' || \
 	    echo "note: no TensorRT 10 bindings for this machine; the test that needs them will skip"
+	touch $@
+
+# A Triton server, out of a package whose own Python asks for numpy 1: unpacked, never imported.
+.venv/.installed-triton: .venv/.installed-cpu
+	rm -rf .venv/triton
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv/triton \
+	    'nvidia-pytriton==0.7.*' || \
+	    echo "note: no Triton server for this machine; the test that needs it will skip"
 	touch $@

@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -137,7 +137,14 @@ def _on_lanes(
     settings: Settings, opener: Callable[[int, Cuda], Engines], batch: int, stack: ExitStack
 ) -> Sequence[BatchEditor]:
     engines = opener(batch, settings.cuda)
-    properties = read_properties(EngineDirectory(settings.fp32))
+    # As a checkpoint's networks are, which need not be those of the set that lies there.
+    stage = engines["stage_1"]
+    properties = replace(
+        read_properties(EngineDirectory(settings.fp32)),
+        stages=sum(name.startswith("stage_") for name in engines),
+        motion=any(spec.name == "fields" for spec in stage.outputs),
+        crop_px=next(spec.shape[1] for spec in stage.inputs if spec.name == "pixels"),
+    )
     lanes = []
     for _ in range(settings.lanes):
         lane = device_lane(settings.cuda, engines, CASCADE, properties, batch)

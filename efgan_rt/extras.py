@@ -15,6 +15,7 @@ EXTRAS: Final = {
     "video": ("av",),
     "studio": ("starlette", "uvicorn", "jinja2"),
     "int8": ("nncf",),
+    "ray": ("ray",),
     "plot": ("matplotlib",),
     "train": ("torch", "onnx", "onnxscript", "safetensors"),
     "portraits": ("mediapipe", "numba", "scipy"),

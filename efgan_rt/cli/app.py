@@ -17,6 +17,7 @@ from efgan_rt.cli.batch import batch
 from efgan_rt.cli.bench import bench
 from efgan_rt.cli.build_engines import build_engines
 from efgan_rt.cli.evaluate import evaluate
+from efgan_rt.cli.export_triton import export_triton
 from efgan_rt.cli.info import info
 from efgan_rt.cli.prepare import prepare
 from efgan_rt.cli.presets import presets
@@ -40,6 +41,7 @@ app.command(rich_help_panel="Edit pictures")(video)
 app.command(rich_help_panel="Edit pictures")(studio)
 app.add_typer(presets, rich_help_panel="Edit pictures")
 app.command(rich_help_panel="Make engines")(build_engines)
+app.command(rich_help_panel="Make engines")(export_triton)
 app.command(rich_help_panel="Make engines")(prepare)
 app.command(rich_help_panel="Make engines")(train)
 app.command(rich_help_panel="Measure and inspect")(bench)

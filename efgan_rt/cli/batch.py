@@ -49,6 +49,7 @@ from efgan_rt.cli.options import (
     ProcessesOption,
     Progress,
     ProgressOption,
+    RayOption,
     ThreadsOption,
     WorkersOption,
     default_workers,
@@ -183,6 +184,7 @@ def batch(
     workers: WorkersOption = None,
     processes: ProcessesOption = None,
     gpus: GpusOption = None,
+    ray: RayOption = None,
     timeout: Annotated[
         float,
         typer.Option(
@@ -243,6 +245,11 @@ def batch(
     from efgan_rt.tuning import RunWishes
     from efgan_rt.unfolding import Pace as UnfoldingPace
 
+    if ray is not None and (processes is not None or gpus is not None):
+        raise typer.BadParameter(
+            "spreads over nodes, --processes and --gpus over this machine; choose one",
+            param_hint="--ray",
+        )
     if frames is None and (pace is not None or fps is not None):
         raise typer.BadParameter("is about the frames of --frames N", param_hint="--pace, --fps")
     playback = Playback() if fps is None else Playback(fps)
@@ -308,6 +315,7 @@ def batch(
             wishes=RunWishes(batch_size, lanes, threads, workers),
             processes=processes,
             gpus=gpus,
+            ray=ray,
             dry_run=dry_run,
             json=json_,
             progress=progress,

@@ -52,7 +52,8 @@ from efgan_rt.requests.faces import FaceOptions, Faces, open_faces
 from efgan_rt.requests.outputs import Outputs
 from efgan_rt.shards.coordinator import Coordinator, shard_size
 from efgan_rt.shards.processes import ProcessExecutor
-from efgan_rt.shards.spread import Spread, spread_of
+from efgan_rt.shards.shard import Executor
+from efgan_rt.shards.spread import spread_of
 from efgan_rt.shards.worker import WorkerSetup
 from efgan_rt.tuning import RunWishes, settings_for
 from engines.base import EngineError
@@ -82,6 +83,7 @@ class BatchRequest:
     wishes: RunWishes
     processes: int | None
     gpus: str | None
+    ray: str | None
     dry_run: bool
     json: bool
     progress: Progress = Progress.BAR
@@ -95,6 +97,13 @@ def run(request: BatchRequest) -> int:
         EfganError: the run cannot be done.
         EngineError: the engines cannot be used.
     """
+    if request.ray is not None:  # nodes have working folders of their own
+        request = replace(
+            request,
+            in_dir=request.in_dir.absolute(),
+            out_dir=request.out_dir.absolute(),
+            engines=request.engines and request.engines.absolute(),
+        )
     engine_set = find_set(request.engines, request.model)
     directory = EngineDirectory(engine_set.directory)
     family = family_of(directory)
@@ -193,7 +202,8 @@ def run(request: BatchRequest) -> int:
             return SOME_FAILED if unlisted else 0
         if request.options.mark:
             jobs = with_bmp_said(jobs, remark)
-        if not spread.is_several:
+        is_here = not spread.is_several and request.ray is None
+        if is_here:
             cascade()
         remark(f"backend: {choice.reason}")
         if spread.is_several:
@@ -220,7 +230,7 @@ def run(request: BatchRequest) -> int:
         run_jobs = partial(
             _run_here, jobs, cascade, faces.finding, journal=journal, outputs=outputs
         )
-        if spread.is_several:
+        if not is_here:
             shared = request.options.memory_bytes // spread.processes
             setup = WorkerSetup(
                 engine_set.directory,
@@ -235,8 +245,13 @@ def run(request: BatchRequest) -> int:
                 batch_report.is_page(request.report),
                 request.out_dir,
             )
+            executor: Executor = (
+                ProcessExecutor(setup, journal.parts, size=spread.processes, gpus=spread.gpus)
+                if request.ray is None
+                else _on_ray(request.ray, setup, journal.parts, request.in_dir, opened)
+            )
             run_jobs = partial(
-                _run_spread, jobs, setup, spread, count.pictures, faces.finding, journal=journal
+                _run_spread, jobs, setup, executor, count.pictures, faces.finding, journal=journal
             )
         try:
             outcome = _edit(request, count, recorder, report, sheet, run_jobs)
@@ -351,10 +366,23 @@ def _run_here(
     )
 
 
+def _on_ray(
+    address: str, setup: WorkerSetup, parts: Path, in_dir: Path, opened: ExitStack
+) -> Executor:
+    """Joins the cluster for the rest of the run."""
+    from efgan_rt.shards.ray_cluster import RayExecutor, joined, tokens
+
+    opened.enter_context(joined(address))
+    written = opened.enter_context(tokens((in_dir, parts)))
+    executor = RayExecutor(setup, parts, written)
+    remark(f"ray: {executor}")
+    return executor
+
+
 def _run_spread(
     jobs: Iterator[PictureJob],
     setup: WorkerSetup,
-    spread: Spread,
+    executor: Executor,
     pictures: int,
     finding: FaceFinding,
     request: BatchRequest,
@@ -362,14 +390,13 @@ def _run_spread(
     journal: Journal,
     **listeners: Any,
 ) -> Outcome:
-    """Edits the jobs in processes of their own."""
-    executor = ProcessExecutor(setup, journal.parts, size=spread.processes, gpus=spread.gpus)
+    """Edits the jobs by workers in processes of their own."""
     coordinator = Coordinator(
         executor,
         Inspector(journal, takes_copies=finding.no_face is NoFace.COPY),
         Publisher(journal, overwrite=request.options.overwrite),
         request.options,
-        size=shard_size(pictures, spread.processes, setup.batch),
+        size=shard_size(pictures, max(1, executor.size), setup.batch),
         everything=setup.views,
         say=remark,
         **listeners,

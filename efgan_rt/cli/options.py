@@ -132,6 +132,17 @@ GpusOption = Annotated[
         show_default=False,
     ),
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="auto|HOST:PORT",
+        rich_help_panel=RUN_PANEL,
+        help="Edit on the nodes of a Ray cluster: the one that this machine is in, or a head's. "
+        "All of them must see IN_DIR, OUT_DIR and the engines under the same paths.",
+        show_default=False,
+    ),
+]
 FailFastOption = Annotated[
     bool,
     typer.Option("--fail-fast", rich_help_panel=RUN_PANEL, help="Stop at the first failure."),

@@ -6,15 +6,15 @@ is, or the one row of an OpenFace file. Who it is does not travel along: only it
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
-from efgan_rt.faces.exposure import to_network
-from efgan_rt.faces.framing import FaceFramer
-from efgan_rt.pictures.original import Picture
-from efgan_rt.pictures.read import MAX_PIXELS, read_original
 from efgan_rt.requests.known_units import read_units, units_of
+
+if TYPE_CHECKING:
+    from efgan_rt.faces.framing import FaceFramer
+    from efgan_rt.pictures.original import Picture
 
 # Of 5; a reading below it is no expression that one would see.
 SEEN_FROM: Final = 0.5
@@ -43,23 +43,28 @@ def units_of_table(path: Path, au_names: Sequence[str]) -> FloatArray:
 
 def crop_of_picture(
     path: Path,
-    framer: FaceFramer,
+    framer: "FaceFramer",
     say: Callable[[str], None],
     *,
-    max_pixels: int = MAX_PIXELS,
-) -> Picture:
+    max_pixels: int | None = None,
+) -> "Picture":
     """The largest face in a picture, framed as every face is, uint8 (crop, crop, 3).
 
     Args:
         path: of the picture.
         framer: finds and frames it.
         say: told if there are several faces.
-        max_pixels: the largest picture accepted.
+        max_pixels: the largest picture accepted; None is that of every reader.
 
     Raises:
         EfganError: the picture cannot be read, or shows no face.
     """
-    framed = framer.frame(read_original(path, max_pixels=max_pixels).pixels)
+    # They import OpenCV, which a family's wiring does without.
+    from efgan_rt.faces.exposure import to_network
+    from efgan_rt.pictures.read import MAX_PIXELS, read_original
+
+    original = read_original(path, max_pixels=max_pixels or MAX_PIXELS)
+    framed = framer.frame(original.pixels)
     if not framed:
         raise EfganError(f"{path}: no face found; expected one as a reference")
     if len(framed) > 1:

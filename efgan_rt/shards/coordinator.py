@@ -132,7 +132,6 @@ class Coordinator:
         self._workers: dict[int, _Worker] = {}
         self._open: dict[int, dict[Path, ShardJob]] = {}  # shard -> its pictures still to come
         self._stillborn = 0
-        self._wanted = executor.size
         self._is_stopping = False
 
     def run(self, jobs: Iterator[PictureJob]) -> Outcome:
@@ -172,7 +171,7 @@ class Coordinator:
     def _start_workers(self) -> None:
         """Starts workers where some are missing and there is something for them to do."""
         self._look_for_work()
-        while (self._pending or self._again) and len(self._workers) < self._wanted:
+        while (self._pending or self._again) and len(self._workers) < self._executor.size:
             self._workers[self._executor.start()] = _Worker()
 
     def _is_over(self) -> bool:
@@ -214,8 +213,11 @@ class Coordinator:
             self._open[shard.number] = {each.job.source: each for each in shard.jobs}
             self._executor.send(number, shard)
         if not self._has_work():
-            for number, worker in self._workers.items():
-                if worker.is_ready and not worker.is_finishing:
+            for number, worker in list(self._workers.items()):
+                if not worker.is_ready:  # of what it would have done nothing is left
+                    self._executor.kill(number)
+                    self._lose(number, worker)
+                elif not worker.is_finishing:
                     worker.is_finishing = True
                     self._executor.finish(number)
 
@@ -276,11 +278,10 @@ class Coordinator:
                     raise RuntimeError(f"a worker failed: {sentence}\n{trace}")
                 raise EngineError(sentence) if is_engine else EfganError(sentence)
             case LeftOut(sentence):
-                self._wanted -= 1
                 self._say(f"note: left out a worker: {sentence}")
                 for _, left in self._lose(number, worker):
                     self._again.append(Shard(next(self._numbers), left))
-                if not self._wanted:
+                if not self._executor.size:
                     raise EfganError(f"no worker is left: {sentence}")
             case Lost(how):
                 self._replace(number, worker, how)

@@ -136,7 +136,7 @@ class Executor(Protocol):
 
     @property
     def size(self) -> int:
-        """How many workers there are to be at a time."""
+        """How many workers there are to be at a time, without those that were left out."""
         ...
 
     def start(self) -> int:

@@ -49,7 +49,8 @@ def test_the_readme_leads_to_every_page() -> None:
 
 def test_a_stale_table_is_noticed() -> None:
     stale = texts()
-    stale["README.md"] = re.sub(r"(begin: endurance -->\n)\d", r"\g<1>7", stale["README.md"])
+    page = "docs/safety.md"
+    stale[page] = re.sub(r"(begin: endurance -->\n)\d", r"\g<1>7", stale[page])
     assert stale != texts()
     assert rewritten(stale) == texts()
 

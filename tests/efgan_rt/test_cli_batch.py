@@ -316,7 +316,7 @@ def test_networks_that_hang_end_the_process_with_status_1(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "say what to edit: --expression NAME, --au UNITS, --reference FACE or --from-csv"),
+        ([], "say what to edit: --expression NAME, --au UNITS, --reference FACE, --preset NAME or"),
         (["-e", "happy", "-e", "happy"], "two edits are called 'happy'; give each once"),
         (["--au", "AU12=1", "--intensity", "0.5"], "there is no --expression or --reference for"),
         (["-e", "happy", "--quality", "0"], "--quality"),

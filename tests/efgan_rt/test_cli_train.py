@@ -101,7 +101,7 @@ def test_ctrl_c_says_what_is_saved(
     monkeypatch: pytest.MonkeyPatch,
     grids: int,
 ) -> None:
-    from train import loop
+    from train.families.cascade import family
 
     drawn = []
 
@@ -110,7 +110,9 @@ def test_ctrl_c_says_what_is_saved(
         if len(drawn) == grids:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(loop, "write_grid", interrupted)  # drawn at a phase's end, before it saves
+    monkeypatch.setattr(
+        family, "write_grid", interrupted
+    )  # drawn at a phase's end, before it saves
     out = tmp_path / "run"
     result = cli("train", recipe, *places, "--out", out)
     assert result.status == 130

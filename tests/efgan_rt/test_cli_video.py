@@ -416,7 +416,7 @@ def test_what_cannot_be_done_is_one_line_and_status_1(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "say what to edit: --expression NAME, --au UNITS, --reference FACE or --from-csv"),
+        ([], "say what to edit: --expression NAME, --au UNITS, --reference FACE, --preset NAME or"),
         (["-e", "happy", "--reference", "x.jpg"], "a video has one edit; give --expression or"),
         (["-e", "happy", "--faces", "none"], "faces: found 'none', expected 'all', 'largest' or"),
     ],
