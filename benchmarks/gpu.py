@@ -41,11 +41,9 @@ from benchmarks.host_cuda import HostCuda  # noqa: E402
 from benchmarks.torch_engine import full_fp32  # noqa: E402
 from efgan_rt.editing import device_lane  # noqa: E402
 from efgan_rt.families.cascade import AU_ESTIMATOR, CASCADE  # noqa: E402
-from efgan_rt.families.registry import read_properties  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.base import EngineError  # noqa: E402
 from engines.cuda_memory import PROVIDERS, Cuda  # noqa: E402
-from engines.directory import EngineDirectory  # noqa: E402
 from engines.manifest import read_manifest  # noqa: E402
 from engines.open_cuda import open_cuda  # noqa: E402
 from train.families.cascade.networks.inference import InferenceNetworks  # noqa: E402
@@ -195,7 +193,7 @@ def plateau(arguments: argparse.Namespace, piece: Piece) -> bool:
             lanes = []
             for _ in range(arguments.lanes):
                 lane = device_lane(
-                    cuda, engines, CASCADE, read_properties(EngineDirectory(SHIPPED)), batch
+                    cuda, engines, CASCADE, gpu_speed.properties_of(engines, SHIPPED), batch
                 )
                 stack.callback(lane.close)
                 lanes.append(lane)

@@ -28,6 +28,7 @@ from benchmarks.torch_loop import TorchLoop
 from efgan_rt.editing import OpenedSet, device_lane
 from efgan_rt.expressions import Target, target_places
 from efgan_rt.families.cascade import CASCADE
+from efgan_rt.families.properties import Properties
 from efgan_rt.families.registry import read_properties
 from efgan_rt.lane import BatchEditor
 from efgan_rt.pipeline.workers import BatchOptions
@@ -133,18 +134,22 @@ def _with_option(directory: Path, option: str, batch: int, cuda: Cuda) -> Engine
         }
 
 
-def _on_lanes(
-    settings: Settings, opener: Callable[[int, Cuda], Engines], batch: int, stack: ExitStack
-) -> Sequence[BatchEditor]:
-    engines = opener(batch, settings.cuda)
-    # As a checkpoint's networks are, which need not be those of the set that lies there.
+def properties_of(engines: Engines, directory: Path) -> Properties:
+    """As a checkpoint's networks are, which need not be those of the set that lies there."""
     stage = engines["stage_1"]
-    properties = replace(
-        read_properties(EngineDirectory(settings.fp32)),
+    return replace(
+        read_properties(EngineDirectory(directory)),
         stages=sum(name.startswith("stage_") for name in engines),
         motion=any(spec.name == "fields" for spec in stage.outputs),
         crop_px=next(spec.shape[1] for spec in stage.inputs if spec.name == "pixels"),
     )
+
+
+def _on_lanes(
+    settings: Settings, opener: Callable[[int, Cuda], Engines], batch: int, stack: ExitStack
+) -> Sequence[BatchEditor]:
+    engines = opener(batch, settings.cuda)
+    properties = properties_of(engines, settings.fp32)
     lanes = []
     for _ in range(settings.lanes):
         lane = device_lane(settings.cuda, engines, CASCADE, properties, batch)
