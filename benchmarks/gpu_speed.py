@@ -141,7 +141,7 @@ def properties_of(engines: Engines, directory: Path) -> Properties:
         read_properties(EngineDirectory(directory)),
         stages=sum(name.startswith("stage_") for name in engines),
         motion=any(spec.name == "fields" for spec in stage.outputs),
-        crop_px=next(spec.shape[1] for spec in stage.inputs if spec.name == "pixels"),
+        crop_px=next(int(spec.shape[1]) for spec in stage.inputs if spec.name == "pixels"),
     )
 
 

@@ -40,7 +40,7 @@ GRACE_S: Final = 2.0  # of a worker that has said its last word
 @dataclass
 class _Child:
     process: Any  # of a context that has no public type
-    pipe: Connection
+    pipe: Any  # a `Connection`; on Windows a class beside it
     gpu: str | None
     has_ended: bool = False
     listener: threading.Thread = field(default_factory=threading.Thread)
