@@ -42,6 +42,11 @@ PARSED = {
     "evaluate rafd": "RaFD is licensed; tests/efgan_rt/test_cli_evaluate.py evaluates toys",
     "build-engines": "takes a training's result; tests/efgan_rt/test_cli_build_engines.py",
     "batch faces out --expression happy --engines DIR": "takes a built set; test_int8_engines.py",
+    "batch /shared/photos": "a cluster's folders; tests/efgan_rt/shards runs two nodes",
+    "batch faces out --model eet": "nothing of it ships; tests/efgan_rt/test_eet_and_ecgan.py",
+    "train eet": "trains for hours; tests/train/families trains in small",
+    "train ecgan": "likewise",
+    "export-triton": "the shipped set; tests/export/test_triton.py exports toys and it",
     "bench": "takes minutes; tests/efgan_rt/test_cli_bench.py measures toys",
     "studio": "ends with Ctrl-C; tests/efgan_rt/test_studio_guard.py runs and ends it",
 }

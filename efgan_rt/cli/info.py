@@ -92,6 +92,7 @@ def _packages() -> "Table":
         "studio": "the page to try edits on",
         "video": "videos, MP4 animations",
         "int8": "engines in int8",
+        "ray": "the nodes of a cluster",
         "plot": "the picture of a bench",
         "train": "train and build engines",
         "portraits": "pairs from portraits",
