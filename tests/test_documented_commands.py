@@ -153,7 +153,7 @@ def test_every_reason_is_one_of_a_command() -> None:
         if not any(f"{c} ".startswith(f"efgan-rt {each} ") for c in COMMANDS)
     ]
     assert unused == []
-    assert len(RUN) > len(COMMANDS) - len(RUN)
+    assert len(RUN) >= 25, "most pages are about what runs here"
 
 
 def test_every_make_target_is_one() -> None:
