@@ -1,5 +1,9 @@
-"""EET and ECGAN at their papers' width, random weights, through TensorRT's real compiler."""
+"""EET and ECGAN at their papers' width, random weights, through TensorRT's real compiler.
 
+Minutes and gigabytes: only where `EFGAN_FULL_WIDTH=1` asks for it.
+"""
+
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,10 @@ from export.to_half import half_twin
 from train.families.ecgan.config import ECGANConfig
 from train.families.eet.config import EETConfig
 from train.families.registry import trained_family
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("EFGAN_FULL_WIDTH"), reason="EFGAN_FULL_WIDTH=1 runs it: it takes long"
+)
 
 UNITS = tuple(f"AU{number:02}" for number in range(1, 13))
 FULL = {
