@@ -27,7 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
 
 from benchmarks.file_loops import open_sessions  # noqa: E402
-from benchmarks.gpu_sets import write_set  # noqa: E402
+from benchmarks.gpu.sets import write_set  # noqa: E402
 from efgan_rt.editing import OpenedSet  # noqa: E402
 from efgan_rt.expressions import target_places  # noqa: E402
 from efgan_rt.families.cascade import stage_name  # noqa: E402

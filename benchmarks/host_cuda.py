@@ -55,6 +55,10 @@ class HostEvent:
         """Notes the moment."""
         self.second = time.perf_counter()
 
+    def record_in_graph(self, stream: Stream) -> None:
+        """There are no graphs."""
+        raise EngineError("the processor in a GPU's place has no graphs")
+
     def synchronize(self) -> None:
         """Nothing is ever pending."""
 
@@ -69,6 +73,7 @@ class HostCuda:
 
     name = "host"
     described = "the processor in a GPU's place"
+    marks_in_graphs = False
 
     @property
     def facts(self) -> DeviceFacts:

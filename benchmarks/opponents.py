@@ -41,7 +41,7 @@ sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repos
 
 from benchmarks.compiled_torch import CompiledLoop  # noqa: E402
 from benchmarks.contest import COMPARED, FIRST, Contest  # noqa: E402
-from benchmarks.gpu_sets import paper_config, patterned_networks, write_set  # noqa: E402
+from benchmarks.gpu.sets import paper_config, patterned_networks, write_set  # noqa: E402
 from benchmarks.opponent_ratios import find_ratios, ratio_table, ways_table  # noqa: E402
 from benchmarks.opponent_ways import (  # noqa: E402
     OURS,

@@ -73,6 +73,7 @@ class CudaBindings:
     """One device; see `engines.cuda_memory.Cuda`."""
 
     name: str = "cuda-bindings"
+    marks_in_graphs: bool = True
 
     def __init__(self, runtime: Any, device: int, reason: str) -> None:
         self._runtime = runtime
@@ -221,6 +222,11 @@ class _Event:
 
     def record(self, stream: Stream) -> None:
         self._cuda._call("cudaEventRecord", self.event, stream.handle)
+
+    def record_in_graph(self, stream: Stream) -> None:
+        # A plain record would order the capture and set no time.
+        external = self._cuda._runtime.cudaEventRecordExternal
+        self._cuda._call("cudaEventRecordWithFlags", self.event, stream.handle, external)
 
     def synchronize(self) -> None:
         self._cuda._call("cudaEventSynchronize", self.event)

@@ -71,6 +71,14 @@ class Event(Protocol):
         """Places the mark behind everything that `stream` has been given so far."""
         ...
 
+    def record_in_graph(self, stream: "Stream") -> None:
+        """Within `Cuda.capture`: every launch of the graph places the mark, there.
+
+        Raises:
+            EngineError: this provider cannot, see `Cuda.marks_in_graphs`.
+        """
+        ...
+
     def synchronize(self) -> None:
         """Waits, asleep, until the device has reached the mark."""
         ...
@@ -126,6 +134,11 @@ class Cuda(Protocol):
         """What the device is."""
         ...
 
+    @property
+    def marks_in_graphs(self) -> bool:
+        """Whether events can be recorded within a graph."""
+        ...
+
     def current(self) -> AbstractContextManager[None]:
         """Makes the primary context current in this thread; may be nested."""
         ...
@@ -173,7 +186,7 @@ class Cuda(Protocol):
     def capture(self, stream: Stream, enqueue: Callable[[], None]) -> Graph | None:
         """Records what `enqueue` puts on `stream` without running it.
 
-        `enqueue` records no event and waits for nothing.
+        `enqueue` records events by `record_in_graph` alone, and waits for nothing.
 
         Returns:
             The graph, or None where this provider or what was enqueued cannot be captured; the

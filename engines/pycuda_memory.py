@@ -69,6 +69,7 @@ class PyCuda:
     """One device; see `engines.cuda_memory.Cuda`."""
 
     name: str = "pycuda"
+    marks_in_graphs: bool = False
 
     def __init__(self, driver: Any, device: int, reason: str) -> None:
         self._driver = driver
@@ -214,6 +215,9 @@ class _Event:
     def record(self, stream: Stream) -> None:
         with self._cuda._calling("cuEventRecord"):
             self.event.record(_own(stream))
+
+    def record_in_graph(self, stream: Stream) -> None:
+        raise call_failed("cuEventRecordWithFlags", "PyCUDA has no such call")
 
     def synchronize(self) -> None:
         with self._cuda._calling("cuEventSynchronize"):

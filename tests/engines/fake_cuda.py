@@ -72,6 +72,8 @@ class Operation:
     before: frozenset["Operation"] = field(default=frozenset(), repr=False)
     """Every operation that has ended when this one starts."""
     has_run: bool = False
+    event: "FakeEvent | None" = field(default=None, repr=False)
+    """That this is the mark of, in a graph."""
 
     def races(self, other: "Operation") -> bool:
         """Whether the order of the two makes a difference."""
@@ -92,7 +94,12 @@ class FakeCuda:
     described = "a device of the tests"
 
     def __init__(
-        self, seed: int = 0, *, total_bytes: int = FACTS.total_bytes, graphs: bool = True
+        self,
+        seed: int = 0,
+        *,
+        total_bytes: int = FACTS.total_bytes,
+        graphs: bool = True,
+        marks_in_graphs: bool = False,
     ) -> None:
         """An idle device.
 
@@ -100,12 +107,14 @@ class FakeCuda:
             seed: of the order in which operations run.
             total_bytes: of its memory.
             graphs: whether anything can be captured.
+            marks_in_graphs: whether events can be recorded in what is captured.
         """
         self.facts = replace(FACTS, total_bytes=total_bytes)
         self.captured = 0
         """How many graphs have been captured."""
         self.host_waits = 0
         """How often the host has waited for the device."""
+        self.marks_in_graphs = marks_in_graphs
         self._graphs = graphs
         self._random = random.Random(seed)
         self._lock = threading.RLock()
@@ -349,7 +358,7 @@ class FakeStream:
 
     def wait(self, event: Event) -> None:
         assert isinstance(event, FakeEvent)
-        self.tail = (*self.tail, event.mark("a stream waited for an event"))
+        self.tail = (*self.tail, event.own_mark("a stream waited for an event"))
 
     def synchronize(self) -> None:
         self._cuda.wait_for(self.tail)
@@ -367,16 +376,24 @@ class FakeEvent:
     def record(self, stream: Stream) -> None:
         assert isinstance(stream, FakeStream)
         self._cuda._check_thread("an event was recorded")
-        self._reached_s = None
+        self.launched(Operation("an event", self._reach))
+        self._cuda.queue(stream, self.mark("recorded"))
 
-        def reach() -> None:
-            self._reached_s = perf_counter()
+    def _reach(self) -> None:
+        self._reached_s = perf_counter()
 
-        self._mark = Operation("an event", reach)
-        self._cuda.queue(stream, self._mark)
+    def record_in_graph(self, stream: Stream) -> None:
+        recorded = self._cuda._capturing
+        if recorded is None or not self._cuda.marks_in_graphs:
+            raise HazardError("an event was recorded for a graph that is not there")
+        recorded.append(Operation("an event", self._reach, event=self))
+
+    def launched(self, mark: Operation) -> None:
+        """A launch of a graph places the mark, sometime."""
+        self._reached_s, self._mark = None, mark
 
     def synchronize(self) -> None:
-        self._cuda.wait_for((self.mark("the host waited for an event"),))
+        self._cuda.wait_for((self.own_mark("the host waited for an event"),))
 
     def ms_since(self, earlier: Event) -> float:
         assert isinstance(earlier, FakeEvent)
@@ -389,6 +406,12 @@ class FakeEvent:
                 raise HazardError("the time of an event was read before the host waited for it")
             times.append(event._reached_s)
         return (times[1] - times[0]) * 1e3
+
+    def own_mark(self, what: str) -> Operation:
+        mark = self.mark(what)
+        if mark.event is not None:
+            raise HazardError(f"{what} of a graph, which may still be that of the launch before")
+        return mark
 
     def mark(self, what: str) -> Operation:
         if self._mark is None:
@@ -407,7 +430,10 @@ class FakeGraph:
         assert isinstance(stream, FakeStream)
         self._cuda._check_thread("a graph was launched")
         for each in self._recorded:
-            self._cuda.queue(stream, replace(each, has_run=False))
+            operation = replace(each, has_run=False)
+            if each.event is not None:
+                each.event.launched(operation)
+            self._cuda.queue(stream, operation)
 
 
 def plain_bytes(array: Array) -> Bytes:

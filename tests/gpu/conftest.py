@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu_parity import Reference, reference_of
-from benchmarks.gpu_sets import CHECKPOINT, SHIPPED, write_set
+from benchmarks.gpu.parity import Reference, reference_of
+from benchmarks.gpu.sets import CHECKPOINT, SHIPPED, write_set
 from engines.base import EngineError
 from engines.cuda_memory import PROVIDERS, Cuda
 from engines.onnxruntime_cuda_engine import check_cuda_provider

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.gpu_parity import Engines, Reference, directory_engines, torch_engines
-from benchmarks.gpu_plateau import plateau
+from benchmarks.gpu.parity import Engines, Reference, directory_engines, torch_engines
+from benchmarks.gpu.plateau import plateau
 from benchmarks.torch_engine import TorchForm, full_fp32
 from efgan_rt.editing import device_lane
 from efgan_rt.expressions import target_places

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.gpu_parity import Reference
+from benchmarks.gpu.parity import Reference
 from efgan_rt.editing import OpenedSet, device_lane
 from efgan_rt.expressions import target_places
 from efgan_rt.families.cascade import CASCADE

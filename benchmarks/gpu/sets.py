@@ -1,6 +1,6 @@
 """The engine sets that a GPU is measured with, made beforehand on any machine.
 
-    python benchmarks/gpu_sets.py build/gpu-sets
+    python -m benchmarks gpu.sets build/gpu/sets
 
     shipped-fp16   the weights that come along as half-precision graphs, through the build's own
                    gates: for parity, on faces
@@ -8,14 +8,13 @@
     paper-fp16     the same in half precision
 
 In fp32 the engines that come along are taken where they lie. A GPU's time is short and its machine
-may lack the exporter, so nothing is exported there. The
-random weights repeat one block of numbers, scaled for each layer, so that 170 MB a network
-compresses to what can be carried; a GPU does not care, as long as they are not zeros.
+may lack the exporter, so nothing is exported there. The random weights repeat one block of numbers,
+scaled for each layer, so that 170 MB a network compresses to what can be carried; a GPU does not
+care, as long as they are not zeros.
 """
 
 import argparse
 import hashlib
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -23,21 +22,19 @@ import numpy as np
 import torch
 from torch import nn
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
+from efgan_rt import __version__
+from efgan_rt.families.registry import read_properties
+from engines.directory import EngineDirectory
+from engines.manifest import Manifest, NetworkEntry
+from export.build import build_engines
+from export.networks import exported_networks
+from export.to_half import half_twin
+from export.to_onnx import to_file_bytes, to_onnx
+from train.families.cascade.folding import folded
+from train.families.cascade.networks.config import ModelConfig, RegionBox
+from train.families.cascade.networks.inference import InferenceNetworks, empty_networks
 
-from efgan_rt import __version__  # noqa: E402
-from efgan_rt.families.registry import read_properties  # noqa: E402
-from engines.directory import EngineDirectory  # noqa: E402
-from engines.manifest import Manifest, NetworkEntry  # noqa: E402
-from export.build import build_engines  # noqa: E402
-from export.networks import exported_networks  # noqa: E402
-from export.to_half import half_twin  # noqa: E402
-from export.to_onnx import to_file_bytes, to_onnx  # noqa: E402
-from train.families.cascade.folding import folded  # noqa: E402
-from train.families.cascade.networks.config import ModelConfig, RegionBox  # noqa: E402
-from train.families.cascade.networks.inference import InferenceNetworks, empty_networks  # noqa: E402
-
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
 SHIPPED: Final = REPOSITORY / "efgan_rt" / "shipped"
 CHECKPOINT: Final = SHIPPED / "efgan.safetensors"
 BATCHES: Final = (1, 64, 128)  # a data centre's GPU is not full before 64
@@ -117,14 +114,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path, metavar="DIR")
-    out: Path = parser.parse_args().out
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--stages", type=int, default=3)
+    arguments = parser.parse_args()
+    out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     build_engines(CHECKPOINT, out / "shipped-fp16", precision="fp16", batch=BATCHES, progress=print)
-    networks = patterned_networks(paper_config())
+    networks = patterned_networks(paper_config(arguments.width, arguments.stages))
     for precision in ("fp32", "fp16"):
         write_set(networks, out / f"paper-{precision}", precision)
         print(f"paper-{precision}: written")
-
-
-if __name__ == "__main__":
-    main()

@@ -2,10 +2,8 @@
 
 import json
 import os
-import subprocess
 import sys
 import tomllib
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +12,18 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
-from benchmarks import gpu, gpu_facts, gpu_sets, gpu_speed, readme_tables
-from benchmarks.gpu_pieces import Piece
-from benchmarks.gpu_sets import SHIPPED
+from benchmarks import readme_tables
+from benchmarks.gpu import __main__ as gpu
+from benchmarks.gpu import facts as gpu_facts
+from benchmarks.gpu import kernels, launches
+from benchmarks.gpu import sets as gpu_sets
+from benchmarks.gpu import speed as gpu_speed
+from benchmarks.gpu.pieces import Piece
+from benchmarks.gpu.sets import SHIPPED
 from engines.base import EngineError
 from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
+from tests.engines.fake_cuda import FakeCuda
 from tests.toy import REGIONS, toy_checkpoint
 
 
@@ -34,8 +38,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return ["--sets", str(folder), "--checkpoint", str(checkpoint), "--device", "cpu"]
 
 
-def run(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> int:
-    monkeypatch.setattr(sys, "argv", ["gpu.py", *arguments])
+def run(monkeypatch: pytest.MonkeyPatch, part: str, arguments: list[str]) -> int:
+    monkeypatch.setattr(sys, "argv", ["gpu", part, *arguments])
     return gpu.main()
 
 
@@ -45,13 +49,16 @@ def test_every_part_runs_and_the_table_is_made_of_them(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    quick = [*prepared, "--out", str(tmp_path), "--faces", "2", "--batches", "2"]
-    quick += ["--seconds", "0.01", "--rounds", "1", "--only", "torch fp32", "--pictures", "24"]
-    for part in ("facts", "parity", "bench", "plateau"):
-        assert run(monkeypatch, ["--part", part, *quick]) == 0, part
-    result = tmp_path / "gpu.json"
-    assert run(monkeypatch, ["--join", *quick, "--json", str(result)]) == 0
+    result, out = tmp_path / "gpu.json", tmp_path / "out"
+    out.mkdir()
+    monkeypatch.setenv("OUT", str(out))
+    quick = [*prepared, "--results", str(result), "--faces", "2", "--batches", "2"]
+    quick += ["--seconds", "0.01", "--rounds", "1", "--pictures", "24", "--processes", "2"]
+    assert run(monkeypatch, "facts", quick) == 0
+    for part in ("parity", "bench", "kernels", "host", "launches", "plateau"):
+        assert run(monkeypatch, part, [*quick, "--only", "torch fp32"]) == 0, part
     document = json.loads(result.read_text())
+    assert (out / "gpu.json").read_text() == result.read_text()
 
     facts = document["facts"]["facts"]
     assert facts["providers"]["host"]["works"]
@@ -72,10 +79,46 @@ def test_every_part_runs_and_the_table_is_made_of_them(
         assert way["one_lane_ms"]["stage_2"]["n"] >= 1
     assert ways["torch fp32, on our lanes, batch 2"]["lanes"] == 2
 
+    host = document["host"]["processes 2"]
+    assert host["written"] == 24 and host["failed"] == 0 and host["images_per_s"] > 0
+    assert len(host["each_images_per_s"]) == 2
+
+    launched = document["launches"]["host"]
+    assert set(launched) == {"call by call", "a graph a network", "a graph a batch"}
+    for way in launched.values():
+        assert way["is_right"] and way["batch_graphs"] == 0
+        assert way["alone"]["p50_ms"] > 0 and way["beside_busy_threads"]["n"] >= 2
+
+    kernels = document["kernels"]["torch fp32, on our lanes, batch 2"]
+    assert kernels["share"]["convolution"] > 0 and kernels["share"]["normalisation"] > 0
+    assert sum(kernels["share"].values()) == pytest.approx(1, abs=0.01)
+
     memory = document["plateau"]["plateau"]
     assert memory["written"] == 24 and memory["failed"] == 0
     assert readme_tables.gpu(document).count("\n| torch fp32") == 2
     capsys.readouterr()
+
+
+def test_a_whole_batch_is_one_graph_where_marks_go_into_graphs() -> None:
+    cuda = FakeCuda(marks_in_graphs=True)
+    found = launches.compared(cuda, 0.01)
+    assert all(way["is_right"] and not way["said"] for way in found.values())
+    assert [way["batch_graphs"] for way in found.values()] == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "kind"),
+    [
+        ("sm90_xmma_fprop_implicit_gemm_f16f16_f16f16_f16_nhwckrsc_nhwc", "layout"),
+        ("void cudnn::ops::nchwToNhwcKernel<__half>", "layout"),
+        ("void onnxruntime::cuda::_UnaryElementWise<__half, float, OP_Cast>", "cast"),
+        ("cudnn::bn_fw_tr_1C11_singleread", "other"),
+        ("void at::native::batch_norm_collect_statistics_kernel", "normalisation"),
+        ("Memcpy HtoD (Pinned -> Device)", "copy"),
+    ],
+)
+def test_kernels_are_sorted_by_their_names(kernel: str, kind: str) -> None:
+    assert kernels.kind_of(kernel) == kind
 
 
 def test_a_part_goes_on_where_it_stopped(
@@ -84,13 +127,14 @@ def test_a_part_goes_on_where_it_stopped(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    quick = [*prepared, "--out", str(tmp_path), "--faces", "2", "--only", "torch fp32"]
-    assert run(monkeypatch, ["--part", "parity", *quick, "--minutes", "0"]) == 75
+    result = tmp_path / "gpu.json"
+    quick = [*prepared, "--results", str(result), "--faces", "2", "--only", "torch fp32"]
+    assert run(monkeypatch, "parity", [*quick, "--minutes", "0"]) == 75
     assert "time is over before torch fp32, host; run the same command" in capsys.readouterr().out
-    assert run(monkeypatch, ["--part", "parity", *quick]) == 0
-    before = (tmp_path / "gpu-parity.json").read_text()
-    assert run(monkeypatch, ["--part", "parity", *quick, "--minutes", "0"]) == 0
-    assert (tmp_path / "gpu-parity.json").read_text() == before
+    assert run(monkeypatch, "parity", quick) == 0
+    before = result.read_text()
+    assert run(monkeypatch, "parity", [*quick, "--minutes", "0"]) == 0
+    assert result.read_text() == before
 
 
 def test_a_way_that_cannot_be_is_left_out_with_its_reason(
@@ -99,9 +143,10 @@ def test_a_way_that_cannot_be_is_left_out_with_its_reason(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    quick = [*prepared, "--out", str(tmp_path), "--only", "onnxruntime-cuda fp32"]
-    assert run(monkeypatch, ["--part", "bench", *quick, "--batches", "1"]) == 0
-    found = json.loads((tmp_path / "gpu-bench.json").read_text())
+    result = tmp_path / "gpu.json"
+    quick = [*prepared, "--results", str(result), "--only", "onnxruntime-cuda fp32"]
+    assert run(monkeypatch, "bench", [*quick, "--batches", "1"]) == 0
+    found = json.loads(result.read_text())["bench"]
     assert len(found["onnxruntime-cuda fp32, batch 1"]["left_out"]) > 40
     capsys.readouterr()
 
@@ -112,7 +157,7 @@ def test_every_set_that_is_made_can_be_read(
     # What exports for minutes is left out here; the rest is what main does with folders.
     for function in ("build_engines", "write_set", "patterned_networks"):
         monkeypatch.setattr(gpu_sets, function, lambda *_, **__: None)
-    monkeypatch.setattr(sys, "argv", ["gpu_sets.py", str(tmp_path / "sets")])
+    monkeypatch.setattr(sys, "argv", ["gpu.sets", str(tmp_path / "sets")])
     gpu_sets.main()
     for folder in (SHIPPED, *(path for path in (tmp_path / "sets").iterdir())):
         manifest = read_manifest(folder)
@@ -133,9 +178,10 @@ def test_half_precision_and_large_batches_are_measured_first(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(gpu_speed, "measured", lambda way, batch, _: {"left_out": "not measured"})
-    arguments = ["--part", "bench", *prepared, "--out", str(tmp_path), "--only", "onnxruntime-cuda"]
-    assert run(monkeypatch, arguments) == 0
-    units = list(json.loads((tmp_path / "gpu-bench.json").read_text()))
+    result = tmp_path / "gpu.json"
+    arguments = [*prepared, "--results", str(result), "--only", "onnxruntime-cuda"]
+    assert run(monkeypatch, "bench", arguments) == 0
+    units = list(json.loads(result.read_text())["bench"])
     assert units[0] == "onnxruntime-cuda fp16, batch 64"
     assert units.index("onnxruntime-cuda fp16, batch 1") < units.index(
         "onnxruntime-cuda fp32, batch 64"
@@ -159,9 +205,9 @@ def test_a_unit_without_memory_is_left_out_and_the_next_is_measured(
     def measure() -> Any:
         raise error
 
-    piece = Piece(tmp_path / "gpu-bench.json", 1)
+    piece = Piece(tmp_path / "gpu.json", "bench")
     assert piece.run("batch 128", measure) and piece.run("batch 64", lambda: {"ms": 1})
-    kept = json.loads((tmp_path / "gpu-bench.json").read_text())
+    kept = json.loads((tmp_path / "gpu.json").read_text())["bench"]
     assert str(error) in kept["batch 128"]["left_out"]
     assert kept["batch 64"] == {"ms": 1}
     assert piece.failed() == []
@@ -174,11 +220,11 @@ def test_a_unit_that_fails_keeps_its_traceback_and_is_measured_again(
     def measure() -> Any:
         raise ValueError("a bug")
 
-    piece = Piece(tmp_path / "gpu-bench.json", 1)
+    piece = Piece(tmp_path / "gpu.json", "bench")
     assert piece.run("first", measure) and piece.run("second", lambda: {"ms": 1})
     assert piece.failed() == ["first"]
     assert piece.units["first"]["traceback"][-1] == "ValueError: a bug"
-    again = Piece(tmp_path / "gpu-bench.json", 1)
+    again = Piece(tmp_path / "gpu.json", "bench")
     assert again.run("first", lambda: {"ms": 2})
     assert again.units["first"] == {"ms": 2} and again.failed() == []
     capsys.readouterr()
@@ -207,59 +253,6 @@ def test_the_gpu_that_is_watched_and_written_down_is_the_one_that_runs(
             pass
     assert nvidia_smi().startswith("-i 0000:81:00.0 --query-gpu=utilization.gpu")
     assert samples == [50.0]
-
-
-def machine(repository: Path, home: Path, *arguments: str, **more: str) -> str:
-    """`gpu_machine.sh` with these arguments; what it says."""
-    done = subprocess.run(
-        [str(repository / "benchmarks" / "gpu_machine.sh"), *arguments],
-        env=os.environ | {"GPU_HOME": str(home), **more},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return done.stdout
-
-
-@pytest.mark.parametrize("end", ["exit 0", "exit 75", "exec sleep 60"])
-def test_results_come_back_however_a_run_ends(repository: Path, tmp_path: Path, end: str) -> None:
-    home, out = tmp_path / "home", tmp_path / "out"
-    (home / "venv" / "bin").mkdir(parents=True)
-    out.mkdir()
-    (home / "libraries").touch()
-    python = home / "venv" / "bin" / "python"
-    python.write_text(
-        f"#!/bin/sh\nmkdir -p {home}/results; echo '{{}}' >{home}/results/gpu-facts.json\n{end}\n"
-    )
-    python.chmod(0o755)
-    machine(repository, home, "run", "--part", "facts", OUT=str(out), STEP_S="1")
-    assert [path.name for path in out.iterdir()] == ["gpu-facts.json"]
-
-
-def test_a_python_without_ensurepip_will_do(repository: Path, tmp_path: Path) -> None:
-    home, bin_ = tmp_path / "home", tmp_path / "bin"
-    (home / "wheels").mkdir(parents=True)
-    bin_.mkdir()
-    # As Ubuntu's: it makes environments, but puts no pip into them.
-    (bin_ / "python3").write_text(
-        '#!/bin/sh\ncase "$*" in *--without-pip*) ;; "-m venv "*)\n'
-        '    echo "The virtual environment was not created: ensurepip is not available"; exit 1\n'
-        f'esac\nexec {sys.executable} "$@"\n'
-    )
-    (bin_ / "python3").chmod(0o755)
-    with zipfile.ZipFile(home / "wheels" / "carried-1-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("carried.py", "")
-        wheel.writestr(
-            "carried-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: carried\nVersion: 1\n"
-        )
-        wheel.writestr("carried-1.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        wheel.writestr("carried-1.dist-info/RECORD", "")
-    said = machine(repository, home, "setup", PATH=f"{bin_}:{os.environ['PATH']}")
-    carried = list((home / "venv").rglob("carried.py"))
-    assert len(carried) == 1, said
-    found = [str(home / "venv" / "bin" / "python"), "-c", "import carried, torch"]
-    assert subprocess.run(found, check=False).returncode == 0
 
 
 def test_no_pycuda_is_asked_for_that_does_not_compile_with_cuda_13(repository: Path) -> None:

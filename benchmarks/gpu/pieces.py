@@ -1,4 +1,4 @@
-"""The GPU script's results: a file a part, added to after every measurement, and all in one.
+"""The GPU measurements' one file of results: parts of units, written after every unit.
 
 A GPU is lent for minutes, and a command there for fewer: what has been measured is on the disk, and
 the same command measures what is still missing. A unit that cannot be is left out with its reason:
@@ -8,27 +8,30 @@ does not end the part either; its traceback is kept, and it is measured again ne
 
 import gc
 import json
+import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from engines.base import EngineError
 
 Document = dict[str, Any]
+FILE: Final = "gpu.json"
 FAILED: Final = "traceback"
 TAIL_LINES: Final = 12
 
 
 class Piece:
-    """One part's file: units by name, written after each, and the time that is left for more."""
+    """One part of the results, and the time that is left for more of it."""
 
-    def __init__(self, path: Path, minutes: float) -> None:
+    def __init__(self, path: Path, part: str, minutes: float = 60) -> None:
         self._path = path
         self._until = time.monotonic() + 60 * minutes
-        self.units: Document = json.loads(path.read_text()) if path.is_file() else {}
+        self._document: Document = json.loads(path.read_text()) if path.is_file() else {}
+        self.units: Document = self._document.setdefault(part, {})
 
     def run(self, name: str, measure: Callable[[], Any]) -> bool:
         """Measures a unit unless it is there; False once the time is over."""
@@ -49,8 +52,7 @@ class Piece:
                 self.units[name] = {FAILED: traceback.format_exc().splitlines()[-TAIL_LINES:]}
         if not {"left_out", FAILED}.isdisjoint(self.units[name]):
             give_back_memory()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text(json.dumps(self.units, indent=1) + "\n")
+        self._write()
         shown = json.dumps(self.units[name])
         print(f"{name}: {time.perf_counter() - started:.1f} s, {shown[:300]}", flush=True)
         return True
@@ -58,6 +60,16 @@ class Piece:
     def failed(self) -> list[str]:
         """The units that ended in an error of their own."""
         return [name for name, unit in self.units.items() if FAILED in unit]
+
+    def _write(self) -> None:
+        """The whole document or the one before it, there, and in $OUT where that names a folder."""
+        content = json.dumps(self._document, indent=1) + "\n"
+        out = os.environ.get("OUT")
+        for path in (self._path, *([Path(out, FILE)] if out else [])):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f".{path.name}.part")
+            part.write_text(content)
+            part.replace(path)
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -74,15 +86,3 @@ def give_back_memory() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def join(parts: Sequence[str], out: Path, destination: Path) -> None:
-    """All parts that there are, in one file."""
-    document: Document = {}
-    for part in parts:
-        path = out / f"gpu-{part}.json"
-        if path.is_file():
-            document[part] = json.loads(path.read_text())
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    destination.write_text(json.dumps(document, indent=1) + "\n")
-    print(f"{destination}: {', '.join(document)}")

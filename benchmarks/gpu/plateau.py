@@ -6,23 +6,13 @@ tenth of the pictures, with the worst from then on.
 """
 
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import cycle, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
-from efgan_rt.expressions import Target
+from benchmarks.gpu.links import edit_links
 from efgan_rt.lane import BatchEditor
-from efgan_rt.pipeline.batch import run_batch
-from efgan_rt.pipeline.files import Plan, asked_of_all
-from efgan_rt.pipeline.journal import Journal
-from efgan_rt.pipeline.workers import BatchOptions
-from efgan_rt.shots import stills
 from engines.cuda_memory import Cuda
 
 SAMPLE_S = 0.05
@@ -41,8 +31,6 @@ def plateau(
     editors: Sequence[BatchEditor], cuda: Cuda, sources: Sequence[Path], count: int, batch: int
 ) -> dict[str, Any]:
     """Edits `count` pictures and says how much memory grew after the first tenth."""
-    units = 17
-    target = Target(np.zeros(units, np.float32), np.full(units, 2.0, np.float32))
     done = [0]
     samples: list[Sample] = []
     stop = threading.Event()
@@ -54,35 +42,21 @@ def plateau(
         while not stop.wait(SAMPLE_S):
             samples.append(_sample(done[0], cuda))
 
-    with TemporaryDirectory(prefix="efgan-plateau-") as folder:
-        inputs, outputs = Path(folder, "in"), Path(folder, "out")
-        for number, source in enumerate(islice(cycle(sources), count)):
-            link = inputs / f"{number // 1000:04}" / f"{number:07}{source.suffix}"
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(source.absolute())
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        started = time.perf_counter()
-        with Journal(outputs) as journal:
-            outcome = run_batch(
-                asked_of_all(Plan(inputs, outputs, stills("")).jobs(), [target], [b""]),
-                editors,
-                batch=batch,
-                journal=journal,
-                options=BatchOptions(8),
-                on_progress=progress,
-            )
-        seconds = time.perf_counter() - started
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        edited = edit_links(editors, sources, count, batch, progress)
+    finally:
         stop.set()
         watcher.join()
     samples.append(_sample(count, cuda))
     settled = [each for each in samples if each.pictures >= count / 10]
     return {
         "pictures": count,
-        "written": outcome.written,
-        "failed": outcome.failed,
-        "seconds": round(seconds, 1),
-        "images_per_s": round(outcome.written / seconds, 1),
+        "written": edited.written,
+        "failed": edited.failed,
+        "seconds": round(edited.seconds, 1),
+        "images_per_s": round(edited.written / edited.seconds, 1),
         "settled": asdict(settled[0]),
         "resident_growth_mb": max(s.resident_mb for s in settled) - settled[0].resident_mb,
         "device_growth_mb": settled[0].device_free_mb - min(s.device_free_mb for s in settled),

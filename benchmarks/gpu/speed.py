@@ -21,19 +21,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.gpu_facts import nvidia_smi
-from benchmarks.gpu_parity import Engines, directory_engines
+from benchmarks.gpu.facts import nvidia_smi
+from benchmarks.gpu.links import TARGET, WORKERS
+from benchmarks.gpu.parity import Engines, directory_engines
 from benchmarks.torch_engine import TorchEngine, TorchForm, torch_networks
 from benchmarks.torch_loop import TorchLoop
 from efgan_rt.editing import OpenedSet, device_lane
-from efgan_rt.expressions import Target, target_places
 from efgan_rt.families.cascade import CASCADE
 from efgan_rt.families.properties import Properties
 from efgan_rt.families.registry import read_properties
-from efgan_rt.lane import BatchEditor
+from efgan_rt.lane import BatchEditor, ByteArray
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.bench import WHOLE_BATCH, measure
-from engines.base import EngineError
+from engines.base import Array, EngineError
 from engines.cuda_memory import Cuda
 from engines.device_lane import DOWNLOAD, UPLOAD
 from engines.directory import EngineDirectory
@@ -43,7 +43,6 @@ from train.families.cascade.networks.inference import InferenceNetworks
 
 WARM_UP_S: Final = 1.0
 WARM_UP_RUNS: Final = 10
-WORKERS: Final = 8
 COPIES: Final = (UPLOAD, DOWNLOAD)
 
 
@@ -171,15 +170,15 @@ def measured(way: Way, batch: int, settings: Settings) -> dict[str, Any]:
         except EngineError as error:
             return {"way": way.name, "batch": batch, "left_out": str(error)}
         opened_s = time.perf_counter() - started
-        units = 17
-        target = Target(np.zeros(units, np.float32), np.full(units, 2.0, np.float32))
+        free = {"opened": free_bytes(settings.cuda)}
         for editor in editors if settings.device == "cuda" else ():
-            _warm_up(editor, batch, units)
+            _warm_up(editor, batch)
+        free["warm"] = free_bytes(settings.cuda)
         with _watched_gpu() as samples:
             rounds = [
                 measure(
                     editors,
-                    target,
+                    TARGET,
                     settings.pictures,
                     batch=batch,
                     seconds=settings.seconds,
@@ -200,17 +199,29 @@ def measured(way: Way, batch: int, settings: Settings) -> dict[str, Any]:
             "gpu_busy_nvidia_smi": round(statistics.mean(samples) / 100, 3) if samples else None,
             "images_per_s": _median(alone.images_per_s for alone, _ in rounds),
             "directory_images_per_s": _median(pipe.images_per_s for _, pipe in rounds),
-            "free_device_bytes": settings.cuda.free_bytes(),
+            # Some runtimes take memory anew for each thread that runs a lane.
+            "free_device_bytes": free | {"after threads": free_bytes(settings.cuda)},
         }
 
 
-def _warm_up(editor: BatchEditor, batch: int, units: int) -> None:
-    """Runs until both a time and a count have been reached."""
+def free_bytes(cuda: Cuda) -> int:
+    """Device memory that nobody has taken."""
+    with cuda.current():
+        return cuda.free_bytes()
+
+
+def any_batch(batch: int) -> tuple[ByteArray, dict[str, Array]]:
+    """A full batch of noise, and what it is to become."""
     pixels = np.random.default_rng(0).integers(0, 256, (batch, 128, 128, 3), dtype=np.uint8)
-    scale, offset = (np.full((batch, units), v, np.float32) for v in (0.0, 2.0))
+    return pixels, {place: np.tile(row, (batch, 1)) for place, row in TARGET.places.items()}
+
+
+def _warm_up(editor: BatchEditor, batch: int) -> None:
+    """Runs until both a time and a count have been reached."""
+    pixels, goal = any_batch(batch)
     started, runs = time.perf_counter(), 0
     while runs < WARM_UP_RUNS or time.perf_counter() - started < WARM_UP_S:
-        editor.run(pixels, target_places(scale, offset))
+        editor.run(pixels, goal)
         runs += 1
 
 
