@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from efgan_rt.reporting.machine import machine_facts
 from engines.base import Array, EngineError
-from engines.cuda_memory import DeviceFacts, DeviceMemory, Event, Graph, Stream
+from engines.cuda_memory import DeviceFacts, DeviceMemory, Event, Graph, Kernel, Stream
 
 ALIGNMENT = 256
 
@@ -119,6 +119,10 @@ class HostCuda:
     def copy(self, destination: DeviceMemory, source: DeviceMemory, stream: Stream) -> None:
         """Copies at once."""
         bytes_at(destination)[:] = bytes_at(source)[: destination.nbytes]
+
+    def kernel(self, source: str, name: str) -> Kernel:
+        """There is no compiler for it."""
+        raise EngineError("the processor in a GPU's place runs no kernels")
 
     def capture(self, stream: Stream, enqueue: Callable[[], None]) -> Graph | None:
         """Nothing can be captured: a stream that runs at once has nothing to record."""

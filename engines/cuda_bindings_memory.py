@@ -26,7 +26,8 @@ from engines.cuda_faults import (
     old_driver,
 )
 from engines.cuda_graph import capture_graph
-from engines.cuda_memory import Cuda, DeviceFacts, DeviceMemory, Event, Graph, Stream
+from engines.cuda_kernel import CudaKernel, compile_kernel
+from engines.cuda_memory import Cuda, DeviceFacts, DeviceMemory, Event, Graph, Kernel, Stream
 from engines.nvidia_driver import present_gpu
 
 
@@ -169,6 +170,10 @@ class CudaBindings:
             "cudaMemcpyAsync",
             *(destination.address, source.address, destination.nbytes, kind, stream.handle),
         )
+
+    def kernel(self, source: str, name: str) -> Kernel:
+        """See `Cuda.kernel`."""
+        return CudaKernel(compile_kernel(source, self.facts.compute_capability), name)
 
     def capture(self, stream: Stream, enqueue: Callable[[], None]) -> Graph | None:
         """See `Cuda.capture`."""

@@ -9,7 +9,7 @@ What has to be true of every call here: the context is current in the calling th
 Events put the thread that waits for them to sleep: decoding and encoding need the cores.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -116,6 +116,27 @@ class Graph(Protocol):
         ...
 
 
+class Kernel(Protocol):
+    """A function of the device's: a thread for each of so many things."""
+
+    def launch(
+        self,
+        stream: Stream,
+        count: int,
+        reads: Sequence[DeviceMemory],
+        writes: Sequence[DeviceMemory],
+    ) -> None:
+        """Enqueues one run.
+
+        Args:
+            stream: where it runs.
+            count: of threads that have something to do; the kernel's last argument, an int.
+            reads: its first arguments, pointers to what it reads and does not change.
+            writes: the next, to what it writes.
+        """
+        ...
+
+
 class Cuda(Protocol):
     """One device through one provider; may be shared by threads."""
 
@@ -181,6 +202,18 @@ class Cuda(Protocol):
 
     def copy(self, destination: DeviceMemory, source: DeviceMemory, stream: Stream) -> None:
         """Enqueues a copy of `destination.nbytes` bytes within the device."""
+        ...
+
+    def kernel(self, source: str, name: str) -> Kernel:
+        """A kernel of our own, in the context that is current.
+
+        Args:
+            source: CUDA C++.
+            name: of an `extern "C"` kernel in it.
+
+        Raises:
+            EngineError: there is no compiler for the device, or it refuses the source.
+        """
         ...
 
     def capture(self, stream: Stream, enqueue: Callable[[], None]) -> Graph | None:

@@ -25,7 +25,8 @@ from engines.cuda_faults import (
     no_pinned_memory,
 )
 from engines.cuda_graph import capture_graph
-from engines.cuda_memory import Cuda, DeviceFacts, DeviceMemory, Event, Graph, Stream
+from engines.cuda_kernel import CudaKernel, compile_kernel
+from engines.cuda_memory import Cuda, DeviceFacts, DeviceMemory, Event, Graph, Kernel, Stream
 from engines.nvidia_driver import present_gpu
 
 
@@ -153,6 +154,10 @@ class PyCuda:
             self._driver.memcpy_dtod_async(
                 destination.address, source.address, destination.nbytes, _own(stream)
             )
+
+    def kernel(self, source: str, name: str) -> Kernel:
+        """See `Cuda.kernel`."""
+        return CudaKernel(compile_kernel(source, self.facts.compute_capability), name)
 
     def capture(self, stream: Stream, enqueue: Callable[[], None]) -> Graph | None:
         """See `Cuda.capture`; PyCUDA has no graphs, so cuda-bindings captures where it is there."""

@@ -362,6 +362,7 @@ def _run_here(
         faces=finding,
         options=request.options,
         views=batch_report.is_page(request.report),
+        move=cascade.move,
         **listeners,
     )
 

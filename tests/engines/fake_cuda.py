@@ -11,11 +11,17 @@ the content of uploads is compared with what it was, and what a download will wr
 until then, so that a mistake that the first check cannot see makes a wrong picture.
 """
 
+import ctypes
 import random
+import shutil
+import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -23,8 +29,9 @@ import numpy.typing as npt
 
 from engines.base import Array
 from engines.cuda_faults import no_device_memory
-from engines.cuda_memory import DeviceFacts, DeviceMemory, DeviceSlice, Event, Graph, Stream
+from engines.cuda_memory import DeviceFacts, DeviceMemory, DeviceSlice, Event, Graph, Kernel, Stream
 from tests.engines.pinned_array import PinnedArray
+from tests.tensorrt_on_cpu import find_compiler
 
 ALIGNMENT = 256
 POISON = 0xA5
@@ -193,6 +200,11 @@ class FakeCuda:
             target[:] = content
 
         self.enqueue(stream, "copy", run, reads=[origin], writes=[destination])
+
+    def kernel(self, source: str, name: str) -> Kernel:
+        """The same source, compiled for the processor."""
+        self._check_thread("a kernel was loaded")
+        return FakeKernel(self, name, getattr(host_library(source), name))
 
     def capture(self, stream: Stream, enqueue: Callable[[], None]) -> Graph | None:
         self._check_thread("a capture began")
@@ -417,6 +429,46 @@ class FakeEvent:
         if self._mark is None:
             raise HazardError(f"{what} that was never recorded")
         return self._mark
+
+
+class FakeKernel:
+    """A loop over all threads, as one operation."""
+
+    def __init__(self, cuda: FakeCuda, name: str, function: Callable[..., None]) -> None:
+        self._cuda = cuda
+        self._name = name
+        self._function = function
+
+    def launch(
+        self,
+        stream: Stream,
+        count: int,
+        reads: Sequence[DeviceMemory],
+        writes: Sequence[DeviceMemory],
+    ) -> None:
+        pointers = [ctypes.c_void_p(memory.address) for memory in (*reads, *writes)]
+
+        def run() -> None:
+            self._function(*pointers, ctypes.c_int(count))
+
+        self._cuda.enqueue(stream, self._name, run, reads=reads, writes=writes)
+
+
+@cache
+def host_library(source: str) -> ctypes.CDLL:
+    """CUDA C as a C compiler takes it, without contracted products: as numpy computes.
+
+    Raises:
+        MissingPartError: there is no C compiler.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="efgan-kernel-"))
+    file, library = folder / "kernel.c", folder / "kernel.so"
+    file.write_text(source)
+    options = ("-O2", "-std=c11", "-Wall", "-Werror", "-ffp-contract=off", "-fPIC", "-shared")
+    subprocess.run([find_compiler(), *options, str(file), "-o", str(library), "-lm"], check=True)
+    loaded = ctypes.CDLL(str(library))
+    shutil.rmtree(folder)
+    return loaded
 
 
 class FakeGraph:
