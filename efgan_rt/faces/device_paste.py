@@ -95,6 +95,8 @@ class DevicePaste:
         Raises:
             EngineError: the device fails.
         """
+        if not pasting.active.any():
+            return
         numbers = numbers_of(pasting)
         place = self._places.get()
         try:
@@ -206,8 +208,10 @@ def numbers_of(pasting: MotionPaste) -> FloatArray:
     before, exposure = pasting.before, pasting.exposure
     channels = 1 if before.ndim == 2 else before.shape[2]
     to_crop, turn = pasting.to_crop, complex(pasting.turn)
+    rows, columns = pasting.reach()
     header = [
         *(*before.shape[:2], channels, pasting.unit, len(pasting.active), pasting.coarse),
+        *(rows.start, rows.stop, columns.start, columns.stop),
         *(to_crop.turn.real, to_crop.turn.imag, to_crop.shift.real, to_crop.shift.imag),
         *(turn.real, turn.imag, pasting.is_drawn, *pasting.light.shape[:2], *pasting.gain),
         *(pasting.paint[..., 3].any(), exposure is not None),

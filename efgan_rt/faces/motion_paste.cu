@@ -15,7 +15,7 @@
 
 /* What `numbers` begins with; `efgan_rt.faces.device_paste` writes it in this order. */
 enum {
-    ROWS, COLUMNS, CHANNELS, UNIT, GRID, COARSE,
+    ROWS, COLUMNS, CHANNELS, UNIT, GRID, COARSE, TOP, BOTTOM, LEFT, RIGHT,
     CROP_TURN, CROP_TURN_I, CROP_SHIFT, CROP_SHIFT_I, TURN, TURN_I,
     IS_DRAWN, LIGHT_ROWS, LIGHT_COLUMNS, GAIN,
     IS_PAINTED = GAIN + 3, IS_EXPOSED, LOW, HIGH = LOW + 3, LIFT = HIGH + 3,
@@ -183,7 +183,8 @@ INSIDE void paste_pixel(const float *n, const void *before, void *after, int ind
     x = (x + 0.5f) / n[COARSE] - 0.5f;
     y = (y + 0.5f) / n[COARSE] - 0.5f;
     int cell = within((int)rintf(y), grid) * grid + within((int)rintf(x), grid);
-    if (active[cell] == 0) {
+    int is_reached = row >= n[TOP] && row < n[BOTTOM] && column >= n[LEFT] && column < n[RIGHT];
+    if (!is_reached || active[cell] == 0) {
         for (int channel = 0; channel < channels; channel++)
             values[channel] = level_at(before, is_wide, (long)index * channels + channel);
     } else {

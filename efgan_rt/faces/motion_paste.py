@@ -58,6 +58,7 @@ class MotionPaste:
     Attributes:
         before: as given.
         unit: the region's steps for a level of 8 bits.
+        to_region: as given.
         turn: of `to_region`, its scale in it.
         to_crop: from the region's pixels to the crop's.
         coarse: pixels of the crop for one of the grid.
@@ -95,6 +96,7 @@ class MotionPaste:
         self.paint = np.ascontiguousarray(fields[..., PAINT])
         still = (fields == 0).all(axis=-1)
         self.active = cv2.dilate((~still).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        self.to_region = to_region
         self.is_drawn = bool(self.mouth[..., 2].any())
         self.light, self.gain = np.zeros((1, 1, 3), np.float32), np.zeros(3, np.float32)
         if self.is_drawn:
@@ -107,11 +109,27 @@ class MotionPaste:
 
     def into_region(self, region: Pixels) -> None:
         """Puts the edit into the region itself, of which `before` is a copy."""
-        for top in range(0, region.shape[0], TILE_PX):
-            for left in range(0, region.shape[1], TILE_PX):
-                tile = region[top : top + TILE_PX, left : left + TILE_PX]
+        rows, columns = self.reach()
+        reached = region[: rows.stop, : columns.stop]
+        for top in range(rows.start, reached.shape[0], TILE_PX):
+            for left in range(columns.start, reached.shape[1], TILE_PX):
+                tile = reached[top : top + TILE_PX, left : left + TILE_PX]
                 down, across = np.mgrid[: tile.shape[0], : tile.shape[1]].astype(np.float32)
                 self.into(tile, ((across + left) + 1j * (down + top)).astype(np.complex64))
+
+    def reach(self) -> tuple[slice, slice]:
+        """The region's rows and columns in which anything is done; it may lie beyond its edges."""
+        rows, columns = (np.flatnonzero(self.active.any(axis=axis)) for axis in (1, 0))
+        if not len(rows):
+            return slice(0, 0), slice(0, 0)
+        places = [(x, y) for x in columns[[0, -1]] + (-1, 1) for y in rows[[0, -1]] + (-1, 1)]
+        crop = (np.array(places, np.float32) + 0.5) * self.coarse - 0.5
+        seen = self.to_region.apply(crop)
+        (left, top), (right, bottom) = np.floor(seen.min(axis=0)), np.ceil(seen.max(axis=0)) + 1
+        return (
+            slice(max(0, int(top)), max(0, int(bottom))),
+            slice(max(0, int(left)), max(0, int(right))),
+        )
 
     def into(self, tile: Pixels, here: Places) -> None:
         """Puts the edit into a tile of the region.

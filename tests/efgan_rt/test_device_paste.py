@@ -32,6 +32,7 @@ from tests.engines.fake_cuda import FakeCuda, FakeEvent, FakeKernel, HazardError
 from tests.tensorrt_on_cpu import MissingPartError, find_compiler
 
 CROP_PX, GRID = 64, 32
+MOUTHS = Mouths(np.full((1, 24, 40, 3), 90, np.uint8), np.full((1, 3), 0.3, np.float32))
 KINDS = ["rgb8", "grey8", "rgb16", "grey16"]
 
 
@@ -157,6 +158,18 @@ def test_what_no_field_touches_keeps_every_bit(on_device: DevicePaste) -> None:
     corner[:8, :8] = True
     assert untouched[corner].all()
     assert np.array_equal(there[corner], pasting.before[corner])
+
+
+def test_fields_at_a_crops_border_reach_no_further_than_on_the_processor(
+    on_device: DevicePaste,
+) -> None:
+    crop, motion = crop_of("usual"), Motion(np.zeros((GRID, GRID, FIELDS), np.float16), 0, MOUTHS)
+    motion.fields[..., MOVED] = 1.5
+    region = picture_of("rgb8", 90, 160, noise=False)
+    mask = np.ones((GRID, GRID), np.float32)
+    here, there = both(on_device, MotionPaste(region, Similarity(1, 40 + 10j), crop, motion, mask))
+    assert (here[:, 60:90] != region[:, 60:90]).any() and (here[:, :30] == region[:, :30]).all()
+    assert np.abs(here.astype(int) - there).max() <= 2
 
 
 def test_a_face_that_only_moves_needs_no_mouth(on_device: DevicePaste) -> None:
