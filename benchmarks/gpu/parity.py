@@ -10,17 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
 
 from benchmarks.torch_engine import TorchEngine, TorchForm, torch_networks
 from efgan_rt.editing import device_lane
+from efgan_rt.errors import EfganError
 from efgan_rt.expressions import target_places
 from efgan_rt.families.cascade import CASCADE, stage_name
 from efgan_rt.families.properties import Properties
 from efgan_rt.pictures.crop import resized
-from engines.base import Array
+from engines.base import Array, EngineError
 from engines.choice import BackendChoice, choose_backend
 from engines.cuda_memory import Cuda
 from engines.device import DeviceEngine, tensor_bytes
@@ -30,6 +32,7 @@ from engines.open import open_device_engine
 from export.calibration import bundled_faces
 from export.networks import exported_networks
 from export.parity import FILE_BARS_FP32, Bar, Run, differences, run_in_torch
+from export.plans import PlanOptions, remake_plans
 from train.checkpoint import Checkpoint
 from train.families.cascade.networks.inference import properties_of
 from train.families.cascade.probe import Probe, probe_for
@@ -97,6 +100,29 @@ def directory_engines(directory: Path, backend: str, batch: int, cuda: Cuda) -> 
         }
 
 
+def tensorrt_engines(directory: Path, streams: int | None, batch: int, cuda: Cuda) -> Engines:
+    """Plans compiled here and now for one batch alone, so that kernels are timed for what runs.
+
+    Args:
+        directory: an engine directory, whose ONNX files are compiled.
+        streams: the most auxiliary ones; None leaves it to TensorRT.
+        batch: smallest, best and largest.
+        cuda: the device.
+
+    Raises:
+        EngineError: there is no TensorRT here, or it cannot compile them.
+    """
+    with TemporaryDirectory(prefix="efgan-plans-") as folder:
+        out = Path(folder, "engines")
+        try:
+            with cuda.current():
+                options = PlanOptions(auxiliary_streams=streams)
+                remake_plans(directory, out, options, batch=(batch, batch, batch))
+        except EfganError as error:
+            raise EngineError(str(error)) from error
+        return directory_engines(out, "tensorrt", batch, cuda)
+
+
 def torch_engines(
     checkpoint: Checkpoint, form: TorchForm, device: str, batch: int, cuda: Cuda
 ) -> Engines:
@@ -116,10 +142,11 @@ def openers(
     for precision in ("fp32", "fp16", "bf16"):
         form = TorchForm(precision, channels_last=precision != "fp32")
         found[form.name] = (precision, partial(torch_engines, checkpoint, form, device))
-    for backend in ("onnxruntime-cuda", "tensorrt", "tensorrt-rtx"):
-        for precision, directory in (("fp32", fp32), ("fp16", fp16)):
+    for precision, directory in (("fp32", fp32), ("fp16", fp16)):
+        for backend in ("onnxruntime-cuda", "tensorrt-rtx"):
             opener = partial(directory_engines, directory, backend)
             found[f"{backend} {precision}"] = (precision, opener)
+        found[f"tensorrt {precision}"] = (precision, partial(tensorrt_engines, directory, 0))
     return found
 
 

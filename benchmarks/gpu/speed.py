@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.gpu.facts import nvidia_smi
 from benchmarks.gpu.links import TARGET, WORKERS
-from benchmarks.gpu.parity import Engines, directory_engines
+from benchmarks.gpu.parity import Engines, directory_engines, tensorrt_engines
 from benchmarks.torch_engine import TorchEngine, TorchForm, torch_networks
 from benchmarks.torch_loop import TorchLoop
 from efgan_rt.editing import OpenedSet, device_lane
@@ -82,10 +82,13 @@ def ways(
     """
     device = settings.device
     found = []
-    for backend in ("onnxruntime-cuda", "tensorrt", "tensorrt-rtx"):
-        for precision, directory in (("fp32", settings.fp32), ("fp16", settings.fp16)):
+    for precision, directory in (("fp32", settings.fp32), ("fp16", settings.fp16)):
+        for backend in ("onnxruntime-cuda", "tensorrt-rtx"):
             opened = partial(_on_lanes, settings, partial(directory_engines, directory, backend))
             found.append(Way(f"{backend} {precision}", backend, precision, opened))
+        for mark, streams in (("", 0), (", auxiliary streams", None)):
+            opened = partial(_on_lanes, settings, partial(tensorrt_engines, directory, streams))
+            found.append(Way(f"tensorrt {precision}{mark}", "tensorrt", precision, opened))
     for mark, option in (("NHWC", "prefer_nhwc"), ("its own CUDA graphs", "enable_cuda_graph")):
         opened = partial(_on_lanes, settings, partial(_with_option, settings.fp16, option))
         found.append(Way(f"onnxruntime-cuda fp16, {mark}", "onnxruntime-cuda", "fp16", opened))
