@@ -50,7 +50,7 @@ def compile_kernel(source: str, compute_capability: str) -> bytes:
             )
         error, size = nvrtc.nvrtcGetCUBINSize(program)
         _check("nvrtcGetCUBINSize", error)
-        code = b" " * size
+        code: bytes = b" " * size
         (error,) = nvrtc.nvrtcGetCUBIN(program, code)
         _check("nvrtcGetCUBIN", error)
         return code

@@ -23,6 +23,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -41,6 +42,7 @@ from engines.base import EngineError
 from engines.cuda_memory import PROVIDERS, Cuda
 from engines.manifest import read_manifest
 from engines.open_cuda import open_cuda
+from train.checkpoint import Checkpoint
 from train.families.cascade.networks.inference import InferenceNetworks
 from train.families.registry import load_checkpoint
 
@@ -52,6 +54,8 @@ PACKAGES: Final = (
 )
 FAILED, TIME_OVER = 1, 75
 Arguments = argparse.Namespace
+Unit = tuple[str, Callable[[], Document]]
+"""A name, and what measures it."""
 
 
 def devices(device: str) -> Iterator[Cuda]:
@@ -74,7 +78,7 @@ def examples() -> list[Path]:
     return sorted(EXAMPLES.glob("*.jpg"))
 
 
-def run_facts(arguments: Arguments, piece: Piece) -> bool:
+def facts_units(arguments: Arguments) -> Iterator[Unit]:
     """The machine, and what works on it."""
 
     def measure() -> Document:
@@ -86,53 +90,49 @@ def run_facts(arguments: Arguments, piece: Piece) -> bool:
         found["cudnn"] = torch.backends.cudnn.version() if torch.cuda.is_available() else None
         return found | facts.what_works(SHIPPED, arguments.device)
 
-    return piece.run(arguments.only or "facts", measure)
+    yield arguments.only or "facts", measure
 
 
-def run_tests(arguments: Arguments, piece: Piece) -> bool:
+def tests_units(arguments: Arguments) -> Iterator[Unit]:
     """The tests that need a device, a unit a file."""
+
+    def measure(file: Path) -> Document:
+        command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"]
+        command += ["-k", arguments.tests_of, str(file)]
+        environment = dict(os.environ)
+        if arguments.sets.is_dir():
+            environment["EFGAN_GPU_SETS"] = str(arguments.sets.resolve())
+        run = subprocess.run(
+            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True
+        )
+        lines = (run.stdout + run.stderr).strip().splitlines()
+        return {"exit_status": run.returncode, "outcome": lines[-1:], "tail": lines[-60:]}
+
     # Only their files: a GPU machine may lack what the others import.
     for file in sorted((REPOSITORY / "tests" / "gpu").glob("test_*.py")):
-        if arguments.only not in file.stem:
-            continue
-
-        def measure(file: Path = file) -> Document:
-            command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"]
-            command += ["-k", arguments.tests_of, str(file)]
-            environment = dict(os.environ)
-            if arguments.sets.is_dir():
-                environment["EFGAN_GPU_SETS"] = str(arguments.sets.resolve())
-            run = subprocess.run(
-                command, cwd=REPOSITORY, env=environment, capture_output=True, text=True
-            )
-            lines = (run.stdout + run.stderr).strip().splitlines()
-            return {"exit_status": run.returncode, "outcome": lines[-1:], "tail": lines[-60:]}
-
-        if not piece.run(" ".join([file.stem, *filter(None, [arguments.tests_of])]), measure):
-            return False
-    return True
+        if arguments.only in file.stem:
+            yield f"{file.stem} {arguments.tests_of}".rstrip(), partial(measure, file)
 
 
-def run_parity(arguments: Arguments, piece: Piece) -> bool:
+def parity_units(arguments: Arguments) -> Iterator[Unit]:
     """Every network of every backend through every provider."""
     checkpoint = load_checkpoint(arguments.checkpoint)
     reference = parity.reference_of(checkpoint, arguments.faces)
-    half = arguments.sets / "shipped-fp16"
-    opened = parity.openers(SHIPPED, half, checkpoint, arguments.device)
-    for cuda in devices(arguments.device):
-        for name, (precision, opener) in opened.items():
-            if arguments.only not in name:
-                continue
 
-            def measure(
-                cuda: Cuda = cuda, opener: parity.Opener = opener, precision: str = precision
-            ) -> Document:
-                engines = opener(len(reference.probe.pixels), cuda)
-                return parity.measured(cuda, engines, reference, precision)
+    def measure(cuda: Cuda, opener: parity.Opener, precision: str) -> Document:
+        engines = opener(len(reference.probe.pixels), cuda)
+        return parity.measured(cuda, engines, reference, precision)
 
-            if not piece.run(f"{name}, {cuda.name}", measure):
-                return False
-    return True
+    opened = openers(arguments, checkpoint)
+    for cuda, name in itertools.product(devices(arguments.device), opened):
+        if arguments.only in name:
+            precision, opener = opened[name]
+            yield f"{name}, {cuda.name}", partial(measure, cuda, opener, precision)
+
+
+def openers(arguments: Arguments, checkpoint: Checkpoint) -> dict[str, tuple[str, parity.Opener]]:
+    """What opens the weights that come along."""
+    return parity.openers(SHIPPED, arguments.sets / "shipped-fp16", checkpoint, arguments.device)
 
 
 def ways(arguments: Arguments) -> tuple[speed.Settings, list[speed.Way]]:
@@ -159,7 +159,7 @@ def ways(arguments: Arguments) -> tuple[speed.Settings, list[speed.Way]]:
     return settings, asked
 
 
-def run_bench(arguments: Arguments, piece: Piece) -> bool:
+def bench_units(arguments: Arguments) -> Iterator[Unit]:
     """Every way at every batch: all of a batch before the next, what is compiled last."""
     settings, found = ways(arguments)
     # A stable sort: the batches stay in their order. Half precision is what a GPU is for, so should
@@ -169,91 +169,67 @@ def run_bench(arguments: Arguments, piece: Piece) -> bool:
         key=lambda unit: ("compiled" in unit[1].name, unit[1].precision == "fp32"),
     )
     for batch, way in units:
-
-        def measure(way: speed.Way = way, batch: int = batch) -> Document:
-            return speed.measured(way, batch, settings)
-
-        if not piece.run(f"{way.name}, batch {batch}", measure):
-            return False
-    return True
+        yield f"{way.name}, batch {batch}", partial(speed.measured, way, batch, settings)
 
 
-def run_host(arguments: Arguments, piece: Piece) -> bool:
+def host_units(arguments: Arguments) -> Iterator[Unit]:
     """The pipeline without networks, in so many processes."""
     for processes in arguments.processes:
-
-        def measure(processes: int = processes) -> Document:
-            count = max(1, arguments.pictures // processes)
-            return host.limit(examples(), processes, count, arguments.batches[0])
-
-        if not piece.run(f"processes {processes}", measure):
-            return False
-    return True
+        count = max(1, arguments.pictures // processes)
+        measure = partial(host.limit, examples(), processes, count, arguments.batches[0])
+        yield f"processes {processes}", measure
 
 
-def run_launches(arguments: Arguments, piece: Piece) -> bool:
-    """A lane of networks that do nothing, launched in either way."""
+def launches_units(arguments: Arguments) -> Iterator[Unit]:
+    """A lane of networks that do nothing, launched in every way."""
     for cuda in devices(arguments.device):
-
-        def measure(cuda: Cuda = cuda) -> Document:
-            return launches.compared(cuda, arguments.seconds)
-
-        if not piece.run(cuda.name, measure):
-            return False
-    return True
+        yield cuda.name, partial(launches.compared, cuda, arguments.seconds)
 
 
-def run_kernels(arguments: Arguments, piece: Piece) -> bool:
+def kernels_units(arguments: Arguments) -> Iterator[Unit]:
     """One lane's batch by each way, kernel by kernel."""
-    _, found = ways(arguments)
     batch = arguments.batches[0]
-    for way in found:
 
-        def measure(way: speed.Way = way) -> Document:
-            pixels, goal = speed.any_batch(batch)
-            with contextlib.ExitStack() as stack:
-                lane = way.open(batch, stack)[0]
-                return kernels.shares(lambda: lane.run(pixels, goal), arguments.device)
+    def measure(way: speed.Way) -> Document:
+        pixels, goal = speed.any_batch(batch)
+        with contextlib.ExitStack() as stack:
+            lane = way.open(batch, stack)[0]
+            return kernels.shares(lambda: lane.run(pixels, goal), arguments.device)
 
-        if not piece.run(f"{way.name}, batch {batch}", measure):
-            return False
-    return True
+    for way in ways(arguments)[1]:
+        yield f"{way.name}, batch {batch}", partial(measure, way)
 
 
-def run_plateau(arguments: Arguments, piece: Piece) -> bool:
+def plateau_units(arguments: Arguments) -> Iterator[Unit]:
     """Memory over many pictures, with the engines that come along."""
     cuda = first_device(arguments.device)
 
     def measure() -> Document:
-        checkpoint = load_checkpoint(arguments.checkpoint)
         name = "onnxruntime-cuda fp32" if arguments.device == "cuda" else "torch fp32"
-        half = arguments.sets / "shipped-fp16"
-        found = parity.openers(SHIPPED, half, checkpoint, arguments.device)
         largest = read_manifest(SHIPPED).network(AU_ESTIMATOR).batch[-1]
         batch = min(max(arguments.batches), largest)
-        engines = found[name][1](batch, cuda)
+        engines = openers(arguments, load_checkpoint(arguments.checkpoint))[name][1](batch, cuda)
+        properties = speed.properties_of(engines, SHIPPED)
         with contextlib.ExitStack() as stack:
             lanes = []
             for _ in range(arguments.lanes):
-                properties = speed.properties_of(engines, SHIPPED)
-                lane = device_lane(cuda, engines, CASCADE, properties, batch)
-                stack.callback(lane.close)
-                lanes.append(lane)
+                lanes.append(device_lane(cuda, engines, CASCADE, properties, batch))
+                stack.callback(lanes[-1].close)
             figures = plateau.plateau(lanes, cuda, examples(), arguments.pictures, batch)
         return {"way": name, "batch": batch, "lanes": arguments.lanes, **figures}
 
-    return piece.run("plateau", measure)
+    yield "plateau", measure
 
 
-PARTS: Final[dict[str, Callable[[Arguments, Piece], bool]]] = {
-    "facts": run_facts,
-    "tests": run_tests,
-    "parity": run_parity,
-    "bench": run_bench,
-    "host": run_host,
-    "launches": run_launches,
-    "kernels": run_kernels,
-    "plateau": run_plateau,
+PARTS: Final[dict[str, Callable[[Arguments], Iterator[Unit]]]] = {
+    "facts": facts_units,
+    "tests": tests_units,
+    "parity": parity_units,
+    "bench": bench_units,
+    "host": host_units,
+    "launches": launches_units,
+    "kernels": kernels_units,
+    "plateau": plateau_units,
 }
 
 
@@ -281,7 +257,7 @@ def main() -> int:
     arguments = parser.parse_args()
     piece = Piece(arguments.results, arguments.part, arguments.minutes)
     with full_fp32():
-        done = PARTS[arguments.part](arguments, piece)
+        done = all(piece.run(name, measure) for name, measure in PARTS[arguments.part](arguments))
     if failed := piece.failed():
         print(f"failed, and measured again by the same command: {', '.join(failed)}", flush=True)
     return FAILED if failed else 0 if done else TIME_OVER

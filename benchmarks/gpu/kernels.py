@@ -7,7 +7,6 @@ TensorRT too. A kernel is sorted by its name; what is none of the known kinds is
 from collections.abc import Callable
 from typing import Any, Final
 
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 RUNS: Final = 3
@@ -39,11 +38,10 @@ def shares(run: Callable[[], object], device: str) -> dict[str, Any]:
     with profile(activities=[watched]) as profiled:
         for _ in range(RUNS):
             run()
-    on_device = DeviceType.CUDA if device == "cuda" else DeviceType.CPU
     found = [
         (each.key, each.count, us / 1e3)
         for each in profiled.key_averages()
-        if each.device_type == on_device
+        if each.device_type.name == device.upper()
         and (us := each.self_device_time_total if device == "cuda" else each.self_cpu_time_total)
     ]
     found.sort(key=lambda each: -each[2])

@@ -90,7 +90,7 @@ def compared(cuda: Cuda, seconds: float) -> dict[str, Any]:
 
 
 def _timed(lane: DeviceLane, given: Any, wanted: Any, seconds: float) -> dict[str, float]:
-    taken = []
+    taken: list[float] = []
     until = perf_counter() + seconds
     while (started := perf_counter()) < until or len(taken) < 2:
         lane.run({"place 0": given}, wanted)

@@ -1,12 +1,15 @@
 """The four calls to a GPU machine, rehearsed with the processor in the GPU's place."""
 
+import argparse
 import json
 import os
 import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,8 +81,13 @@ def test_the_steps_of_a_call_are_options_of_the_parts(
     from benchmarks.gpu import __main__ as gpu
 
     asked: list[str] = []
+
+    def units_of(arguments: argparse.Namespace) -> Iterator[Any]:
+        asked.append(arguments.part)
+        return iter(())
+
     for part in gpu.PARTS:
-        monkeypatch.setitem(gpu.PARTS, part, lambda arguments, _: not asked.append(arguments.part))
+        monkeypatch.setitem(gpu.PARTS, part, units_of)
     for step in CALLS[number].steps:
         for options in (step.options, step.quick):
             monkeypatch.setattr(sys, "argv", ["gpu", step.part, *shlex.split(options)])
