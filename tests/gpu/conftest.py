@@ -58,8 +58,8 @@ def reference(checkpoint: Checkpoint) -> Reference:
 def sets(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The engines that come along, and the same weights as half-precision graphs.
 
-    `EFGAN_GPU_SETS` names the folder that `python -m benchmarks gpu.sets` made, where exporting would take
-    time or cannot be done.
+    `EFGAN_GPU_SETS` names the folder that `python -m benchmarks gpu.sets` made, where exporting
+    would take time or cannot be done.
     """
     made = os.environ.get("EFGAN_GPU_SETS")
     if made is not None:
