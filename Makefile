@@ -70,7 +70,7 @@ clean:
 
 # What training, exporting and testing need on top.
 .venv/.installed-dev: .venv/.installed-cpu .venv/.installed-tensorrt-10 .venv/.installed-triton
-	$(INSTALL) --editable '.[cpu,train,int8,dev,ray,tensorrt-test]'
+	$(INSTALL) --editable '.[cpu,train,int8,dev,ray,remote,tensorrt-test]'
 	touch $@
 
 # The bindings of TensorRT 10, which share an import name with those of 11: in a folder of their own.
