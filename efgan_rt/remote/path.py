@@ -5,9 +5,11 @@ recorded can hold a secret. What is needed to read it stays in attributes of its
 """
 
 import hashlib
+import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path, PosixPath, PurePath
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from efgan_rt.errors import EfganError
 
@@ -34,6 +36,15 @@ class Reading(Protocol):
             FileNotFoundError: there is nothing.
             EfganError: it cannot be read.
         """
+        ...
+
+
+@runtime_checkable
+class Writing(Protocol):
+    """Where outputs go, for any thread."""
+
+    def put_over(self, path: "RemotePath", data: bytes) -> str:
+        """Puts an object whatever is there."""
         ...
 
 
@@ -168,15 +179,16 @@ class RemotePath(PosixPath):
         Raises:
             EfganError: it cannot be written.
         """
-        from efgan_rt.remote.s3 import S3
-
         store = reading(self.scheme)
-        assert isinstance(store, S3), "outputs go to S3 alone"
+        assert isinstance(store, Writing), "outputs go to S3 alone"
         store.put_over(self, data.encode(encoding or "utf-8", errors or "strict"))
         return len(data)
 
 
+OPENERS: Final[dict[str, Callable[[], Reading]]] = {}
+"""What reads a scheme; `efgan_rt.remote.places` fills it."""
 _OPENED: Final[dict[str, Reading]] = {}
+_OPENING: Final = threading.Lock()
 
 
 def reading(scheme: str) -> Reading:
@@ -185,20 +197,10 @@ def reading(scheme: str) -> Reading:
     Raises:
         EfganError: what reads them is not installed.
     """
-    if scheme not in _OPENED:
-        if scheme == "s3":
-            from efgan_rt.remote.s3 import S3
-
-            _OPENED[scheme] = S3()
-        elif scheme == "gs":
-            from efgan_rt.remote.gs import GoogleStorage
-
-            _OPENED[scheme] = GoogleStorage()
-        else:
-            from efgan_rt.remote.addresses import Web
-
-            _OPENED[scheme] = Web()
-    return _OPENED[scheme]
+    with _OPENING:
+        if scheme not in _OPENED:
+            _OPENED[scheme] = OPENERS[scheme]()
+        return _OPENED[scheme]
 
 
 def forget_opened() -> None:

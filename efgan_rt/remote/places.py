@@ -6,11 +6,15 @@ from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.files import Tree
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.publish import Publisher
-from efgan_rt.remote.addresses import AddressList
+from efgan_rt.remote.addresses import AddressList, Web
 from efgan_rt.remote.bucket import BucketTree
+from efgan_rt.remote.gs import GoogleStorage
 from efgan_rt.remote.journal import RemoteJournal
-from efgan_rt.remote.path import LIST_EXTENSION, RemotePath
+from efgan_rt.remote.path import LIST_EXTENSION, OPENERS, RemotePath
 from efgan_rt.remote.publish import RemotePublisher
+from efgan_rt.remote.s3 import S3
+
+OPENERS.update({"s3": S3, "gs": GoogleStorage, "http": Web, "https": Web})
 
 
 def tree_of(source: Path, exclude: tuple[str, ...]) -> Tree | None:

@@ -289,7 +289,7 @@ class S3:
                 )
             if code in _DENIED:
                 return EfganError(
-                    f"{what}: no permission; the credentials in use may not do that in bucket "
+                    f"{what}: no permission; the credentials in use may not do that in "
                     f"'{path.bucket}' (docs/remote.md lists what a run does)"
                 )
             if code in _STRANGER:
