@@ -71,7 +71,9 @@ def seaweedfs_server(folder: Path) -> Iterator[str]:
             [
                 program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
                 "-filer", "-s3", "-s3.port.lance=0", "-s3.port.iceberg=0",
-                "-master.telemetry=false", f"-s3.config={folder / 'users.json'}", "-volume.max=1000",
+                "-master.telemetry=false",
+                f"-s3.config={folder / 'users.json'}",
+                "-volume.max=1000",
                 "-master.volumeSizeLimitMB=64", "-master.volumePreallocate=false", *options,
             ],
             stdout=log, stderr=log, cwd=folder,

@@ -34,8 +34,10 @@ def fetched_ahead(
                 yield waiting.popleft()
         while waiting:
             yield waiting.popleft()
-    finally:
+    except BaseException:  # nobody takes the rest
         pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown(wait=False)
 
 
 def _fetched(

@@ -7,7 +7,8 @@ recorded can hold a secret. What is needed to read it stays in attributes of its
 import hashlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from pathlib import Path, PosixPath, PurePath
 from typing import Final, Protocol, runtime_checkable
 
@@ -155,8 +156,11 @@ class RemotePath(PosixPath):
 
     def _await(self) -> None:
         coming, self.coming = self.coming, None
-        if coming is not None and (fetched := coming.result()) is not None:
-            self._kept, self._read_stamp = fetched
+        if coming is None:
+            return
+        with suppress(CancelledError):  # the run was stopped; this picture was begun all the same
+            if (fetched := coming.result()) is not None:
+                self._kept, self._read_stamp = fetched
 
     def read_text(self, encoding: str | None = None, errors: str | None = None) -> str:
         """Its content as text.
