@@ -17,7 +17,9 @@ from efgan_rt.engine_sets import compiled_folder
 from efgan_rt.errors import EfganError
 from efgan_rt.families.registry import read_properties, wiring_of
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
-from efgan_rt.pipeline.journal import FOLDER, Journal
+from efgan_rt.pipeline.journal import FOLDER
+from efgan_rt.remote.path import RemotePath
+from efgan_rt.remote.places import has_journal
 from efgan_rt.tuning import default_batch
 from efgan_rt.user_folders import data_folder
 from engines.choice import BackendChoice, Rates, choose_backend, lack_of_bf16
@@ -111,9 +113,13 @@ def note_beginning(output: Path, directory: EngineDirectory, choice: BackendChoi
         EfganError: the output folder cannot be written.
     """
     path = output / FOLDER / BEGUN_WITH
+    fingerprint = _fingerprint(directory, choice.backend, choice.precision)
+    if isinstance(path, RemotePath):
+        path.write_text(fingerprint)
+        return
     try:
         part = path.with_name(f".{BEGUN_WITH}-{os.getpid()}")
-        part.write_text(_fingerprint(directory, choice.backend, choice.precision))
+        part.write_text(fingerprint)
         part.replace(path)
     except OSError as error:
         raise EfganError(f"{path}: cannot be written: {error.strerror}") from error
@@ -121,7 +127,7 @@ def note_beginning(output: Path, directory: EngineDirectory, choice: BackendChoi
 
 def _begun_with(output: Path, directory: EngineDirectory) -> str | None:
     """The precision that OpenVINO has made a folder's pictures with; None where that is open."""
-    if not Journal.exists(output):
+    if not has_journal(output):
         return None
     try:
         found = (output / FOLDER / BEGUN_WITH).read_text()

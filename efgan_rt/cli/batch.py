@@ -54,6 +54,7 @@ from efgan_rt.cli.options import (
     WorkersOption,
     default_workers,
 )
+from efgan_rt.remote.path import place
 
 
 class Format(StrEnum):
@@ -70,8 +71,20 @@ class Format(StrEnum):
 
 
 def batch(
-    in_dir: Annotated[Path, typer.Argument(metavar="IN_DIR", help="Pictures: a folder or one.")],
-    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Where the edits go.")],
+    in_dir: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN_DIR",
+            parser=place,
+            help="Pictures: a folder or one; s3:// or gs://; a .txt of http(s):// addresses.",
+        ),
+    ],
+    out_dir: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT_DIR", parser=place, help="Where the edits go: a folder, or s3://."
+        ),
+    ],
     expression: Annotated[
         list[str] | None,
         typer.Option(
@@ -229,6 +242,7 @@ def batch(
     - `efgan-rt batch faces out -e happy --frames 24 --format gif`
     - `efgan-rt batch faces out --reference smile.jpg --intensity 0.8`
     - `efgan-rt batch photos out -e happy --intensity 0.5 --only-if "AU12<1.5"`
+    - `efgan-rt batch s3://bucket/photos s3://bucket/smiling -e happy`
 
     **Exit status**: 0 all done, 1 the run could not be done, 2 wrong usage, 3 some
     pictures failed, 130 interrupted.

@@ -9,12 +9,11 @@ from efgan_rt.pictures.header import FORMAT_OF
 from efgan_rt.pictures.mark import UNMARKABLE_FORMATS
 from efgan_rt.pipeline.faces import FaceFinding, NoFace
 from efgan_rt.pipeline.files import PictureJob, PlanCount
-from efgan_rt.pipeline.journal import Journal
-from efgan_rt.pipeline.resume import Inspector, Need
+from efgan_rt.pipeline.resume import Inspector, Need, OutputRecords
 
 
 def list_work(
-    jobs: Iterator[PictureJob], journal: Journal | None, faces: FaceFinding, count: PlanCount
+    jobs: Iterator[PictureJob], journal: OutputRecords | None, faces: FaceFinding, count: PlanCount
 ) -> None:
     """What a run would do, one line an output.
 

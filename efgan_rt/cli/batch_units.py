@@ -26,8 +26,7 @@ def known_units(path: Path | None, properties: Properties, plan: Plan) -> KnownU
     """What `--aus` knows of the plan's pictures."""
     if path is None:
         return None
-    root = plan.root
-    pictures = [job.source.relative_to(root).as_posix() for job in plan.jobs()]
+    pictures = [str(plan.below(job.source)) for job in plan.jobs()]
     known = read_known_units(path, properties.au_names, pictures)
     for sentence in known.remarks:
         remark(sentence)
