@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from efgan_rt.errors import EfganError
+from engines.base import EngineError
 
 FOLDER = Path(__file__).parent
 
@@ -45,7 +46,7 @@ def main() -> int:
     sys.argv = [f"python -m benchmarks {name}", *rest]
     try:
         return importlib.import_module(module).main() or 0
-    except EfganError as error:
+    except (EfganError, EngineError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

@@ -1,6 +1,6 @@
 """Malformed inputs by the thousand: seeded mutations of good files, for each reader of ours.
 
-The suite tries a few hundred for each reader, `benchmarks/fuzz.py` many more. An input is known by
+The suite tries a few hundred for each reader, `python -m benchmarks fuzz` many more. An input is known by
 its reader and its number, so that whatever a run finds can be made again.
 """
 

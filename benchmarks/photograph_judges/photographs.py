@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.london_crops import is_test_person
-from benchmarks.photograph_kit import grown, with_grain
+from benchmarks.kit import london_pairs
+from benchmarks.photograph_faces import grown, with_grain
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import similarity_between
 from efgan_rt.faces.detect import Face
@@ -58,19 +58,11 @@ def london_photographs(folder: Path, *, everybody: bool) -> list[Photograph]:
         EfganError: there is nobody with both pictures.
     """
     found = []
-    for neutral in sorted((folder / "images").glob("*_neutral.jpg")):
-        number = neutral.stem.removesuffix("_neutral")
-        happy = neutral.with_name(f"{number}_happy.jpg")
-        if (everybody or is_test_person(number)) and happy.is_file():
-            found += [
-                Photograph(neutral.stem, number, "neutral", neutral, happy, "happy"),
-                Photograph(happy.stem, number, "smile", happy, neutral, "neutral"),
-            ]
-    if not found:
-        raise EfganError(
-            f"{folder}: nobody with images/N_neutral.jpg and images/N_happy.jpg; expected the "
-            "London set, named by --london"
-        )
+    for person, (neutral, happy) in london_pairs(folder, everybody=everybody).items():
+        found += [
+            Photograph(neutral.stem, person, "neutral", neutral, happy, "happy"),
+            Photograph(happy.stem, person, "smile", happy, neutral, "neutral"),
+        ]
     return found
 
 
