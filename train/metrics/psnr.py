@@ -48,8 +48,3 @@ def finite_psnr_db(pictures: Bytes, truths: Bytes) -> Decibels:
     ceiling = 10 * np.log10(PEAK**2 * np.prod(pictures.shape[1:]))
     decibels: Decibels = np.minimum(psnr_db(pictures, truths), ceiling)
     return decibels
-
-
-def mean_psnr_db(pictures: Bytes, truths: Bytes) -> float:
-    """Mean of the pictures' `finite_psnr_db`."""
-    return float(finite_psnr_db(pictures, truths).mean())
