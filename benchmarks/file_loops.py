@@ -26,10 +26,10 @@ import numpy as np
 from benchmarks.kit import ENVIRONMENT, Document
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target, target_places
-from efgan_rt.lane import ByteArray, Edited
+from efgan_rt.lane import Edited
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import encode_picture
-from engines.base import Array
+from engines.arrays import Array, Bytes
 
 PATIENCE_S: Final = 600.0  # once everything is compiled
 
@@ -37,7 +37,7 @@ PATIENCE_S: Final = 600.0  # once everything is compiled
 class LoopEditor(Protocol):
     """What a loop asks of whatever runs the networks."""
 
-    def run(self, pixels: ByteArray, goal: Mapping[str, Array]) -> Edited:
+    def run(self, pixels: Bytes, goal: Mapping[str, Array]) -> Edited:
         """Edits a batch; see `efgan_rt.lane.BatchEditor.run`."""
         ...
 

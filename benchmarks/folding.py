@@ -25,8 +25,9 @@ from efgan_rt.editing import OpenedSet
 from efgan_rt.expressions import target_places
 from efgan_rt.families.cascade import CASCADE, stage_name
 from efgan_rt.families.family import PIXELS
-from efgan_rt.lane import ByteArray, even_progress
-from engines.base import Array, EngineError
+from efgan_rt.lane import even_progress
+from engines.arrays import Array, Bytes
+from engines.base import EngineError
 from engines.choice import choose_backend
 from engines.directory import EngineDirectory
 from engines.host_lane import HostLane
@@ -63,7 +64,7 @@ def compare(
     return {**way, "ms": ms, "ratio": ratio, "n": rounds}
 
 
-def image_difference(folders: dict[str, Path], faces: ByteArray) -> float:
+def image_difference(folders: dict[str, Path], faces: Bytes) -> float:
     """The largest difference of the last stage's `image_out`, -1 to 1, of the forms in fp32."""
     images = []
     for folder in folders.values():

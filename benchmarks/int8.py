@@ -27,9 +27,9 @@ from efgan_rt.editing import OpenedSet
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import target_places
 from efgan_rt.families.registry import read_properties
-from efgan_rt.lane import ByteArray
 from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.read import read_picture
+from engines.arrays import Bytes
 from engines.base import EngineError
 from engines.directory import EngineDirectory
 from engines.manifest import Manifest, read_manifest
@@ -41,7 +41,7 @@ PRECISIONS: Final = ("int8", "bf16", EXACT)
 CALIBRATION: Final = tuple(f"id{number}_" for number in range(200, 208))
 
 
-def edited(timed: TimedSet, faces: ByteArray) -> ByteArray:
+def edited(timed: TimedSet, faces: Bytes) -> Bytes:
     """Every face to every expression."""
     targets = targets_of(timed.opened)
     edits = edits_of(faces, targets, (1.0,) * len(targets))
@@ -49,7 +49,7 @@ def edited(timed: TimedSet, faces: ByteArray) -> ByteArray:
     return timed.opened.edit(edits.pixels, places, lane=timed.lane).pixels
 
 
-def unseen_faces(folder: Path, crop_px: int) -> ByteArray:
+def unseen_faces(folder: Path, crop_px: int) -> Bytes:
     """Crops of people of whom no range was found.
 
     Raises:

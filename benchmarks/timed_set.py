@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.kit import turns
 from efgan_rt.editing import OpenedSet
 from efgan_rt.expressions import target_places
-from efgan_rt.lane import ByteArray
+from engines.arrays import Bytes
 
 WHOLE: Final = "whole batch"
 PROCESSOR: Final = "whole batch, processor"
@@ -21,7 +21,7 @@ Name = TypeVar("Name")
 class TimedSet:
     """Runs one batch again and again, and keeps how long each network took."""
 
-    def __init__(self, opened: OpenedSet, faces: ByteArray) -> None:
+    def __init__(self, opened: OpenedSet, faces: Bytes) -> None:
         self.opened = opened
         self.lane = opened.lane()
         side = opened.crop_px

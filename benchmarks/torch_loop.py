@@ -12,11 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.families.cascade import AU_ESTIMATOR
 from efgan_rt.families.family import PIXELS
-from efgan_rt.lane import SOURCE_AU, ByteArray, Edited, even_progress
-from engines.base import Array
+from efgan_rt.lane import SOURCE_AU, Edited, even_progress
+from engines.arrays import Array, Bytes, FloatArray
 from export.networks import ExportedNetwork
 
 
@@ -36,7 +35,7 @@ class TorchLoop:
     @torch.inference_mode()
     def run(
         self,
-        pixels: ByteArray,
+        pixels: Bytes,
         goal: Mapping[str, Array],
         *,
         known: Mapping[str, Array] | None = None,
@@ -69,7 +68,7 @@ class TorchLoop:
         return Edited(down[0], {SOURCE_AU: down[1]}, down[2], down[3], clock.seconds())
 
     @torch.inference_mode()
-    def estimate(self, pixels: ByteArray) -> FloatArray:
+    def estimate(self, pixels: Bytes) -> FloatArray:
         """See `efgan_rt.lane.BatchEditor.estimate`; the array is the caller's own."""
         reader = self._networks[AU_ESTIMATOR].module
         read: FloatArray = reader(self._up(pixels)).cpu().numpy()

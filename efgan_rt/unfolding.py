@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.pictures.original import Picture
+from engines.arrays import FloatArray
 
 # With 16 the largest step of 12 was 1.1 to 1.5 times the mean one (four example faces, happy,
 # surprised and angry); with 8 up to 2.2 times, with 32 up to 1.3 times.

@@ -19,8 +19,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from engines.arrays import FloatArray
 
 FORMAT: Final = "efgan-rt checkpoint 1"
 CHECKPOINTS: Final = "the .pt or .safetensors of an efgan-rt train"

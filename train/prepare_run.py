@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from efgan_rt import __version__
-from efgan_rt.action_units import FloatArray
 from efgan_rt.cli.console import picture_progress, printable, remark
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector
@@ -23,6 +22,7 @@ from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.outcome import Failure
 from efgan_rt.reporting.contact_sheet import check_contact_sheet
 from efgan_rt.shots import stills
+from engines.arrays import FloatArray
 from train.data.formats import LabelFormat, read_any_labels
 from train.data.framing import FramingRule
 from train.data.ganimation import read_id_list

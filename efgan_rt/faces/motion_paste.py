@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.faces.align import Similarity
 from efgan_rt.faces.exposure import exposure_of, to_network
 from efgan_rt.faces.motion import (
@@ -34,8 +33,7 @@ from efgan_rt.faces.motion import (
 )
 from efgan_rt.faces.mouths import DEPTH, encoded, linear
 from efgan_rt.pictures.original import Picture, Pixels
-
-Places = npt.NDArray[np.complex64]
+from engines.arrays import FloatArray, Places
 
 
 class MotionPaste:

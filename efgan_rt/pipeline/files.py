@@ -22,7 +22,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.face_rules import FaceRule
 from efgan_rt.families.family import Goal
@@ -38,6 +37,7 @@ from efgan_rt.pipeline.names import is_case_blind, one_name, refuse_windows_name
 from efgan_rt.pipeline.sidecars import EXTENSIONS as SIDECAR_EXTENSIONS
 from efgan_rt.shots import Product
 from efgan_rt.video.reader import EXTENSIONS as VIDEO_EXTENSIONS
+from engines.arrays import FloatArray
 
 INSTEAD: Final = ".jpg"  # of a format that can be read and not written
 RAW_EXTENSIONS: Final = frozenset(

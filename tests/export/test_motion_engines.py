@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.editing import OpenedSet, device_lane
 from efgan_rt.expressions import target_for, target_places
 from efgan_rt.faces.motion import FIELDS
 from efgan_rt.families.cascade import CASCADE, MOUTHS_FILE
 from efgan_rt.families.registry import read_properties
 from efgan_rt.lane import Edited
+from engines.arrays import FloatArray
 from engines.base import EngineError
 from engines.directory import EngineDirectory
 from engines.manifest import read_manifest

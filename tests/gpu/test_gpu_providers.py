@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from engines.base import Array, EngineError
+from engines.arrays import Array
+from engines.base import EngineError
 from engines.cuda_memory import Cuda, Stream
 
 pytestmark = pytest.mark.gpu

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from efgan_rt.action_units import FloatArray
+from engines.arrays import Bytes, FloatArray
 from tests.toy_people import read_people, write_people
 from train.data.faces import FaceSet
 from train.metrics.bootstrap import bootstrap
 from train.metrics.edit_scores import STATISTICS, EditScores, score_edits
-from train.metrics.paired import LARGE_GAPS, Bytes, EditPlan, plan_edits
+from train.metrics.paired import LARGE_GAPS, EditPlan, plan_edits
 
 
 class ByHeart:

@@ -19,7 +19,6 @@ from typing import Final
 
 import cv2
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector, find_faces
 from efgan_rt.labels.matching import FrameRule, match_rows
@@ -29,6 +28,7 @@ from efgan_rt.pictures.read import MAX_PIXELS, read_picture
 from efgan_rt.pictures.write import write_picture
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.outcome import Failure
+from engines.arrays import FloatArray
 from train.data.framing import FramingRule, frame_face
 from train.data.names import Naming, facts_of, names_are_rafd
 

@@ -15,12 +15,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.template import NAME as TEMPLATE_NAME
 from efgan_rt.faces.template import Template
 from efgan_rt.pictures.crop import CROP_PX
+from engines.arrays import FloatArray
 from train.data.prepare import PreparedPicture
 
 CROPS: Final = "images"

@@ -13,15 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.extras import needs_extra
 from efgan_rt.user_folders import data_folder
-
-Bytes = npt.NDArray[np.uint8]
+from engines.arrays import Bytes, FloatArray
 
 NAME: Final = "weights-inception-2015-12-05-6726825d.pth"
 ADDRESS: Final = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{NAME}"

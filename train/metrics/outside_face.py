@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-Bytes = npt.NDArray[np.uint8]
-Values = npt.NDArray[np.float64]
+from engines.arrays import Bytes, Values
+
 Points = npt.NDArray[np.floating]
 
 STILL_BELOW_LEVELS: Final = 2

@@ -13,12 +13,11 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from engines.arrays import Bytes, FloatArray
 from train.data.labels import LabelTable
 from train.metrics.people import EXPRESSIONS
 
-Bytes = npt.NDArray[np.uint8]
 ReadAU = Callable[[Bytes], FloatArray]
 
 STARTS: Final = ("neutral", "angry")  # one without and one with an expression to take away

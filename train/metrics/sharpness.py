@@ -5,12 +5,12 @@ against the truth's: 1 is as sharp as the real picture, below 1 blurred, above 1
 It cannot tell detail from artefacts, so it is to be read beside PSNR, never alone.
 """
 
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-Bytes = npt.NDArray[np.uint8]
+from engines.arrays import Bytes
+
 Patch = tuple[slice, slice]  # rows, columns
 
 
