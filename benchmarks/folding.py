@@ -87,13 +87,14 @@ def main() -> None:
     given = parser(__doc__, "folding")
     given.add_argument("--checkpoint", type=Path, metavar="FILE", help="else random weights")
     given.add_argument("--width", type=int, default=16, metavar="W", help="of random weights")
+    given.add_argument("--stages", type=int, default=3, metavar="S", help="likewise")
     given.add_argument("--batch", type=int, default=8, metavar="B")
     given.add_argument("--rounds", type=int, default=9, metavar="N")
     options = given.parse_args()
     if options.checkpoint:
         networks = load_checkpoint(options.checkpoint).build()
     else:
-        networks = patterned_networks(paper_config(options.width))
+        networks = patterned_networks(paper_config(options.width, options.stages))
     with tempfile.TemporaryDirectory(prefix="efgan-folding-") as folder:
         folders = {form: Path(folder, form) for form in FORMS}
         for form, path in folders.items():

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from efgan_rt.errors import EfganError
 from efgan_rt.user_folders import data_folder
+from efgan_rt.written import write_file
 from engines.choice import DEVICE_BACKENDS, BackendChoice
 from engines.directory import EngineDirectory
 from engines.manifest import MANIFEST_NAME, Manifest
@@ -163,13 +164,7 @@ def write_tuning(
     """
     path = tuning_file(directory, choice)
     document = {"settings": asdict(settings), "of": _subject(directory, choice), **about}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}-{os.getpid()}")
-        part.write_text(json.dumps(document, indent=1) + "\n")
-        part.replace(path)
-    except OSError as error:
-        raise EfganError(f"{path}: cannot be written: {error.strerror}") from error
+    write_file(path, json.dumps(document, indent=1) + "\n", make_folder=True)
     return path
 
 

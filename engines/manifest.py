@@ -11,7 +11,6 @@ the ONNX files alone. The same goes for files of OpenVINO's in int8, which some 
 
 import json
 import operator
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +22,7 @@ import msgspec
 from msgspec import Meta
 
 from engines.base import EngineError, TensorSpec
+from engines.whole_file import write_whole
 
 MANIFEST_NAME: Final = "manifest.json"
 FORMAT: Final = "efgan-rt engines 1"
@@ -220,9 +220,7 @@ class Manifest:
         except ValueError as error:
             raise directory_fault(path, f"{error}: expected finite numbers only") from error
         _parse(path, text)  # a fault shows here, not at the reader's
-        temporary = path.with_suffix(".json.tmp")
-        temporary.write_text(text + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(path, text + "\n")
         return path
 
 

@@ -21,6 +21,7 @@ from efgan_rt.faces.detect import Face
 from efgan_rt.faces.template import STANDARD_POINTS, STANDARD_PX
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import encode_picture
+from efgan_rt.written import write_file
 
 EXPRESSIONS: Final = ("happy", "surprised", "sad", "disgusted", "fearful", "angry", "neutral")
 GROUPS: Final = ("neutral", "smile", "portrait", "enlarged")
@@ -109,11 +110,8 @@ def enlarged(photograph: Photograph, face: Face, folder: Path) -> Photograph:
         scale = similarity_between(face.points, STANDARD_POINTS).scale
         large = grown(read_picture(photograph.file), LARGE_PX / STANDARD_PX * scale)
         seed = int.from_bytes(photograph.name.encode()[:4], "big")
-        folder.mkdir(parents=True, exist_ok=True)
         made = with_grain(np.ascontiguousarray(large), seed)
-        partial = file.with_suffix(".part")
-        partial.write_bytes(encode_picture(".png", made))
-        partial.replace(file)
+        write_file(file, encode_picture(".png", made), make_folder=True)
     return Photograph(photograph.name, photograph.person, "enlarged", file)
 
 
