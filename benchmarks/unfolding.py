@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.kit import FACES, REPOSITORY, parser, with_machine, write
+from efgan_rt.choices import Pace
 from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import find_set
 from efgan_rt.expressions import target_for, target_places
@@ -22,7 +23,7 @@ from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import write_picture
-from efgan_rt.unfolding import PROBES, Pace, Unfolding, frame_shares
+from efgan_rt.unfolding import PROBES, Unfolding, frame_shares
 
 EXPRESSIONS = ("happy", "angry", "surprised")
 FRAMES = 12

@@ -14,12 +14,13 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from efgan_rt.errors import EfganError
+import msgspec
+
 from efgan_rt.user_folders import data_folder
 from efgan_rt.written import write_file
 from engines.choice import DEVICE_BACKENDS, BackendChoice
@@ -43,6 +44,9 @@ GPU_PACKAGES: Final = (
 )
 
 
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
 @dataclass(frozen=True)
 class RunSettings:
     """How a run is shared out.
@@ -54,10 +58,10 @@ class RunSettings:
         workers: decoding threads, and as many that encode.
     """
 
-    batch: int
-    lanes: int | None
-    threads: int | None
-    workers: int
+    batch: Positive
+    lanes: Positive | None
+    threads: Positive | None
+    workers: Positive
 
     def __str__(self) -> str:
         lanes = "" if self.lanes is None else f", {self.lanes} {_plural('lane', self.lanes)}"
@@ -139,13 +143,10 @@ def find_tuning(directory: Path, choice: BackendChoice) -> RunSettings | None:
     try:
         if not _tunings().is_dir():  # finding out what a tuning would be called takes longer
             return None
-        found = json.loads(tuning_file(directory, choice).read_text())["settings"]
-        settings = RunSettings(**{field.name: found[field.name] for field in fields(RunSettings)})
-    except (OSError, ValueError, KeyError, TypeError, EfganError):
+        kept = json.loads(tuning_file(directory, choice).read_bytes())["settings"]
+        return msgspec.convert(kept, RunSettings)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    optional = (settings.lanes, settings.threads)
-    numbers = (settings.batch, settings.workers, *(each for each in optional if each is not None))
-    return settings if all(type(each) is int and each >= 1 for each in numbers) else None
 
 
 def write_tuning(

@@ -9,7 +9,6 @@ of action units, for whoever measures with the frames.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -22,13 +21,6 @@ from engines.arrays import FloatArray
 PROBES: Final = 16
 # Of the change added to each probe, so that a face that does not change at all has a pace, too.
 FLOOR_LEVELS: Final = 1e-3
-
-
-class Pace(StrEnum):
-    """What is even about the steps between frames."""
-
-    SEEN = "seen"
-    UNITS = "units"
 
 
 class Unfolding:

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from efgan_rt.choices import NoFace
 from efgan_rt.cli.console import print_text, remark
 from efgan_rt.pictures.header import FORMAT_OF
 from efgan_rt.pictures.mark import UNMARKABLE_FORMATS
-from efgan_rt.pipeline.faces import FaceFinding, NoFace
+from efgan_rt.pipeline.faces import FaceFinding
 from efgan_rt.pipeline.files import PictureJob, PlanCount
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.resume import Inspector, Need

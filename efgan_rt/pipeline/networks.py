@@ -10,6 +10,7 @@ from time import perf_counter
 
 import numpy as np
 
+from efgan_rt.choices import Pace
 from efgan_rt.editing import padded
 from efgan_rt.families.cascade import AU_ESTIMATOR
 from efgan_rt.lane import SOURCE_AU, BatchEditor, Edited, MotionBatch, even_progress
@@ -19,7 +20,7 @@ from efgan_rt.pipeline.stages import MEASURE, WAIT_LANE
 from efgan_rt.pipeline.views import read_batch
 from efgan_rt.pipeline.workers import Workshop
 from efgan_rt.shots import NetworkRun
-from efgan_rt.unfolding import Pace, Unfolding
+from efgan_rt.unfolding import Unfolding
 from engines.arrays import Array, FloatArray
 
 
