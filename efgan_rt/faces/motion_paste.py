@@ -73,6 +73,7 @@ class MotionPaste:
         self._paint = np.ascontiguousarray(fields[..., PAINT])
         still = (fields == 0).all(axis=-1)
         self._active = cv2.dilate((~still).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        self._to_region = to_region
         self._drawn = self._mouth[..., 2].any()
         if self._drawn:
             self._light, self._gain = _lit_mouth(crop, motion, to_region.scale)
@@ -81,6 +82,20 @@ class MotionPaste:
     def active_share(self) -> float:
         """The share of the fields' grid in which anything is done."""
         return float(self._active.mean())
+
+    def reach(self) -> tuple[slice, slice]:
+        """The region's rows and columns in which anything is done; it may lie beyond its edges."""
+        rows, columns = (np.flatnonzero(self._active.any(axis=axis)) for axis in (1, 0))
+        if not len(rows):
+            return slice(0, 0), slice(0, 0)
+        places = [(x, y) for x in columns[[0, -1]] + (-1, 1) for y in rows[[0, -1]] + (-1, 1)]
+        crop = (np.array(places, np.float32) + 0.5) * self._coarse - 0.5
+        seen = self._to_region.apply(crop)
+        (left, top), (right, bottom) = np.floor(seen.min(axis=0)), np.ceil(seen.max(axis=0)) + 1
+        return (
+            slice(max(0, int(top)), max(0, int(bottom))),
+            slice(max(0, int(left)), max(0, int(right))),
+        )
 
     def into(self, tile: Pixels, here: Places) -> None:
         """Puts the edit into a tile of the region.

@@ -53,9 +53,11 @@ def _move(pixels: Pixels, framed: Framed, motion: Motion) -> None:
         weights = weights * fitted(free, grid)
     to_region = framed.to_crop.inverse.then(Similarity(1, -complex(columns.start, rows.start)))
     pasting = MotionPaste(region.copy(), to_region, framed.crop, motion, weights)
-    for top in range(0, region.shape[0], TILE_PX):
-        for left in range(0, region.shape[1], TILE_PX):
-            tile = region[top : top + TILE_PX, left : left + TILE_PX]
+    rows, columns = pasting.reach()
+    reached = region[: rows.stop, : columns.stop]
+    for top in range(rows.start, reached.shape[0], TILE_PX):
+        for left in range(columns.start, reached.shape[1], TILE_PX):
+            tile = reached[top : top + TILE_PX, left : left + TILE_PX]
             down, across = np.mgrid[: tile.shape[0], : tile.shape[1]].astype(np.float32)
             pasting.into(tile, ((across + left) + 1j * (down + top)).astype(np.complex64))
 
