@@ -97,6 +97,6 @@ def recipe_from_dict(values: dict[str, Any], *, where: str) -> Recipe:
     ]
     if not phases:
         raise EfganError(f"{where}: no [[phases]], expected at least one")
-    model = typed(values.get("model", {}), family.model, f"{where}, model")
+    model: Any = typed(values.get("model", {}), family.model, f"{where}, model")
     # Model and phases are the family's, so that the recipe itself takes whatever they are.
     return typed({**values, "phases": tuple(phases), "model": model}, Recipe, where)
