@@ -23,8 +23,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.kit import REPOSITORY, Document, find_picture_set, parser, with_machine, write
-from benchmarks.readme_tables import models_by_measure
+from benchmarks.kit import REPOSITORY, Document, find_picture_set, finish, parser, with_machine
 from efgan_rt.errors import EfganError
 from train.data.faces import FaceSet
 from train.data.labels import read_labels
@@ -169,5 +168,4 @@ def main() -> None:
     add("--judges", type=Path, default=REPOSITORY / "build" / "judges", metavar="DIR")
     options = given.parse_args()
     document = run(options, lambda line: print(line, file=sys.stderr, flush=True))
-    write(options.json, document)
-    print(models_by_measure(document))
+    finish(options.json, document, "ablation")

@@ -10,12 +10,11 @@ encoding, which share the cores with them, do. A table for people, one JSON obje
 options are those of `efgan-rt bench`.
 """
 
-import json
 import statistics
 import sys
 from typing import Any
 
-from benchmarks.kit import FACES, Document, command_json, parser, show, turns, write
+from benchmarks.kit import FACES, Document, command_json, finish, parser, turns
 from efgan_rt.errors import EfganError
 
 WAYS = (
@@ -83,15 +82,4 @@ def main() -> None:
             if (backend, precision, batch) in runs
         ],
     }
-    write(arguments.json, document)
-    show(
-        "Pictures a second, medians",
-        ("backend", "precision", "batch", "engines", "dir to dir", "ratio"),
-        [
-            [way["backend"], way["precision"], str(way["batch"])]
-            + [f"{way[figure]:.1f}" for figure in ("engines_images_per_s", "pipeline_images_per_s")]
-            + [f"{way['ratio']:.2f}"]
-            for way in document["ways"]
-        ],
-    )
-    print(json.dumps(document))
+    finish(arguments.json, document, "backends")

@@ -12,7 +12,6 @@ pictures that were finished before the kill (none may be) and for those in fligh
 people and one JSON object last; the same goes to benchmarks/results/crash.json.
 """
 
-import json
 import os
 import random
 import shutil
@@ -24,7 +23,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.kit import ENVIRONMENT, FACES, parser, with_machine, write
+from benchmarks.kit import ENVIRONMENT, FACES, finish, parser, with_machine
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.journal import FOLDER as JOURNAL_FOLDER
 
@@ -193,12 +192,5 @@ def main() -> int:
     result = crash(sorted(FACES.glob("*.jpg")), given.pictures, given.kills, given.seed, asked)
     seconds = round(time.perf_counter() - started, 1)
     document = with_machine(options=rest, seed=given.seed, **asdict(result), seconds=seconds)
-    write(given.json, document)
-    print(
-        f"{result.kills} kills ({result.kills_at_work} while outputs were appearing) in "
-        f"{result.series} series of {result.pictures} pictures: {result.torn_or_wrong} files lost, "
-        f"torn or wrong; done twice: {result.finished_done_twice} finished pictures, "
-        f"{result.in_flight_done_twice} in flight ({result.most_in_flight_at_a_kill} at most)"
-    )
-    print(json.dumps(document))
+    finish(given.json, document, "crash")
     return 0 if result.is_clean else 1

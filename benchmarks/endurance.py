@@ -10,7 +10,6 @@ then on, and the pictures a second of the tenth that follows with those of the l
 line for people and one JSON object last; the same goes to benchmarks/results/endurance.json.
 """
 
-import json
 import shutil
 import subprocess
 import tempfile
@@ -19,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.kit import COMMAND, ENVIRONMENT, FACES, parser, with_machine, write
+from benchmarks.kit import COMMAND, ENVIRONMENT, FACES, finish, parser, with_machine
 from efgan_rt.pipeline.journal import FOLDER as JOURNAL_FOLDER
 from tests.broken_pictures import write_broken_pictures
 
@@ -156,14 +155,7 @@ def main() -> int:
         growth_mb=round(growth, 1),
         pictures_per_second=round(result.pictures / result.seconds, 1),
     )
-    write(arguments.json, document)
-    print(
-        f"{result.outputs:,} outputs of {result.pictures:,} pictures, {result.named_failures} of "
-        f"{result.broken} broken ones named, exit status {result.exit_status}; resident "
-        f"{result.resident_mb_settled:.0f} MB after {result.settled_at:,}, peak {growth:+.1f} MB "
-        f"later; {result.rate_first:.1f} pictures a second at first, {result.rate_last:.1f} at last"
-    )
-    print(json.dumps(document))
+    finish(arguments.json, document, "endurance")
     as_it_must_be = (
         result.outputs == result.pictures
         and result.named_failures == result.broken

@@ -10,7 +10,6 @@ busy neighbour disturbs less. Only the ratios mean anything. In fp32 the picture
 stages, -1 to 1, must be the same to 1e-4, as every build demands.
 """
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.gpu_sets import paper_config, patterned_networks, write_set
-from benchmarks.kit import Document, parser, show, with_machine, write
+from benchmarks.kit import Document, finish, parser, with_machine
 from benchmarks.timed_set import WHOLE, TimedSet, medians_by_turns
 from efgan_rt.editing import OpenedSet
 from efgan_rt.expressions import target_places
@@ -111,16 +110,4 @@ def main() -> None:
         image_out={"largest_difference": apart, "bar": BAR, "is_within": apart <= BAR},
         ways=ways,
     )
-    write(options.json, document)
-    show(
-        "Milliseconds of a batch, medians",
-        ("network", "backend", "precision", *FORMS, "ratio"),
-        [
-            [name, way["backend"], way["precision"]]
-            + [f"{way['ms'][form][name]:.1f}" for form in FORMS]
-            + [f"{ratio:.2f}"]
-            for way in ways
-            for name, ratio in way["ratio"].items()
-        ],
-    )
-    print(json.dumps(document))
+    finish(options.json, document, "folding")

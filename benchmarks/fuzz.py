@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.fuzz_worker import HANG_S, STATE
-from benchmarks.kit import ENVIRONMENT, parser, with_machine, write
+from benchmarks.kit import ENVIRONMENT, finish, parser, with_machine
 
 WORKER: Final = (sys.executable, "-m", "benchmarks.fuzz_worker")
 START_S: Final = 60.0  # that a worker may take to import and to make its seeds
@@ -170,6 +170,5 @@ def main() -> int:
         findings=findings,
         readers={name: asdict(tried) for name, tried in results.items()},
     )
-    write(arguments.json, document)
-    print(json.dumps(document))
+    finish(arguments.json, document, "fuzz")
     return 1 if findings else 0

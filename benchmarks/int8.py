@@ -11,7 +11,6 @@ faces that no range was found on, edited to every expression.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,8 +20,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.kit import FACES, Document, parser, show, with_machine, write
-from benchmarks.timed_set import WHOLE, TimedSet, medians_by_turns
+from benchmarks.kit import FACES, Document, finish, parser, with_machine
+from benchmarks.timed_set import TimedSet, medians_by_turns
 from efgan_rt.editing import OpenedSet
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import target_places
@@ -154,14 +153,4 @@ def run(arguments: Sequence[str] | None = None) -> tuple[Document, Path]:
 def main() -> None:
     """Measures, writes, prints."""
     document, file = run()
-    write(file, document)
-    others = list(document["ratio"][WHOLE])
-    show(
-        "int8: time over that of",
-        ("network", *others),
-        [[n, *(f"{r[o]:.2f}" for o in others)] for n, r in document["ratio"].items()],
-    )
-    for precision, figures in document["pixels_psnr_db"].items():
-        worst, mean = figures["worst"], figures["mean"]
-        print(f"{precision}: dB of fp32's pixels, worst {worst:.1f}, mean {mean:.1f}")
-    print(json.dumps(document))
+    finish(file, document, "int8")

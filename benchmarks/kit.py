@@ -91,17 +91,19 @@ def medians(runs: Sequence[Mapping[str, float]], digits: int = 4) -> dict[str, f
     return {name: round(statistics.median(run[name] for run in runs), digits) for name in runs[0]}
 
 
-def show(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table for people; the first column stands to the left, figures to the right."""
-    from rich.console import Console
-    from rich.table import Table
+def finish(file: Path | None, document: Document, table: str) -> None:
+    """Writes a result, and prints it: for people as the pages show it, and as JSON on a last line.
 
-    table = Table(title=title, title_justify="left")
-    for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    Args:
+        file: where it goes; None for nowhere.
+        document: the result.
+        table: of `benchmarks.readme_tables`.
+    """
+    from benchmarks.readme_tables import TABLES
+
+    write(file, document)
+    print(TABLES[table](document))
+    print(json.dumps(document))
 
 
 def find_picture_set(named: Path | None) -> Path:

@@ -25,13 +25,12 @@ object last.
 """
 
 import argparse
-import json
 import shutil
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -39,15 +38,16 @@ from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 
 from benchmarks.file_loops import CompiledLoop, LoopEditor, edit_files, largest_difference
 from benchmarks.gpu_sets import paper_config, patterned_networks, write_set
-from benchmarks.kit import FACES, SHIPPED, Document, parser, show, with_machine, write
-from benchmarks.opponent_ratios import BASE, best_ways, find_ratios, verdict
+from benchmarks.kit import FACES, SHIPPED, Document, finish, parser, with_machine
+from benchmarks.opponent_ratios import BASE, find_ratios
+from benchmarks.readme_tables import opponent_ratios
 from benchmarks.runtime_limit import RuntimeLimit
 from benchmarks.torch_engine import TorchForm, torch_networks
 from benchmarks.torch_loop import TorchLoop
@@ -472,45 +472,11 @@ def run(options: argparse.Namespace) -> Document:
     )
 
 
-def way_rows(ways: Mapping[str, Any]) -> list[list[str]]:
-    """Every way, those that were only tried with the trial's figure; the best of a family bold."""
-    best = set(best_ways(ways).values())
-    return [
-        [
-            f"[bold]{name}" if name in best else name,
-            "" if way["images_per_s"] is None else f"{way['images_per_s']:.2f}",
-            f"{min(way['turns']):.2f}" if way["turns"] else "",
-            f"{way['trial_images_per_s']:.2f}",
-            str(way["largest_difference_levels"] or ""),
-        ]
-        for name, way in ways.items()
-    ]
-
-
 def main() -> None:
     """Measures, writes, prints."""
     options = parse_arguments()
     document = run(options)
-    write(options.json, document)
-    show(
-        f"Pictures a second, medians of {document['rounds']} turns; width {document['width']}",
-        ("way", "/s", "slowest turn", "in the trial", "levels apart"),
-        way_rows(document["ways"]),
-    )
-    show(
-        "Ratios, medians over the turns",
-        ("this by that", "ratio", "lowest to highest", "bar", ""),
-        [
-            [
-                f"{ratio['over']} by {ratio['under']}",
-                f"{ratio['ratio']:.2f}",
-                f"{ratio['lowest']:.2f} to {ratio['highest']:.2f}",
-                "" if ratio["bar"] is None else f"{ratio['bar']:g}",
-                verdict(ratio, document["machine"]["bf16"]),
-            ]
-            for ratio in document["ratios"]
-        ],
-    )
+    print(opponent_ratios(document))
     for name, reason in document["left_out"].items():
         print(f"left out: {name}: {reason}")
-    print(json.dumps(document))
+    finish(options.json, document, "opponents")

@@ -19,7 +19,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from benchmarks.kit import Document, command_json, parser, with_machine, write
+from benchmarks.kit import Document, command_json, finish, parser, with_machine
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import encode_picture
@@ -108,10 +108,4 @@ def main() -> None:
     add("--rounds", type=int, default=5, metavar="N")
     options = given.parse_args()
     document = measure(picture_files(options.portraits), options)
-    write(options.json, document)
-    for name, stage in document["stages"].items():
-        print(f"{name:24} {stage['seconds']:7.2f} s {stage['share']:6.1%}")
-    print(
-        f"{document['a_second']:.2f} photographs a second; threads busy for "
-        f"{document['busy_seconds']:.1f} s of a run of {document['seconds']:.1f} s"
-    )
+    finish(options.json, document, "photograph_speed")

@@ -11,7 +11,6 @@ pixels of face; how near the paste comes to the truth of rendered pairs. Whether
 and how it looks, is `judge_photographs`' subject.
 """
 
-import json
 import struct
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -25,10 +24,10 @@ from benchmarks.kit import (
     FACES,
     PORTRAIT,
     find_picture_set,
+    finish,
     london_pairs,
     parser,
     with_machine,
-    write,
 )
 from benchmarks.photograph_faces import (
     EXPRESSIONS,
@@ -312,5 +311,4 @@ def main() -> None:
             sharpness={"rendered": measure_sharpness(kit, rendered)}
             | ({"portraits": measure_sharpness(kit, few)} if few else {}),
         )
-    write(options.json, document)
-    print(json.dumps({name: document[name] for name in ("sizes", "truth", "sharpness")}, indent=1))
+    finish(options.json, document, "photographs")

@@ -31,11 +31,10 @@ from benchmarks.kit import (
     ENVIRONMENT,
     FACES,
     Document,
+    finish,
     medians,
     parser,
-    show,
     with_machine,
-    write,
 )
 from benchmarks.readme_tables import AXES
 from efgan_rt.errors import EfganError
@@ -46,7 +45,6 @@ from efgan_rt.reporting.bench import picture_files
 
 PICTURES_AXIS: Final = (100, 1000, 5000)
 REPEATED_UP_TO: Final = 1000  # pictures: a longer run is its own average
-FIGURES: Final = ("images_per_s", "processor_s", "peak_mb")
 COLOURS: Final = {"images_per_s": "#1f5f99", "peak_mb": "#b4531a"}
 HEADROOM: Final = 1.15  # of a panel, above its highest point
 
@@ -221,10 +219,6 @@ def main() -> None:
         plot=arguments.plot.name if arguments.plot else None,
         axes=measure(axes, arguments.pictures, arguments.rounds, rest, arguments.pictures_axis),
     )
-    write(arguments.json, document)
+    finish(arguments.json, document, "scaling")
     if arguments.plot:
         draw(arguments.plot, document)
-    for axis, rows in document["axes"].items():
-        body = [[str(row[axis]), *(f"{row[figure]:.1f}" for figure in FIGURES)] for row in rows]
-        show(f"By {axis}", (axis, "images /s", "processor s", "peak MB"), body)
-    print(json.dumps(document))

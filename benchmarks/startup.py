@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import startup_clocks
-from benchmarks.kit import ENVIRONMENT, FACES, parser, show, spread, with_machine, write
+from benchmarks.kit import ENVIRONMENT, FACES, finish, parser, spread, with_machine
 from benchmarks.startup_clocks import IMPORTS, OPENING, PIPELINE, PYTHON, REST
 
 COMMAND: Final = ("-m", "efgan_rt.cli.app")
@@ -143,14 +143,4 @@ def main() -> None:
     options.add_argument("--runs", type=int, default=LEAST_RUNS, metavar="N")
     arguments, rest = options.parse_known_args()
     document = with_machine(options=rest, **measure(arguments.runs, rest))
-    write(arguments.json, document)
-    rows = {"the whole command": document["wall_ms"], "of the processor": document["processor_ms"]}
-    show(
-        "One picture, milliseconds, medians",
-        ("part", "ms", "lowest", "highest"),
-        [
-            [label, *(f"{row[key]:.0f}" for key in ("median", "lowest", "highest"))]
-            for label, row in (rows | document["parts_ms"]).items()
-        ],
-    )
-    print(json.dumps(document))
+    finish(arguments.json, document, "startup")

@@ -28,7 +28,15 @@ import cv2
 import numpy as np
 
 from benchmarks.chromium import BROWSER, DRIVER, MISSING, open_browser, wait_for
-from benchmarks.kit import COMMAND, ENVIRONMENT, PORTRAIT, Document, parser, with_machine, write
+from benchmarks.kit import (
+    COMMAND,
+    ENVIRONMENT,
+    PORTRAIT,
+    Document,
+    finish,
+    parser,
+    with_machine,
+)
 from benchmarks.photograph_speed import HEIGHT, WIDTH
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.original import Picture
@@ -163,11 +171,4 @@ def main() -> None:
     if not (BROWSER and DRIVER):
         raise EfganError(MISSING)
     document = measure(options.changes, options.pictures, options.rounds)
-    write(options.json, document)
-    print(
-        f"{document['changes']} changes: p50 {document['p50_ms']:.0f} ms, p99 "
-        f"{document['p99_ms']:.0f} ms, largest {document['largest_ms']:.0f} ms; the edit itself "
-        f"{document['edit_p50_ms']:.0f} ms (p50)"
-    )
-    for name, median in document["run_median_s"].items():
-        print(f"{document['run_pictures']} pictures from the {name}: {median:.1f} s")
+    finish(options.json, document, "studio_preview")

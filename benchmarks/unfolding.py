@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.kit import FACES, REPOSITORY, parser, with_machine, write
+from benchmarks.kit import FACES, REPOSITORY, finish, parser, with_machine
 from efgan_rt.choices import Pace
 from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import find_set
@@ -108,6 +108,5 @@ def main() -> None:
         backend=engines.choice.backend,
         precision=engines.choice.precision,
     )
-    write(arguments.json, document)
     write_picture(arguments.picture, strip(engines, faces), quality=90)
-    print(paces)
+    finish(arguments.json, document, "unfolding")

@@ -20,7 +20,6 @@ from benchmarks.opponents import (
     parse_arguments,
     pipeline_run,
     run,
-    way_rows,
 )
 from benchmarks.runtime_limit import RuntimeLimit, inferences_per_s, whole_limit
 from efgan_rt.editing import OpenedSet
@@ -199,13 +198,6 @@ def test_a_bar_for_other_processors_says_so() -> None:
     assert verdict(ratio | {"ratio": 8.0}, "AVX512-BF16") == "reached"
     assert verdict(ratio, None) == "not reached; meant for AMX, this is without bf16"
     assert verdict(ratio | {"bar": None}, None) == ""
-
-
-def test_the_tables_show_every_way_and_ratio() -> None:
-    rows = way_rows(WAYS)
-    assert [row[0].removeprefix("[bold]") for row in rows] == list(WAYS)
-    assert rows[0] == ["[bold]efgan-rt openvino bf16", "80.00", "40.00", "1.00", ""]
-    assert len(find_ratios(WAYS, 16)) == 5
 
 
 def test_the_engines_alone_are_measured_without_files(toy: Path, tmp_path: Path) -> None:
