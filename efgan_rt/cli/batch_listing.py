@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from efgan_rt.choices import NoFace
 from efgan_rt.cli.console import print_text, remark
+from efgan_rt.counting import counted
 from efgan_rt.pictures.header import FORMAT_OF
 from efgan_rt.pictures.mark import UNMARKABLE_FORMATS
 from efgan_rt.pipeline.faces import FaceFinding
@@ -33,7 +34,8 @@ def list_work(
             print_text(f"{need}: {job.source} -> {output}")
     outputs = ", ".join(f"{needs[need]:,} {need}" for need in Need if needs[need])
     remark(
-        f"{count.pictures:,} pictures, {count.skipped:,} other files; outputs: {outputs}; "
+        f"{counted(count.pictures, 'picture')}, {counted(count.skipped, 'other file')}; "
+        f"outputs: {outputs}; "
         "nothing was written"
     )
     if faces.looks:
