@@ -1,27 +1,32 @@
-"""Folding by turns, on random weights."""
+"""Two sets by turns, and how far their pictures are apart: on toys, which need no export."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks import folding
-from benchmarks.readme_tables import folding as shown
+from benchmarks.folding import BAR, FORMS, compare, image_difference
+from benchmarks.kit import with_machine
+from benchmarks.readme_tables import folding
+from tests.toy_engines import toy_faces, write_toy_engines
 
 
-@pytest.mark.slow
-def test_both_forms_are_timed_and_give_the_same_picture(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "folding.json"
-    asked = ["--width", "8", "--stages", "1", "--batch", "1", "--rounds", "1", "--json", str(file)]
-    monkeypatch.setattr("sys.argv", ["folding", *asked])
-    monkeypatch.setattr(folding, "WAYS", (("onnxruntime", "fp32"),))
-    folding.main()
-    document = json.loads(file.read_text())
-    (way,) = document["ways"]
-    assert way["ratio"].keys() >= {"stage_1", "whole batch, processor"}
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    found = {form: tmp_path_factory.mktemp("set") for form in FORMS}
+    for folder in found.values():
+        write_toy_engines(folder)
+    return found
+
+
+def test_equal_sets_give_the_same_picture(folders: dict[str, Path]) -> None:
+    assert image_difference(folders, toy_faces()[:2]) == 0
+
+
+def test_both_forms_are_timed_and_shown(folders: dict[str, Path]) -> None:
+    way = compare(folders, "onnxruntime", "fp32", batch=2, rounds=2)
+    assert way["ratio"].keys() >= {"stage_1", "stage_2", "whole batch, processor"}
     assert all(ms > 0 for of_form in way["ms"].values() for ms in of_form.values())
-    print(document["image_out"])
-    assert 0 < document["image_out"]["largest_difference"] <= folding.BAR
-    assert "| onnxruntime | fp32 | stage_1 |" in shown(document)
+    bar = {"largest_difference": 0.0, "bar": BAR, "is_within": True}
+    assert "| onnxruntime | fp32 | stage_2 |" in folding(
+        with_machine(width=8, image_out=bar, ways=[way])
+    )
