@@ -7,6 +7,7 @@ an array gives an array of its type and shape, a path the array of its picture, 
 """
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -27,18 +28,19 @@ from efgan_rt.editor_arguments import (
     refuse_faceless,
     wish_of,
 )
-from efgan_rt.editor_parts import engine_errors, open_framer, warn
 from efgan_rt.engine_sets import compiled_folder, find_set
 from efgan_rt.errors import EfganError
 from efgan_rt.face_rules import FaceRule, parse_conditions, target_of_face
 from efgan_rt.faces.detect import MIN_SCORE, Face
 from efgan_rt.faces.detector_file import fetch_detector as fetch_yunet
+from efgan_rt.faces.detector_file import open_detector
 from efgan_rt.faces.exposure import from_network, to_network
-from efgan_rt.faces.framing import MIN_FACE_PX, FaceChoice, FaceFramer, Framed
+from efgan_rt.faces.framing import MIN_FACE_PX, FaceChoice, FaceFramer, Framed, framing_notes
 from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.paste import paste
 from efgan_rt.families.family import Goal
 from efgan_rt.lane import Edited, even_progress
+from efgan_rt.pictures.mark import marked_original
 from efgan_rt.pictures.original import Picture, Pixels
 from efgan_rt.pictures.write import write_original
 from efgan_rt.prepared import PreparedPicture
@@ -48,6 +50,7 @@ from efgan_rt.presets.preset import Preset
 from efgan_rt.probed import choose_for_run, rates_for
 from efgan_rt.requests.reference import crop_of_picture, is_table, units_of_table
 from engines.arrays import FloatArray
+from engines.base import EngineError
 from engines.directory import EngineDirectory
 from engines.program import Output
 
@@ -138,7 +141,7 @@ class Editor:
         Raises:
             EfganError: an option is wrong, or the engines or the detector cannot be used.
         """
-        tell = say or warn
+        tell = say or _warn
         if batch < 1:
             raise EfganError(f"batch: found {batch}, expected 1 or more")
         choice = FaceChoice(faces, min_face_px, crops)
@@ -158,7 +161,7 @@ class Editor:
         if fetch_detector and detector is None and not crops:
             fetch_yunet()
         named = None if detector is None else Path(detector)
-        framer = open_framer(cascade, choice, named, min_score=min_score, tell=tell)
+        framer = _open_framer(cascade, choice, named, min_score=min_score, tell=tell)
         return cls(cascade, framer, mark=mark, say=tell)
 
     @overload
@@ -512,7 +515,9 @@ class Editor:
         if quality is not None and not 1 <= quality <= 100:
             raise EfganError(f"quality: found {quality}, expected 1 to 100")
         original = original_of(image, None if source is None else Path(source))
-        write_original(Path(path), original.marked() if self.mark else original, quality=quality)
+        write_original(
+            Path(path), marked_original(original) if self.mark else original, quality=quality
+        )
 
     def close(self) -> None:
         """Gives back what it holds; the editor cannot be used afterwards."""
@@ -538,3 +543,52 @@ class Editor:
             if not self._is_open:
                 raise EfganError("the editor is closed; open another one")
             yield
+
+
+@contextmanager
+def engine_errors() -> Iterator[None]:
+    """Has what the engines raise come as the one error that a caller needs to know.
+
+    Raises:
+        EfganError: in place of an `EngineError`.
+    """
+    try:
+        yield
+    except EngineError as error:
+        raise EfganError(str(error)) from error
+
+
+def _warn(sentence: str) -> None:
+    """Says aloud what there is to know, where the caller has not said how."""
+    warnings.warn(sentence, stacklevel=4)
+
+
+def _open_framer(
+    cascade: OpenedSet,
+    choice: FaceChoice,
+    detector: Path | None,
+    *,
+    min_score: float,
+    tell: Callable[[str], None],
+) -> FaceFramer:
+    """What finds and frames faces for an engine set.
+
+    Args:
+        cascade: whose template it is.
+        choice: which faces.
+        detector: a YuNet file, or `haar` for OpenCV's cascade; None for the one that comes along.
+        min_score: what the detector scores below it is no face.
+        tell: told of a fall-back and of a detector that is not the template's.
+
+    Raises:
+        EfganError: the detector cannot be used.
+    """
+    if choice.crops:
+        return FaceFramer(None, None, choice, crop_px=cascade.crop_px)
+    found, why = open_detector(detector, min_score=min_score, min_face_px=choice.min_face_px)
+    if found.facts.name == "haar":
+        tell(f"faces are found by {why}; they are framed less well than by YuNet")
+    else:
+        for note in framing_notes(found.facts, cascade.template):
+            tell(note)
+    return FaceFramer(found, cascade.template, choice, crop_px=cascade.crop_px)

@@ -246,7 +246,7 @@ def batch(
     **Exit status**: 0 all done, 1 the run could not be done, 2 wrong usage, 3 some
     pictures failed, 130 interrupted.
     """
-    from efgan_rt.cli.batch_run import BatchRequest, run
+    from efgan_rt.cli.edited_folder import BatchRequest, run
     from efgan_rt.errors import EfganError
     from efgan_rt.pictures.animation import Playback
     from efgan_rt.pipeline.workers import BatchOptions

@@ -131,11 +131,11 @@ def bench(
     - `efgan-rt bench --compare a.json b.json`
     - `efgan-rt bench --tune`
     """
-    from efgan_rt.cli import bench_run, bench_tune
+    from efgan_rt.cli import bench_tune, measured_ways
     from efgan_rt.cli.bench_ways import BenchRequest
 
     if compare is not None:
-        bench_run.compare(*compare, json_)
+        measured_ways.compare(*compare, json_)
         return
     if tune and (plot is not None or threads or lanes or batch_size or workers):
         raise typer.BadParameter(
@@ -160,4 +160,4 @@ def bench(
     if tune:
         bench_tune.tune(request)
     else:
-        bench_run.run(request)
+        measured_ways.run(request)

@@ -295,8 +295,8 @@ def prepare(
             missing = "--landmarker" if landmarker is None else "--face-model"
             raise typer.BadParameter("pairs for motion need it too", param_hint=missing)
 
-        from train.prepare_pairs_run import PairsRequest
-        from train.prepare_pairs_run import run as make_pairs
+        from efgan_rt.cli.prepared_pairs import PairsRequest
+        from efgan_rt.cli.prepared_pairs import run as make_pairs
 
         status = make_pairs(
             PairsRequest(
@@ -322,7 +322,7 @@ def prepare(
     if crops and template is not None:
         raise typer.BadParameter("crops are framed already", param_hint="--template")
 
-    from train.prepare_run import PrepareRequest, run
+    from efgan_rt.cli.prepared_set import PrepareRequest, run
 
     status = run(
         PrepareRequest(

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import IO, Any, Final
+from typing import IO, Final, Unpack
 
 from efgan_rt.editing import OpenedSet, busy_lanes
 from efgan_rt.engine_sets import compiled_folder
@@ -22,7 +22,7 @@ from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.fingerprint import input_stamp
 from efgan_rt.pipeline.outcome import Outcome, PictureResult
-from efgan_rt.pipeline.parts import FileTimes, Parts, Staged, claim
+from efgan_rt.pipeline.parts import Making, Parts, Staged, claim
 from efgan_rt.pipeline.publish import StagedPicture, not_written
 from efgan_rt.pipeline.resume import Work
 from efgan_rt.pipeline.workers import BatchOptions, Desk
@@ -208,27 +208,14 @@ class ShardWorker:
         work = self._given[job.source][1].work
         return work if work.is_done else replace(work, stamp=input_stamp(job.source))
 
-    def stage(
-        self,
-        path: Path,
-        data: bytes | memoryview,
-        *,
-        input_sha256: bytes,
-        input_stamp: str,
-        recipe: bytes,
-        ours: FileTimes | None,
-        times_of: Path | None = None,
-    ) -> Staged:
+    def stage(self, path: Path, data: bytes | memoryview, **made: Unpack[Making]) -> Staged:
         """Writes an output under a temporary name.
 
         Raises:
             EfganError: it cannot be written; an `OSError` is its cause.
         """
-        arguments: dict[str, Any] = {"input_stamp": input_stamp, "recipe": recipe, "ours": ours}
         try:
-            return self._parts.write(
-                path, data, input_sha256=input_sha256, times_of=times_of, **arguments
-            )
+            return self._parts.write(path, data, **made)
         except OSError as error:
             raise not_written(path, error) from error
 

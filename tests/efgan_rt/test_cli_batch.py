@@ -334,7 +334,7 @@ def test_a_bug_shows_its_traceback(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("efgan_rt.cli.batch_run.find_set", broken)
+    monkeypatch.setattr("efgan_rt.cli.edited_folder.find_set", broken)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         cli("batch", "in", "out", "-e", "happy")
 

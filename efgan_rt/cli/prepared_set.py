@@ -1,26 +1,41 @@
-"""What `efgan-rt prepare` does once its options are read: check, crop, write the set, report.
+"""The set that `efgan-rt prepare` makes of labelled pictures: check, crop, write, report.
 
-Everything that can be refused is refused before the output folder is touched. It lies
-on the readers' floor and not among the commands, because most of what it handles is theirs.
+Everything that can be refused is refused before the output folder is touched.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from efgan_rt import __version__
+from efgan_rt.action_units import AU_NAMES
 from efgan_rt.choices import FrameRule, LabelFormat, Naming
-from efgan_rt.cli.console import picture_progress, printable, remark
+from efgan_rt.cli.console import (
+    INTERRUPTED,
+    SOME_FAILED,
+    picture_progress,
+    print_table,
+    print_text,
+    printable,
+    remark,
+)
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector
 from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.detector_file import fetch_detector, open_detector
-from efgan_rt.faces.template import STANDARD_POINTS, read_template
+from efgan_rt.faces.template import STANDARD_POINTS, Template, read_template
 from efgan_rt.labels.rows import Labels, canonical_expression
 from efgan_rt.pictures.crop import CROP_PX
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.outcome import Failure
-from efgan_rt.reporting.contact_sheet import check_contact_sheet
+from efgan_rt.reporting.contact_sheet import (
+    MAX_ROWS,
+    SheetRow,
+    check_contact_sheet,
+    write_contact_sheet,
+)
 from efgan_rt.shots import stills
 from engines.arrays import FloatArray
 from train.data.formats import read_any_labels
@@ -28,6 +43,7 @@ from train.data.framing import FramingRule
 from train.data.ganimation import read_id_list
 from train.data.names import compiled_pattern
 from train.data.prepare import (
+    PreparedPicture,
     PrepareOutcome,
     SourceRule,
     Tasks,
@@ -37,12 +53,10 @@ from train.data.prepare import (
 )
 from train.data.prepared import CROPS, refuse_finished, template_of, write_set
 from train.data.weak_labels import WeakLabels
-from train.prepare_report import print_result, write_crop_sheet
 
-SOME_FAILED: Final = 3
-INTERRUPTED: Final = 130
 # Below what counts as a face, so that a face of low score is told from none.
 SEARCH_SCORE: Final = 0.3
+SHEET_COLUMNS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -147,8 +161,8 @@ def run(request: PrepareRequest) -> int:
             record=record | {"au_source": au_source, "points_source": points_source},
         )
         if request.contact_sheet is not None:
-            write_crop_sheet(request.contact_sheet, outcome.prepared)
-    print_result(request.out, outcome, tasks, au_names, au_source, template)
+            _write_crop_sheet(request.contact_sheet, outcome.prepared)
+    _print_result(request.out, outcome, tasks, au_names, au_source, template)
     if outcome.interrupted:
         return INTERRUPTED
     return SOME_FAILED if outcome.failures else 0
@@ -241,3 +255,66 @@ def _record(
         "already_crops": request.crops,
         "detector": {"name": detector.name, "file": detector.file, "sha256": detector.sha256},
     }
+
+
+def _print_result(
+    out: Path,
+    outcome: PrepareOutcome,
+    tasks: Tasks,
+    au_names: Sequence[str],
+    au_source: str,
+    template: Template | None,
+) -> None:
+    """Prints what was prepared, what was left out and why, and who shows what."""
+    from rich.table import Table
+
+    planned, prepared = len(tasks.tasks), outcome.prepared
+    print_text(f"{len(prepared):,} of {planned:,} pictures prepared in {out}")
+    for why, count in tasks.left_out.items():
+        print_text(f"  left out: {count:,} x {why}")
+    for why, count in outcome.reasons.items():
+        print_text(f"  failed: {count:,} x {why}")
+    if outcome.interrupted:
+        print_text("interrupted: there are crops, but no table")
+        return
+    if not prepared:
+        print_text("nothing was prepared, so no table was written")
+        return
+    missing = [name for name in AU_NAMES if name not in au_names]
+    print_text(f"action units ({au_source}): {' '.join(au_names) or 'none'}")
+    if missing:
+        print_text(f"  missing: {' '.join(missing)}")
+        if au_names:
+            print_text('  to train on those that are there: action_units = "table" under [data]')
+    if template is None:
+        print_text("no alignment template: it needs YuNet")
+    else:
+        print_text(f"template.json: {template.detector.file} on {template.pictures:,} crops")
+    people: defaultdict[str, set[str]] = defaultdict(set)
+    pictures: defaultdict[str, int] = defaultdict(int)
+    for picture in prepared:
+        people[picture.task.expression].add(picture.task.identity)
+        pictures[picture.task.expression] += 1
+    table = Table(title=f"{len(set().union(*people.values())):,} people")
+    table.add_column("expression")
+    table.add_column("people", justify="right")
+    table.add_column("pictures", justify="right")
+    for expression in sorted(pictures):
+        counts = (len(people[expression]), pictures[expression])
+        table.add_row(printable(expression), *(f"{count:,}" for count in counts))
+    print_table(table)
+
+
+def _write_crop_sheet(path: Path, prepared: Sequence[PreparedPicture]) -> None:
+    """Crops spread evenly over the set, eight a row."""
+    shown = min(len(prepared), MAX_ROWS * SHEET_COLUMNS)
+    chosen = [prepared[i * len(prepared) // shown] for i in range(shown)]
+    rows = [
+        SheetRow(
+            chosen[i].task.identity,
+            tuple(picture.task.output for picture in chosen[i : i + SHEET_COLUMNS]),
+        )
+        for i in range(0, shown, SHEET_COLUMNS)
+    ]
+    write_contact_sheet(path, [""] * SHEET_COLUMNS, rows)
+    remark(f"contact sheet: {path} ({shown} crops)")

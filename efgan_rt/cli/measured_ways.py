@@ -1,4 +1,4 @@
-"""What `efgan-rt bench` does once its options are read: measure, print, compare, tune.
+"""The measurement of a set of engines, as `efgan-rt bench` does it: measure, print, compare.
 
 A single way is measured in this very process, several in processes of their own (`bench_ways`).
 """

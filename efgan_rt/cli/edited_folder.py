@@ -1,4 +1,4 @@
-"""What `efgan-rt batch` does once its options are read: check, list or edit, report.
+"""The edit of a folder, as `efgan-rt batch` does it: check, list or edit, report.
 
 Everything that can be refused is refused before the output folder is touched. The journal is opened
 early where an earlier run has left one, for it says which files are ours; where there is none it is
@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from efgan_rt.choices import NoFace
 from efgan_rt.cli import batch_report
@@ -20,6 +20,8 @@ from efgan_rt.cli.batch_report import Report
 from efgan_rt.cli.batch_sheet import Sheet
 from efgan_rt.cli.batch_units import known_units, read_reference
 from efgan_rt.cli.console import (
+    INTERRUPTED,
+    SOME_FAILED,
     bar_progress,
     end_at_once,
     json_progress,
@@ -69,9 +71,6 @@ from efgan_rt.shards.worker import WorkerSetup
 from efgan_rt.tuning import RunWishes, settings_for
 from engines.base import EngineError
 from engines.directory import EngineDirectory
-
-SOME_FAILED: Final = 3
-INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True)

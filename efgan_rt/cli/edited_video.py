@@ -1,12 +1,11 @@
-"""What `efgan-rt video` does once its options are read."""
+"""The edit of a video: what `efgan-rt video` does once its options are read."""
 
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from efgan_rt.cli.batch_units import read_reference
-from efgan_rt.cli.console import frame_progress, print_json, print_text, remark
+from efgan_rt.cli.console import INTERRUPTED, frame_progress, print_json, print_text, remark
 from efgan_rt.counting import counted
 from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import find_set
@@ -21,8 +20,6 @@ from efgan_rt.video.run import VideoResult, check_output, edit_video
 from efgan_rt.video.streams import plan_streams
 from efgan_rt.video.writer import need_encoder
 from engines.directory import EngineDirectory
-
-INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What `efgan-rt prepare --face-model` does once its options are read: pairs for motion.
+"""The pairs for motion that `efgan-rt prepare --face-model` makes of portraits.
 
 Several processes make a chunk each; as MediaPipe may hang when its process ends, they are ended.
 """
@@ -11,11 +11,17 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import cv2
 
-from efgan_rt.cli.console import picture_progress, print_text, printable, remark
+from efgan_rt.cli.console import (
+    INTERRUPTED,
+    SOME_FAILED,
+    picture_progress,
+    print_text,
+    printable,
+    remark,
+)
 from efgan_rt.errors import EfganError
 from efgan_rt.extras import needs_extra
 from efgan_rt.pipeline.files import Plan
@@ -33,9 +39,6 @@ from train.portraits.portrait_pairs import (
     settings_of,
     write_atlas,
 )
-
-SOME_FAILED: Final = 3
-INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True)
