@@ -92,7 +92,6 @@ def batch(
             metavar="NAME",
             rich_help_panel=EDIT_PANEL,
             help="Such as happy; several make one folder each. `efgan-rt info` lists them.",
-            show_default=False,
         ),
     ] = None,
     intensity: IntensityOption = 1.0,
@@ -113,7 +112,6 @@ def batch(
             rich_help_panel=FILES_PANEL,
             help="Of the outputs (default: each input's own); with --frames, gif, webp, apng and "
             "mp4 make one animation.",
-            show_default=False,
         ),
     ] = None,
     quality: Annotated[
@@ -124,7 +122,6 @@ def batch(
             max=100,
             rich_help_panel=FILES_PANEL,
             help="Of JPEG and WebP (default: a JPEG's own for its edit, else 95).",
-            show_default=False,
         ),
     ] = None,
     no_mark: NoMarkOption = False,
@@ -143,7 +140,6 @@ def batch(
             metavar="PATTERN",
             rich_help_panel=FILES_PANEL,
             help="Leave out files and folders of such a name, or path in IN_DIR; repeatable.",
-            show_default=False,
         ),
     ] = None,
     no_links: Annotated[
