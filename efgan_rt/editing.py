@@ -265,7 +265,7 @@ class OpenedSet:
                 return open_engine(
                     directory,
                     name,
-                    exact if name in wiring.exact else choice,
+                    exact if name in family.exact else choice,
                     batch=batch,
                     threads=threads,
                     streams=streams,

@@ -7,8 +7,9 @@ import numpy.typing as npt
 import torch
 
 from train.checkpoint import Checkpoint, plain_weights, save_safetensors
+from train.data.regions import RegionBox
 from train.families.cascade.motion.cascade import MotionCascade
-from train.families.cascade.networks.config import ModelConfig, RegionBox
+from train.families.cascade.networks.config import ModelConfig
 from train.families.cascade.networks.inference import empty_networks
 
 CROP_PX = 64

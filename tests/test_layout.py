@@ -200,6 +200,24 @@ def test_nothing_below_the_front_door_imports_it(repository: Path) -> None:
     assert found == set()
 
 
+FAMILIES = ("efgan_rt.families", "train.families")
+# It quantises the cascade's stages, by name.
+NAMES_A_FAMILY = {"export.int8_files"}
+
+
+def test_families_are_asked_by_registries_and_named_nowhere_else(repository: Path) -> None:
+    names = [each.name for each in (repository / "train/families").iterdir() if each.is_dir()]
+    of_a_family = tuple(f"{floor}.{name}" for floor in FAMILIES for name in names)
+    assert "train.families.cascade" in of_a_family
+    found = {
+        name
+        for name, path in modules_of(repository).items()
+        if not is_within(name, FAMILIES)
+        and any(is_within(each.module, of_a_family) for each in imports_of(path.read_text()))
+    }
+    assert found == NAMES_A_FAMILY
+
+
 def test_no_module_shadows_a_library(repository: Path) -> None:
     paths = [path for floor in FLOORS for path in (repository / floor).rglob("*.py")]
     assert [str(path) for path in paths if path.name in SHADOWING] == []

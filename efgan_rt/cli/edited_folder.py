@@ -149,7 +149,7 @@ def run(request: BatchRequest) -> int:
     settings = spread.settings
 
     @cache
-    def cascade() -> OpenedSet:
+    def opened_set() -> OpenedSet:
         return OpenedSet.open(
             directory,
             choice=choice,
@@ -165,7 +165,7 @@ def run(request: BatchRequest) -> int:
         request.edit,
         family,
         properties,
-        lambda path, output: read_reference(path, output, faces, cascade()),
+        lambda path, output: read_reference(path, output, faces, opened_set()),
         remark,
     )
     outputs = edits.outputs
@@ -230,7 +230,7 @@ def run(request: BatchRequest) -> int:
             jobs = with_bmp_said(jobs, remark)
         is_here = not spread.is_several and request.ray is None
         if is_here:
-            cascade()
+            opened_set()
         remark(f"backend: {choice.reason}")
         if spread.is_several:
             remark(f"processes: {spread}")
@@ -261,7 +261,7 @@ def run(request: BatchRequest) -> int:
         )
         if tree is not None:
             jobs = fetched_ahead(jobs, partial(_is_done, journal, desk))
-        run_jobs = partial(_run_here, jobs, cascade, faces.finding, desk=desk, outputs=outputs)
+        run_jobs = partial(_run_here, jobs, opened_set, faces.finding, desk=desk, outputs=outputs)
         if not is_here:
             assert isinstance(journal, Journal), "spread with a remote folder is refused"
             shared = request.options.memory_bytes // spread.processes
@@ -382,20 +382,20 @@ def _run_here(
     **listeners: Any,
 ) -> Outcome:
     """Edits the jobs in this process."""
-    cascade = opened()
+    opened_set = opened()
     return run_batch(
         jobs,
-        [cascade.lane() for _ in range(cascade.lanes)],
+        [opened_set.lane() for _ in range(opened_set.lanes)],
         outputs.shots,
         outputs.products,
-        batch=cascade.batch,
+        batch=opened_set.batch,
         desk=desk,
-        stages=cascade.stages,
-        crop_px=cascade.crop_px,
+        stages=opened_set.stages,
+        crop_px=opened_set.crop_px,
         faces=finding,
         options=request.options,
         views=batch_report.is_page(request.report),
-        move=cascade.move,
+        move=opened_set.move,
         **listeners,
     )
 

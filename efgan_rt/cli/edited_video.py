@@ -76,7 +76,7 @@ def run(request: VideoRequest) -> int:
     ):
         remark(sentence)
     settings = settings_for(directory, choice, request.wishes, remark)
-    cascade = OpenedSet.open(
+    opened_set = OpenedSet.open(
         directory,
         choice=choice,
         batch=settings.batch,
@@ -84,12 +84,12 @@ def run(request: VideoRequest) -> int:
         lanes=1,
         say=remark,
     )
-    remark(f"backend: {cascade.choice.reason}")
+    remark(f"backend: {opened_set.choice.reason}")
     recipe = {
         "engines": engines_fingerprint(
             engine_set.directory,
-            backend=cascade.choice.backend,
-            precision=cascade.choice.precision,
+            backend=opened_set.choice.backend,
+            precision=opened_set.choice.precision,
         ),
         **faces.recipe,
     }
@@ -97,12 +97,12 @@ def run(request: VideoRequest) -> int:
         request.edit,
         family,
         properties,
-        lambda path, output: read_reference(path, output, faces, cascade),
+        lambda path, output: read_reference(path, output, faces, opened_set),
         remark,
     )
 
     try:
-        with closing(cascade.lane()) as lane, frame_progress(facts.frames) as (search, edit):
+        with closing(opened_set.lane()) as lane, frame_progress(facts.frames) as (search, edit):
             result = edit_video(
                 request.source,
                 request.output,
@@ -111,8 +111,8 @@ def run(request: VideoRequest) -> int:
                 edits.targets[0],
                 lane,
                 faces.finding.new_framer,
-                batch=cascade.batch,
-                crop_px=cascade.crop_px,
+                batch=opened_set.batch,
+                crop_px=opened_set.crop_px,
                 most=None if which == "all" else 1 if which == "largest" else int(which),
                 quality=request.quality,
                 mark=request.mark,

@@ -98,20 +98,20 @@ def _measure(request: BenchRequest, engine_set: EngineSet, way: Way) -> Result:
     started = perf_counter()
     directory = EngineDirectory(engine_set.directory)
     choice = choose_backend(way.backend, directory, way.precision)
-    cascade = opened(directory, choice, settings)
+    opened_set = opened(directory, choice, settings)
     start_up_s["opening the engines"] = perf_counter() - started
     memory_mb = {"opened": resident_mb()}
-    remark(f"measuring {cascade.choice.reason}")
+    remark(f"measuring {opened_set.choice.reason}")
     with ExitStack() as stack:
         folder = stack.enter_context(pictures_for(request))
-        lanes = [stack.enter_context(closing(cascade.lane())) for _ in range(cascade.lanes)]
-        target = cascade.family.any_goal(cascade.properties)
+        lanes = [stack.enter_context(closing(opened_set.lane())) for _ in range(opened_set.lanes)]
+        target = opened_set.family.any_goal(opened_set.properties)
         engines, pipeline = measure(
             lanes,
             target,
             folder,
-            batch=cascade.batch,
-            crop_px=cascade.crop_px,
+            batch=opened_set.batch,
+            crop_px=opened_set.crop_px,
             seconds=request.seconds,
             warm_up_s=request.warm_up_s,
             options=BatchOptions(settings.workers),
@@ -119,13 +119,13 @@ def _measure(request: BenchRequest, engine_set: EngineSet, way: Way) -> Result:
     memory_mb["peak"] = resident_mb("VmHWM")  # before the limits, which have memory of their own
     start_up_s["the first batch"] = engines.first_batch_s
     return result_of(
-        cascade.choice,
-        cascade.batch,
-        cascade.lanes,
+        opened_set.choice,
+        opened_set.batch,
+        opened_set.lanes,
         engines,
         pipeline,
         multiplications=_multiplications(directory),
-        limit=_limit(cascade.choice, request),
+        limit=_limit(opened_set.choice, request),
         memory_mb=memory_mb,
         start_up_s=start_up_s,
     )

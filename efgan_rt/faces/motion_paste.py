@@ -96,11 +96,6 @@ class MotionPaste:
         if self.is_drawn:
             self.light, self.gain = _lit_mouth(crop, motion, to_region.scale)
 
-    @property
-    def active_share(self) -> float:
-        """The share of the fields' grid in which anything is done."""
-        return float(self.active.mean())
-
     def into_region(self, region: Pixels) -> None:
         """Puts the edit into the region itself, of which `before` is a copy."""
         rows, columns = self.reach()

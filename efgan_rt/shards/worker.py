@@ -107,7 +107,7 @@ class ShardWorker:
         self._hand_in = hand_in
         directory = EngineDirectory(setup.engines)
         self._faces = open_faces(setup.faces, family_of(directory).read(directory))
-        self._cascade = OpenedSet.open(
+        self._set = OpenedSet.open(
             directory,
             choice=setup.choice,
             batch=setup.batch,
@@ -165,18 +165,18 @@ class ShardWorker:
         try:
             return run_batch(
                 self._coming(),
-                [self._cascade.lane() for _ in range(self._cascade.lanes)],
+                [self._set.lane() for _ in range(self._set.lanes)],
                 setup.shots,
                 setup.products,
-                batch=self._cascade.batch,
+                batch=self._set.batch,
                 desk=Desk(self, self),
-                stages=self._cascade.stages,
-                crop_px=self._cascade.crop_px,
+                stages=self._set.stages,
+                crop_px=self._set.crop_px,
                 faces=self._faces.finding,
                 # What lies beside a picture follows its edit's name, which is not ours to give.
                 options=replace(setup.options, sidecars=False, fail_fast=False),
                 views=setup.views,
-                move=self._cascade.move,
+                move=self._set.move,
                 recorder=self._recorder,
                 on_picture=self._take_result,
             )

@@ -157,7 +157,7 @@ def test_everything_fades_with_the_mask() -> None:
     mouths = Mouths(np.zeros((1, 96, 160, 3), np.uint8), np.full((1, 3), 0.5, np.float32))
     motion = Motion(fields_of(moved=4, shade=0.3, paint=(1, 1, 1, 1)), 0, mouths)
     pasting = MotionPaste(before, SAME, crop, motion, np.zeros((GRID, GRID), np.float32))
-    assert pasting.active_share == 0
+    assert not pasting.active.any()
     assert motion.nbytes == GRID * GRID * FIELDS * 2
 
 

@@ -8,7 +8,7 @@ import torch
 from efgan_rt.errors import EfganError
 from train.data.faces import Augmentation, FaceSet
 from train.data.labels import LabelTable, read_labels
-from train.families.cascade.networks.config import RegionBox
+from train.data.regions import RegionBox
 
 
 def seeded(seed: int = 0) -> torch.Generator:

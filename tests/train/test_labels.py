@@ -10,7 +10,7 @@ from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from efgan_rt.labels.csv_table import read_csv
 from train.data.labels import LabelTable, read_labels
-from train.families.cascade.networks.config import REGION_SIZES
+from train.data.regions import REGION_SIZES
 
 POINTS = ["eyes_x", "eyes_y", "nose_x", "nose_y", "mouth_x", "mouth_y"]
 COLUMNS = ["file", "identity", "expression", *(f"{n}_r" for n in AU_NAMES), *POINTS]

@@ -7,8 +7,9 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from efgan_rt.errors import EfganError
+from train.data.regions import REGION_SIZES, RegionBox
 from train.families.cascade.networks.cascade import CascadeEFGAN
-from train.families.cascade.networks.config import REGION_SIZES, ModelConfig, RegionBox
+from train.families.cascade.networks.config import ModelConfig
 from train.families.cascade.networks.discriminators import Discriminators
 from train.families.cascade.networks.efgan import EFGAN
 from train.families.cascade.networks.interpolator import Interpolator

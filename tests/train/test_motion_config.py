@@ -5,13 +5,9 @@ from typing import Any
 import pytest
 
 from efgan_rt.errors import EfganError
+from train.data.regions import RegionBox
 from train.families.cascade.motion.networks import motion_regions
-from train.families.cascade.networks.config import (
-    MOST_MOUTHS,
-    MOTION_FIELDS,
-    ModelConfig,
-    RegionBox,
-)
+from train.families.cascade.networks.config import MOST_MOUTHS, MOTION_FIELDS, ModelConfig
 
 
 def config(**changes: Any) -> ModelConfig:
