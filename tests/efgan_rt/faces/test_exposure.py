@@ -14,7 +14,7 @@ from efgan_rt.faces.motion_paste import MotionPaste
 from efgan_rt.faces.mouths import Mouths
 from efgan_rt.pictures.original import Picture
 
-FACES = sorted((Path(__file__).parents[2] / "examples" / "faces").glob("*.jpg"))
+FACES = sorted((Path(__file__).parents[3] / "examples" / "faces").glob("*.jpg"))
 MIDDLE = (slice(32, 115), slice(26, 102))
 Light = Callable[[Picture], Picture]
 

@@ -15,7 +15,7 @@ from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import write_picture
 from efgan_rt.pipeline.journal import FOLDER
-from tests.efgan_rt.test_cli_batch import unboxed
+from tests.efgan_rt.cli.test_cli_batch import unboxed
 
 Cli = Callable[..., Any]
 

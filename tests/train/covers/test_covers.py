@@ -12,7 +12,7 @@ from train.covers.drawing import Portrait, bothered, covered, face_mask
 from train.covers.network import SAID, SIDE, CoverNetwork
 from train.covers.training import jittered, measure, samples, train, write_onnx
 
-FACES = sorted((Path(__file__).parents[2] / "examples" / "faces").glob("*.jpg"))[:3]
+FACES = sorted((Path(__file__).parents[3] / "examples" / "faces").glob("*.jpg"))[:3]
 
 
 @pytest.fixture

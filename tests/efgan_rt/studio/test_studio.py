@@ -16,7 +16,7 @@ from efgan_rt.pictures.read import read_original, read_picture
 from efgan_rt.pictures.write import write_original, write_picture
 from efgan_rt.presets.library import load_preset
 from efgan_rt.presets.preset import Preset
-from tests.efgan_rt.studio_client import Client, served
+from tests.efgan_rt.studio.studio_client import Client, served
 
 HAPPY = {"expression": "happy", "intensity": 0.7}
 

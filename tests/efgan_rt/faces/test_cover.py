@@ -16,7 +16,7 @@ from efgan_rt.faces.paste import paste
 from efgan_rt.faces.template import STANDARD_POINTS
 from efgan_rt.pictures.original import Picture
 
-FACES = sorted((Path(__file__).parents[2] / "examples" / "faces").glob("*.jpg"))
+FACES = sorted((Path(__file__).parents[3] / "examples" / "faces").glob("*.jpg"))
 SKIN, CLOTH, DARK = (196, 146, 120), (170, 205, 225), (30, 30, 34)
 
 

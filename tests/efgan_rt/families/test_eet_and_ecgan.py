@@ -1,7 +1,6 @@
 """EET and ECGAN by the commands: trained, built, run on folders, and what they refuse."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from efgan_rt.cli.app import main
 from efgan_rt.editor import Editor
 from efgan_rt.engine_sets import current_set
 from efgan_rt.errors import EfganError
@@ -17,40 +15,16 @@ from efgan_rt.pictures.read import read_picture
 from engines.directory import EngineDirectory
 from engines.nvidia_driver import present_gpu
 from export.plans import PlanOptions, remake_plans
-from tests.toy_people import write_people
+from tests.efgan_rt.families.command import run
 
 Cli = Callable[..., Any]
+pytestmark = pytest.mark.usefixtures("own_home")
 STEPS = (*("phases.1.steps=2", "phases.2.steps=2"), *("phases.1.epochs=0", "phases.2.epochs=0"))
 TOYS = {
     "eet": ("model.width=2",),
     "ecgan": ("model.width=8", "model.residual_blocks=2", "phases.2.loss.mask=0"),
 }
 EET_NETWORKS = ["expression_encoder", "face_encoder", "generator"]
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(autouse=True)
-def own_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(home))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_people(tmp_path_factory.mktemp("people"), ["ann", "bob", "cat"])
-
-
-def run(*arguments: object) -> int:
-    """Runs a command; its exit status."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["efgan-rt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-    return int(exit_.value.code or 0)
 
 
 @pytest.fixture(scope="module")

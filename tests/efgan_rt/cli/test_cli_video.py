@@ -21,7 +21,7 @@ from efgan_rt.video import unfinished
 from efgan_rt.video.reader import probe, read_film, read_frames
 from efgan_rt.video.streams import plan_streams, rising
 from efgan_rt.video.writer import BT709, VideoWriter, crf_of
-from tests.efgan_rt.test_cli_batch import unboxed
+from tests.efgan_rt.cli.test_cli_batch import unboxed
 from tests.picture_files import mp4_xmp
 
 av = pytest.importorskip("av", reason="PyAV is not installed: pip install 'efgan-rt[video]'")

@@ -1,7 +1,6 @@
 """A family that no code of ours names: trained, built, run, judged by commands, and refused."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-from efgan_rt.cli.app import main
 from efgan_rt.editor import Editor
 from efgan_rt.engine_sets import current_set, sets_folder
 from efgan_rt.errors import EfganError
@@ -18,11 +16,12 @@ from efgan_rt.pictures.read import read_picture
 from engines.directory import EngineDirectory
 from engines.nvidia_driver import present_gpu
 from export.plans import PlanOptions, remake_plans
+from tests.efgan_rt.families.command import run
 from tests.toy_family import losses, registered
-from tests.toy_people import write_people
 from train.families.registry import load_checkpoint
 
 Cli = Callable[..., Any]
+pytestmark = pytest.mark.usefixtures("own_home")
 TAKES = "models of the family tint (one convolution) take no such option; they take"
 
 
@@ -30,31 +29,6 @@ TAKES = "models of the family tint (one convolution) take no such option; they t
 def tint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with registered(tmp_path_factory.mktemp("recipes")):
         yield
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(autouse=True)
-def own_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(home))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_people(tmp_path_factory.mktemp("people"), ["ann", "bob", "cat"])
-
-
-def run(*arguments: object) -> int:
-    """Runs a command; its exit status."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["efgan-rt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-    return int(exit_.value.code or 0)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from efgan_rt import Editor, EfganError
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.presets.preset import Preset
-from tests.efgan_rt.test_cli_edits import Cli, files_in, write_table
+from tests.efgan_rt.cli.test_cli_edits import Cli, files_in, write_table
 
 
 @pytest.fixture

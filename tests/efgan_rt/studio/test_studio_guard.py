@@ -18,7 +18,7 @@ from efgan_rt.pictures.write import write_picture
 from efgan_rt.studio.private_folder import PrivateFolder
 from efgan_rt.studio.roots import Roots
 from efgan_rt.studio.server import MAX_UPLOAD_BYTES, SECRET_BYTES, StudioOptions, studio
-from tests.efgan_rt.studio_client import Client, served
+from tests.efgan_rt.studio.studio_client import Client, served
 
 PATHS = ("/", "/static/studio.js", "/listing", "/run", "/thumbnail?path=a.png", "/folder/a.png")
 

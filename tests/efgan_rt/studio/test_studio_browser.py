@@ -11,7 +11,7 @@ import pytest
 from benchmarks.chromium import BROWSER, DRIVER, MISSING, open_browser, wait_for
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import write_picture
-from tests.efgan_rt.studio_client import Client, served
+from tests.efgan_rt.studio.studio_client import Client, served
 
 pytest.importorskip("selenium", reason='Selenium is missing: pip install "efgan-rt[dev]"')
 pytestmark = [
