@@ -18,6 +18,7 @@ import numpy.typing as npt
 from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
 from train.portraits.face_model import SKIN, units_vector
 from train.portraits.fit import FittedFace
+from train.portraits.folds import drawn_places
 from train.portraits.movement import (
     OPEN_GAP,
     PARTING,
@@ -34,7 +35,6 @@ STEPS: Final = 3
 MOUTH_BIT: Final = 16
 PLACE_UNIT: Final = 1 / 255  # of the quantised places: share of the lips; depth in `DEPTH_UNIT`
 DEPTH_UNIT: Final = 0.6 / 255
-SHADE_UNIT: Final = 0.4 / 127
 TURN_DEGREES, SCALE_SHARE, SHIFT_SHARE = 8.0, 0.09, 0.03
 
 # The named expressions as action units: what a person's face shows, not what a rig can do.
@@ -61,12 +61,15 @@ class Pair:
         source: uint8 RGB (CROP_PX, CROP_PX, 3).
         source_au: float32 (K,).
         target_au: float32 (K,).
+        skin: float32 (FIELD_PX, FIELD_PX, 2), where on the face the source's pixels lie, as
+            `train.portraits.folds.skin_places` says; NaN where no face is seen.
         steps: the truths.
     """
 
     source: Bytes
     source_au: FloatArray
     target_au: FloatArray
+    skin: FloatArray
     steps: tuple[Fields, ...]
 
 
@@ -104,9 +107,10 @@ class PairMaker:
         for step in range(1, STEPS + 1):
             share = step / STEPS
             after = mover.drawn(points + share * (there - points), FIELD_PX)
-            steps.append(mover.fields(before, after, share * (target_au - source_au)))
+            steps.append(mover.fields(before, after))
         small = cv2.resize(shown, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA)
-        return Pair(np.asarray(small), source_au, target_au, tuple(steps))
+        skin = drawn_places(mover.model, before)
+        return Pair(np.asarray(small), source_au, target_au, skin, tuple(steps))
 
     def _moved_to(
         self,
@@ -184,9 +188,9 @@ ARRAYS: Final[Mapping[str, tuple[tuple[int, ...], type]]] = {
     "source": ((CROP_PX, CROP_PX, 3), np.uint8),
     "source_au": ((len(AU_NAMES),), np.float32),
     "target_au": ((len(AU_NAMES),), np.float32),
+    "skin": ((FIELD_PX, FIELD_PX, 2), np.float16),
     "displacement": ((STEPS, FIELD_PX, FIELD_PX, 2), np.float16),
     "place": ((STEPS, FIELD_PX, FIELD_PX, 2), np.uint8),
-    "shade": ((STEPS, FIELD_PX, FIELD_PX), np.int8),
     "weights": ((STEPS, FIELD_PX, FIELD_PX), np.uint8),
 }
 
@@ -195,16 +199,15 @@ def packed(pair: Pair) -> dict[str, npt.NDArray[np.generic]]:
     """A pair as the arrays of a set's files."""
     places = np.stack([fields.place for fields in pair.steps])
     place = (places + np.array([0.5, 0])) / np.array([PLACE_UNIT, DEPTH_UNIT])
-    shade = np.stack([fields.shade for fields in pair.steps]) / SHADE_UNIT
     mouth = np.stack([fields.mouth for fields in pair.steps])
     weights = np.stack([fields.weights for fields in pair.steps])
     return {
         "source": pair.source,
         "source_au": pair.source_au,
         "target_au": pair.target_au,
+        "skin": pair.skin.astype(np.float16),
         "displacement": np.stack([f.displacement for f in pair.steps]).astype(np.float16),
         "place": np.where(mouth[..., None], np.clip(np.rint(place), 0, 255), 0).astype(np.uint8),
-        "shade": np.clip(np.rint(shade), -127, 127).astype(np.int8),
         "weights": weights | (mouth.astype(np.uint8) * MOUTH_BIT),
     }
 
