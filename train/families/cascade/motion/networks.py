@@ -41,7 +41,7 @@ MOVED_PX: Final = (10.0, 3.0)  # what the coarse and the fine head's 1 means, in
 # `skin_places` for a step of half the crop, and in its middle.
 SKIN_STEP, SKIN_MIDDLE = (1.12, 1.14), (0.0, -0.04)
 UNSURE: Final = 0.3  # a unit is read to so much; a smaller gain changes no light
-READ_CELLS: Final = 4  # the units are read from so many cells a side
+READ_CELLS: Final = 4  # the units are read from so many cells a side, where there are as many
 
 
 class SteeredBlock(nn.Module):
@@ -214,7 +214,8 @@ class MotionEFGAN(nn.Module):
             {name: MotionBranch(widths, corrects=True) for name in regions}
         )
         self.refiner = FieldRefiner((24, 48))
-        self.reader = nn.Linear(widths[3] * READ_CELLS**2, au_count)
+        self.cells = min(READ_CELLS, crop_px // 4 // 8)
+        self.reader = nn.Linear(widths[3] * self.cells**2, au_count)
         self.register_buffer("folds", torch.zeros(au_count, FOLDS_PX, FOLDS_PX))
         self.register_buffer("feather", _feathers(crop_px // 2, regions), persistent=False)
         # Displacements are tens of pixels; what the Refiner sees of them is about 1.
@@ -261,13 +262,13 @@ class MotionEFGAN(nn.Module):
 
     def _units(self, deep: Tensor) -> Tensor:
         """The picture's own units from the deepest features, (B, K)."""
-        cells = F.avg_pool2d(F.relu(deep), deep.shape[2] // READ_CELLS)
+        cells = F.avg_pool2d(F.relu(deep), deep.shape[2] // self.cells)
         read: Tensor = self.reader(cells.flatten(1).to(self.reader.weight.dtype))
         return read.float()
 
     def _shade(self, skin: SkinReading, au: Tensor) -> Tensor:
         """The light of what is gained, (B, 1, h, w)."""
-        gained = au.float() - skin.units.clamp(0, MAX_INTENSITY)
+        gained = au.float() - skin.units.clamp(0.0, float(MAX_INTENSITY))
         gained = gained - gained.clamp(-UNSURE, UNSURE)
         light = (gained @ self.folds.flatten(1)).unflatten(1, (1, FOLDS_PX, FOLDS_PX))
         grid = skin.places.permute(0, 2, 3, 1)
@@ -282,9 +283,9 @@ def _skin_base(like: Tensor) -> Tensor:
     height, width = like.shape[2:]
     across = SKIN_STEP[0] * places(width, like) + SKIN_MIDDLE[0]
     down = SKIN_STEP[1] * places(height, like) + SKIN_MIDDLE[1]
-    return torch.stack(
-        [across[None].expand(height, width), down[:, None].expand(height, width)]
-    )[None]
+    return torch.stack([across[None].expand(height, width), down[:, None].expand(height, width)])[
+        None
+    ]
 
 
 def limited(raw: Tensor, shade: Tensor) -> MotionFields:

@@ -182,7 +182,12 @@ def _carried(
     """Places on the skin, moved as the picture is; 0 and 0 where none is known, else they and 1."""
     rows, columns = np.mgrid[: len(skin), : len(skin)].astype(np.float32)
     found = cv2.remap(
-        np.nan_to_num(skin, nan=FAR), columns + moved[..., 0], rows + moved[..., 1], cv2.INTER_LINEAR
+        np.nan_to_num(skin, nan=FAR),
+        columns + moved[..., 0],
+        rows + moved[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(FAR, FAR),
     )
     known = (np.abs(found).max(axis=-1) < LARGEST_PLACE).astype(np.float32)
     return np.asarray(found * known[..., None], np.float32), known

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from efgan_rt.action_units import AU_NAMES
+from efgan_rt.errors import EfganError
 from train.families.cascade.motion.composition import (
     MotionFields,
     MouthAtlas,
@@ -32,6 +33,7 @@ from train.families.cascade.motion.losses import motion_loss
 from train.families.cascade.motion.networks import MotionEFGAN, SkinReading, motion_regions
 from train.families.cascade.motion.pairs_set import PairBatch, PairSet
 from train.portraits.pairs import STEPS
+from train.portraits.portrait_pairs import FOLDS
 
 BETAS: Final = (0.9, 0.99)
 LARGEST_NORM: Final = 1.0
@@ -48,10 +50,16 @@ def load_atlas(path: Path) -> MouthAtlas:
         return MouthAtlas(pixels, torch.from_numpy(arrays["skin"]), torch.from_numpy(arrays["gap"]))
 
 
-def load_folds(path: Path) -> Tensor:
-    """The pictures of `train.portraits.folds.fold_pictures`, from the same `.npz`."""
-    with np.load(path) as arrays:
-        return torch.from_numpy(arrays["folds"]).float()
+def load_folds(pairs: Path) -> Tensor:
+    """A set's pictures of folds, (K, FOLDS_PX, FOLDS_PX).
+
+    Raises:
+        EfganError: there are none.
+    """
+    try:
+        return torch.from_numpy(np.load(pairs / FOLDS)).float()
+    except (OSError, ValueError) as error:
+        raise EfganError(f"{pairs / FOLDS}: no pictures of folds: {error}") from error
 
 
 def run_stages(
@@ -104,15 +112,13 @@ def train(options: Any) -> None:
     rng = np.random.default_rng(options.seed)
     atlas = load_atlas(options.atlas)
     count = 1 if options.kind == "stage" else STEPS
-    stages = [
-        MotionEFGAN(CROP_PX, motion_regions(CROP_PX), len(AU_NAMES)) for _ in range(count)
-    ]
+    stages = [MotionEFGAN(CROP_PX, motion_regions(CROP_PX), len(AU_NAMES)) for _ in range(count)]
     if options.start:
         saved = torch.load(options.start, weights_only=True)
         for number, stage in enumerate(stages):
             stage.load_state_dict(saved[min(number, len(saved) - 1)])
     for stage in stages:
-        stage.folds.copy_(load_folds(options.atlas))
+        stage.folds.copy_(load_folds(options.pairs))
         stage.uses_regions = not options.global_only
         channels_last(stage)
     average = [copy.deepcopy(stage).requires_grad_(False) for stage in stages]
