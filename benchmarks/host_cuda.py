@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.reporting.machine import machine_facts
-from engines.base import Array, EngineError
-from engines.cuda_memory import DeviceFacts, DeviceMemory, Event, Graph, Stream
+from engines.arrays import Array
+from engines.base import EngineError
+from engines.cuda_memory import DeviceFacts, DeviceMemory, Event, Graph, Kernel, Stream
 
 ALIGNMENT = 256
 
@@ -55,6 +56,10 @@ class HostEvent:
         """Notes the moment."""
         self.second = time.perf_counter()
 
+    def record_in_graph(self, stream: Stream) -> None:
+        """There are no graphs."""
+        raise EngineError("the processor in a GPU's place has no graphs")
+
     def synchronize(self) -> None:
         """Nothing is ever pending."""
 
@@ -69,6 +74,7 @@ class HostCuda:
 
     name = "host"
     described = "the processor in a GPU's place"
+    marks_in_graphs = False
 
     @property
     def facts(self) -> DeviceFacts:
@@ -114,6 +120,10 @@ class HostCuda:
     def copy(self, destination: DeviceMemory, source: DeviceMemory, stream: Stream) -> None:
         """Copies at once."""
         bytes_at(destination)[:] = bytes_at(source)[: destination.nbytes]
+
+    def kernel(self, source: str, name: str) -> Kernel:
+        """There is no compiler for it."""
+        raise EngineError("the processor in a GPU's place runs no kernels")
 
     def capture(self, stream: Stream, enqueue: Callable[[], None]) -> Graph | None:
         """Nothing can be captured: a stream that runs at once has nothing to record."""

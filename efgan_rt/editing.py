@@ -14,13 +14,15 @@ from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from efgan_rt.faces.device_paste import DevicePaste
+from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.families.family import Family
 from efgan_rt.families.properties import Properties
 from efgan_rt.families.registry import family_of
-from efgan_rt.lane import BatchEditor, ByteArray, Edited, Lane, MotionBatch
-from engines.base import Array, Engine
+from efgan_rt.lane import BatchEditor, Edited, Lane, MotionBatch
+from engines.arrays import Array, Bytes, FloatArray
+from engines.base import Engine, EngineError
 from engines.choice import DEVICE_BACKENDS, BackendChoice, choose_backend
 from engines.cuda_memory import Cuda
 from engines.device import DeviceEngine
@@ -84,7 +86,7 @@ def padded(parts: Sequence[Array], batch: int) -> Array:
 def edit_batches(
     lane: BatchEditor,
     batch: int,
-    pixels: ByteArray,
+    pixels: Bytes,
     goal: Mapping[str, Array],
     *,
     known: Mapping[str, Array] | None = None,
@@ -153,6 +155,15 @@ def device_lane(
     return Lane(lane, wiring, properties, batch)
 
 
+def _paste_on(cuda: Cuda, say: Callable[[str], None]) -> Move:
+    """The paste on a GPU; the processor's, said aloud, where that cannot be."""
+    try:
+        return DevicePaste(cuda, say)
+    except EngineError as error:
+        say(f"moved faces are put into their pictures by the processor: {error}")
+        return MotionPaste.into_region
+
+
 class OpenedSet:
     """Every network of an engine set, opened for one batch size.
 
@@ -164,6 +175,7 @@ class OpenedSet:
         choice: backend and precision.
         batch: faces in every run.
         lanes: that the engines were opened for: on a GPU one computes while another is fed.
+        move: what puts a moved face into its picture: there too, if it does it right.
     """
 
     def __init__(
@@ -173,6 +185,7 @@ class OpenedSet:
         batch: int,
         lanes: int,
         new_lane: Callable[[], HostLane | DeviceLane],
+        move: Move = MotionPaste.into_region,
     ) -> None:
         self.directory = directory
         self.manifest = directory.manifest
@@ -187,6 +200,7 @@ class OpenedSet:
         self.au_names = self.properties.au_names
         self.expressions = self.properties.expressions
         self.template = self.properties.template
+        self.move = move
         self._new_lane = new_lane
 
     @classmethod
@@ -229,6 +243,7 @@ class OpenedSet:
             choice = choose_backend(backend, directory, precision)
         networks = wiring.program.networks
         new_lane: Callable[[], HostLane | DeviceLane]
+        move: Move = MotionPaste.into_region
         if choice.on_device:
             cuda = open_cuda()
             with cuda.current():
@@ -239,6 +254,8 @@ class OpenedSet:
                     for name in networks
                 }
             new_lane = partial(DeviceLane, cuda, on_device, wiring.program, say=_once(say))
+            if wiring.fields:
+                move = _paste_on(cuda, say)
             lanes = lanes or DEVICE_LANES
         else:
             lanes = streams = lanes or 1  # a single lane gets all threads
@@ -259,7 +276,7 @@ class OpenedSet:
                 engines = dict(zip(networks, pool.map(opened, networks), strict=True))
             new_lane = partial(HostLane, engines, wiring.program)
         directory.release()
-        return cls(directory, choice, batch, lanes, new_lane)
+        return cls(directory, choice, batch, lanes, new_lane, move)
 
     def lane(self) -> Lane:
         """Memory for one more batch in flight; `close` gives a GPU's back."""
@@ -267,7 +284,7 @@ class OpenedSet:
 
     def edit(
         self,
-        pixels: ByteArray,
+        pixels: Bytes,
         goal: Mapping[str, FloatArray],
         *,
         known: Mapping[str, Array] | None = None,
@@ -312,7 +329,7 @@ class OpenedSet:
                     seconds[name] = seconds.get(name, 0.0) + taken
         return _joined(parts, seconds)
 
-    def estimate(self, pixels: ByteArray, *, lane: Lane | None = None) -> FloatArray:
+    def estimate(self, pixels: Bytes, *, lane: Lane | None = None) -> FloatArray:
         """The action units of any number of pictures, as the set's own estimator reads them.
 
         Args:
@@ -331,7 +348,7 @@ class OpenedSet:
             return np.zeros((0, len(self.au_names)), np.float32)
         return self.read(pixels, self.wiring.units, lane=lane)
 
-    def read(self, pixels: ByteArray, output: Output, *, lane: Lane | None = None) -> FloatArray:
+    def read(self, pixels: Bytes, output: Output, *, lane: Lane | None = None) -> FloatArray:
         """What some network says of any number of pictures, at least one, a row each."""
         found = []
         with closing(self.lane()) if lane is None else nullcontext(lane) as used:

@@ -16,6 +16,7 @@ EXTRAS: Final = {
     "studio": ("starlette", "uvicorn", "jinja2"),
     "int8": ("nncf",),
     "ray": ("ray",),
+    "remote": ("boto3", "gcsfs", "urllib3"),
     "plot": ("matplotlib",),
     "train": ("torch", "onnx", "onnxscript", "safetensors"),
     "portraits": ("mediapipe", "numba", "scipy"),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.base import Array
+from engines.arrays import Array
 from engines.cuda_faults import (
     ProviderMissingError,
     call_failed,
@@ -26,7 +26,8 @@ from engines.cuda_faults import (
     old_driver,
 )
 from engines.cuda_graph import capture_graph
-from engines.cuda_memory import Cuda, DeviceFacts, DeviceMemory, Event, Graph, Stream
+from engines.cuda_kernel import CudaKernel, compile_kernel
+from engines.cuda_memory import Cuda, DeviceFacts, DeviceMemory, Event, Graph, Kernel, Stream
 from engines.nvidia_driver import present_gpu
 
 
@@ -73,6 +74,7 @@ class CudaBindings:
     """One device; see `engines.cuda_memory.Cuda`."""
 
     name: str = "cuda-bindings"
+    marks_in_graphs: bool = True
 
     def __init__(self, runtime: Any, device: int, reason: str) -> None:
         self._runtime = runtime
@@ -169,6 +171,10 @@ class CudaBindings:
             *(destination.address, source.address, destination.nbytes, kind, stream.handle),
         )
 
+    def kernel(self, source: str, name: str) -> Kernel:
+        """See `Cuda.kernel`."""
+        return CudaKernel(compile_kernel(source, self.facts.compute_capability), name)
+
     def capture(self, stream: Stream, enqueue: Callable[[], None]) -> Graph | None:
         """See `Cuda.capture`."""
         return capture_graph(self._runtime, stream, enqueue)
@@ -221,6 +227,11 @@ class _Event:
 
     def record(self, stream: Stream) -> None:
         self._cuda._call("cudaEventRecord", self.event, stream.handle)
+
+    def record_in_graph(self, stream: Stream) -> None:
+        # A plain record would order the capture and set no time.
+        external = self._cuda._runtime.cudaEventRecordExternal
+        self._cuda._call("cudaEventRecordWithFlags", self.event, stream.handle, external)
 
     def synchronize(self) -> None:
         self._cuda._call("cudaEventSynchronize", self.event)

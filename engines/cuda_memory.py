@@ -9,14 +9,14 @@ What has to be true of every call here: the context is current in the calling th
 Events put the thread that waits for them to sleep: decoding and encoding need the cores.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy.typing as npt
 
-from engines.base import Array
+from engines.arrays import Array
 
 PROVIDERS: Final = ("pycuda", "cuda-bindings")
 
@@ -71,6 +71,14 @@ class Event(Protocol):
         """Places the mark behind everything that `stream` has been given so far."""
         ...
 
+    def record_in_graph(self, stream: "Stream") -> None:
+        """Within `Cuda.capture`: every launch of the graph places the mark, there.
+
+        Raises:
+            EngineError: this provider cannot, see `Cuda.marks_in_graphs`.
+        """
+        ...
+
     def synchronize(self) -> None:
         """Waits, asleep, until the device has reached the mark."""
         ...
@@ -108,6 +116,27 @@ class Graph(Protocol):
         ...
 
 
+class Kernel(Protocol):
+    """A function of the device's: a thread for each of so many things."""
+
+    def launch(
+        self,
+        stream: Stream,
+        count: int,
+        reads: Sequence[DeviceMemory],
+        writes: Sequence[DeviceMemory],
+    ) -> None:
+        """Enqueues one run.
+
+        Args:
+            stream: where it runs.
+            count: of threads that have something to do; the kernel's last argument, an int.
+            reads: its first arguments, pointers to what it reads and does not change.
+            writes: the next, to what it writes.
+        """
+        ...
+
+
 class Cuda(Protocol):
     """One device through one provider; may be shared by threads."""
 
@@ -124,6 +153,11 @@ class Cuda(Protocol):
     @property
     def facts(self) -> DeviceFacts:
         """What the device is."""
+        ...
+
+    @property
+    def marks_in_graphs(self) -> bool:
+        """Whether events can be recorded within a graph."""
         ...
 
     def current(self) -> AbstractContextManager[None]:
@@ -170,10 +204,22 @@ class Cuda(Protocol):
         """Enqueues a copy of `destination.nbytes` bytes within the device."""
         ...
 
+    def kernel(self, source: str, name: str) -> Kernel:
+        """A kernel of our own, in the context that is current.
+
+        Args:
+            source: CUDA C++.
+            name: of an `extern "C"` kernel in it.
+
+        Raises:
+            EngineError: there is no compiler for the device, or it refuses the source.
+        """
+        ...
+
     def capture(self, stream: Stream, enqueue: Callable[[], None]) -> Graph | None:
         """Records what `enqueue` puts on `stream` without running it.
 
-        `enqueue` records no event and waits for nothing.
+        `enqueue` records events by `record_in_graph` alone, and waits for nothing.
 
         Returns:
             The graph, or None where this provider or what was enqueued cannot be captured; the

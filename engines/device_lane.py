@@ -5,6 +5,10 @@ once and waits a single time, for the mark behind the last download. What only p
 to network never leaves the device. Another lane, on a stream of its own, uploads and downloads
 meanwhile.
 
+A batch that has run once is captured with all its copies and marks, and is a single launch from
+then on: two dozen calls, each of which gives Python's lock away and waits for it again, become
+three. Where that cannot be, each network becomes a graph of its own.
+
 What orders what:
 - the lane's one stream: every copy and every network runs after the one before it;
 - the mark `download`, at the end of a run: the host reads the pinned arrays, and writes them for
@@ -14,13 +18,16 @@ What orders what:
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from engines import binding
-from engines.base import Array, EngineError, TensorSpec
-from engines.cuda_memory import Cuda, DeviceBuffer, DeviceSlice, Event
+from engines.arrays import Array
+from engines.base import EngineError, TensorSpec
+from engines.cuda_memory import Cuda, DeviceBuffer, DeviceSlice, Event, Graph
 from engines.device import DeviceEngine, tensor_bytes
 from engines.launch import Launch
 from engines.program import Output, Part, Program, Ran, Step
@@ -28,10 +35,40 @@ from engines.program import Output, Part, Program, Ran, Step
 UPLOAD: Final = "upload"
 DOWNLOAD: Final = "download"
 PART: Final = ", a part"
+# Batches differ in what is known of their faces and in what is wanted: a run has one kind or two.
+MOST_BATCH_GRAPHS: Final = 8
 
 
 def _say_nothing(_: str) -> None:
     """No-op callback."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What is put on the stream for a batch.
+
+    Attributes:
+        uploads: places.
+        steps: the networks' runs.
+        early: what is taken before a later step writes over it, by its name on the host; each with
+            the network behind which it is taken.
+        late: places taken at the end.
+    """
+
+    uploads: tuple[str, ...]
+    steps: tuple[Step, ...]
+    early: Mapping[str, Output]
+    late: tuple[str, ...]
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(step.network for step in self.steps)
+
+    @property
+    def key(self) -> tuple[tuple[str, ...], ...]:
+        """Equal for batches that put the same on the stream."""
+        return self.uploads, self.networks, tuple(self.early), self.late
 
 
 class DeviceLane:
@@ -49,6 +86,7 @@ class DeviceLane:
         program: Program,
         *,
         graphs: bool = True,
+        whole_batches: bool = True,
         say: Callable[[str], None] = _say_nothing,
     ) -> None:
         """Takes all the memory that the lane needs, but for outputs that few runs want.
@@ -57,7 +95,8 @@ class DeviceLane:
             cuda: the device that the engines were opened on.
             engines: every network of the program, opened for one batch.
             program: what is run.
-            graphs: whether networks are launched as CUDA graphs where that can be done.
+            graphs: whether anything is launched as a CUDA graph where that can be done.
+            whole_batches: whether a batch is one graph where that can be done.
             say: told in one sentence if a graph cannot be captured.
 
         Raises:
@@ -71,6 +110,7 @@ class DeviceLane:
         self._pinned: dict[str, Array] = {}
         self._scratch: DeviceBuffer | None = None
         self._launches: dict[str, Launch] = {}
+        self._graphs: dict[tuple[tuple[str, ...], ...], Graph] = {}
         self._marks: dict[str, Event] = {}
         self._unfinished = False
         self._specs = _specs_of(program, engines)
@@ -96,11 +136,18 @@ class DeviceLane:
                     scratch = self._scratch if engine.scratch_bytes else None
                     context = engine.bind(buffers, scratch, self._stream)
                     capturable = graphs and engine.capturable
+                    whole_batches = whole_batches and capturable
                     launch = Launch(context, self._stream, capturable=capturable)
                     self._launches[step.network] = launch
             except BaseException:
                 self._give_back()
                 raise
+        self._whole_batches = whole_batches and cuda.marks_in_graphs
+
+    @property
+    def batch_graphs(self) -> int:
+        """How many kinds of batches are one launch by now."""
+        return len(self._graphs)
 
     def close(self) -> None:
         """Gives everything back; the lane runs no more. A second call does nothing."""
@@ -122,52 +169,50 @@ class DeviceLane:
         steps = self._program.needed(given, wanted)
         for step in steps:
             self._check(step, given)
-        uploads = [place for place in given if any(place in step.read for step in steps)]
-        early, late = self._downloads(steps, wanted)
+        batch = self._batch(steps, given, wanted)
         with self._cuda.current():
             self._settle()
-            for name, (output, _) in early.items():
+            for name, output in batch.early.items():
                 self._take_pinned(name, self._program.place_of(output))
-            for place in late:
+            for place in batch.late:
                 self._take_pinned(place, place)
-            for place in uploads:
+            for place in batch.uploads:
                 self._take_pinned(place, place)
                 np.copyto(self._pinned[place], given[place])
             self._unfinished = True
             try:
-                self._enqueue(uploads, steps, early, late)
-                self._marks[DOWNLOAD].synchronize()
+                graph = self._graphs.get(batch.key)
+                self._enqueue(batch) if graph is None else graph.launch(self._stream)
+                self._wait()
             except BaseException:
                 self._settle()
                 raise
             self._unfinished = False
-            networks = tuple(step.network for step in steps)
-            seconds = self._seconds((UPLOAD, *networks, DOWNLOAD))
-            self._capture(networks)
-        names = {output: name for name, (output, _) in early.items()}
+            seconds = self._seconds((UPLOAD, *batch.networks, DOWNLOAD))
+            if graph is None:
+                self._capture(batch)
+        names = {output: name for name, output in batch.early.items()}
         outputs = {
             each: self._pinned[names.get(each, self._program.place_of(each))] for each in wanted
         }
         return Ran(outputs, seconds)
 
-    def _downloads(
-        self, steps: tuple[Step, ...], wanted: Collection[Output]
-    ) -> tuple[dict[str, tuple[Output, str]], list[str]]:
-        """What is taken before a later step writes over it, by its name on the host; and the rest.
-
-        An early one comes with the network behind which it is taken.
-        """
-        early: dict[str, tuple[Output, str]] = {}
+    def _batch(
+        self, steps: tuple[Step, ...], given: Mapping[str, Array], wanted: Collection[Output]
+    ) -> _Batch:
+        """What goes up, runs and comes down."""
+        uploads = tuple(place for place in given if any(place in step.read for step in steps))
+        early: dict[str, Output] = {}
         late: list[str] = []
         networks = [step.network for step in steps]
         for network, tensor in wanted:
             place = self._program.place_of((network, tensor))
             later = steps[networks.index(network) + 1 :]
             if any(place in step.outputs.values() for step in later):
-                early[f"{network} {tensor}"] = (network, tensor), network
+                early[f"{network} {tensor}"] = network, tensor
             else:
                 late.append(place)
-        return early, late
+        return _Batch(uploads, steps, early, tuple(late))
 
     def _take_pinned(self, name: str, place: str) -> None:
         """Pinned memory for what few runs give or want."""
@@ -185,32 +230,39 @@ class DeviceLane:
         specs = [spec for spec in self._inputs[step.network] if spec.name in found]
         binding.check_inputs(step.network, specs, found)
 
-    def _enqueue(
-        self,
-        uploads: list[str],
-        steps: tuple[Step, ...],
-        early: Mapping[str, tuple[Output, str]],
-        late: list[str],
-    ) -> None:
+    def _enqueue(self, batch: _Batch, *, in_graph: bool = False) -> None:
         """Puts a whole batch on the stream; waits for nothing."""
         stream = self._stream
-        self._marks["start"].record(stream)
-        for place in uploads:
+
+        def mark(name: str) -> None:
+            event = self._marks[name]
+            event.record_in_graph(stream) if in_graph else event.record(stream)
+
+        mark("start")
+        for place in batch.uploads:
             self._cuda.upload(self._memory[place], self._pinned[place], stream)
-        self._marks[UPLOAD].record(stream)
-        for step in steps:
+        mark(UPLOAD)
+        for step in batch.steps:
             for read in step.inputs.values():
                 if isinstance(read, Part):
                     self._copy_part(read)
             self._launches[step.network].enqueue()
-            for name, (output, network) in early.items():  # its time counts as the network's
-                if network == step.network:
+            for name, output in batch.early.items():  # its time counts as the network's
+                if output[0] == step.network:
                     memory = self._memory[self._program.place_of(output)]
                     self._cuda.download(self._pinned[name], memory, stream)
-            self._marks[step.network].record(stream)
-        for place in late:
+            mark(step.network)
+        for place in batch.late:
             self._cuda.download(self._pinned[place], self._memory[place], stream)
-        self._marks[DOWNLOAD].record(stream)
+
+    def _wait(self) -> None:
+        """Waits for everything that is on the stream.
+
+        The mark is never a graph's own: until a launch has reached such a mark, it may still be
+        that of the launch before.
+        """
+        self._marks[DOWNLOAD].record(self._stream)
+        self._marks[DOWNLOAD].synchronize()
 
     def _copy_part(self, part: Part) -> None:
         """Copies a part of a place to where the networks that read such parts have it.
@@ -230,15 +282,38 @@ class DeviceLane:
             for earlier, mark in zip(before, marks, strict=True)
         }
 
-    def _capture(self, networks: tuple[str, ...]) -> None:
-        """Captures the graphs of networks that have just run for the first time."""
-        failed = [name for name in networks if not self._launches[name].capture(self._cuda)]
+    def _capture(self, batch: _Batch) -> None:
+        """Captures what has just run for the first time."""
+        if self._whole_batches:
+            if len(self._graphs) < MOST_BATCH_GRAPHS:
+                self._whole_batches = self._capture_whole(batch)
+            if self._whole_batches:
+                return
+        failed = [each for each in batch.networks if not self._launches[each].capture(self._cuda)]
         if failed:
             self._say(
                 f"no CUDA graph can be captured here ({self._cuda.described}) of "
                 f"{', '.join(failed)}; their kernels are launched one by one: the same pictures, a "
                 "little slower"
             )
+
+    def _capture_whole(self, batch: _Batch) -> bool:
+        """Captures a batch and launches it once, to see that its marks are reached and have times.
+
+        That launch does once more what has just been done, to the same arrays.
+        """
+        graph = self._cuda.capture(self._stream, partial(self._enqueue, batch, in_graph=True))
+        if graph is None:
+            return False
+        try:
+            graph.launch(self._stream)
+            self._wait()
+            self._seconds((UPLOAD, *batch.networks, DOWNLOAD))
+        except EngineError:
+            self._stream.synchronize()
+            return False
+        self._graphs[batch.key] = graph
+        return True
 
     def _settle(self) -> None:
         """Waits out a run that failed midway: its copies may still use the pinned arrays."""
@@ -250,6 +325,7 @@ class DeviceLane:
 
     def _give_back(self) -> None:
         """Lets go of contexts and graphs before the memory that they are bound to."""
+        self._graphs.clear()
         self._launches.clear()
         for buffer in self._memory.values():
             buffer.free()

@@ -1,9 +1,9 @@
 """One network's run on a stream: kernel by kernel at first, then as a CUDA graph.
 
 The first run loads kernels and allocates what a graph must not, so a graph is captured after it,
-of this network alone. One graph of a whole batch would save a few microseconds of launching, and
-with them the marks between the networks: PyCUDA's events cannot be placed inside a graph. A graph
-a network keeps every mark outside, and the estimator can be left out without a second graph.
+of this network alone: what a lane does where a whole batch cannot be one graph, because a network
+is not to be captured or because PyCUDA's events cannot be placed inside a graph. A graph a network
+keeps every mark outside.
 """
 
 from engines.cuda_memory import Cuda, Graph, Stream

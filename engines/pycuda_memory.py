@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.base import Array
+from engines.arrays import Array
 from engines.cuda_bindings_memory import import_cuda_runtime
 from engines.cuda_faults import (
     ProviderMissingError,
@@ -25,7 +25,8 @@ from engines.cuda_faults import (
     no_pinned_memory,
 )
 from engines.cuda_graph import capture_graph
-from engines.cuda_memory import Cuda, DeviceFacts, DeviceMemory, Event, Graph, Stream
+from engines.cuda_kernel import CudaKernel, compile_kernel
+from engines.cuda_memory import Cuda, DeviceFacts, DeviceMemory, Event, Graph, Kernel, Stream
 from engines.nvidia_driver import present_gpu
 
 
@@ -69,6 +70,7 @@ class PyCuda:
     """One device; see `engines.cuda_memory.Cuda`."""
 
     name: str = "pycuda"
+    marks_in_graphs: bool = False
 
     def __init__(self, driver: Any, device: int, reason: str) -> None:
         self._driver = driver
@@ -153,6 +155,10 @@ class PyCuda:
                 destination.address, source.address, destination.nbytes, _own(stream)
             )
 
+    def kernel(self, source: str, name: str) -> Kernel:
+        """See `Cuda.kernel`."""
+        return CudaKernel(compile_kernel(source, self.facts.compute_capability), name)
+
     def capture(self, stream: Stream, enqueue: Callable[[], None]) -> Graph | None:
         """See `Cuda.capture`; PyCUDA has no graphs, so cuda-bindings captures where it is there."""
         try:
@@ -214,6 +220,9 @@ class _Event:
     def record(self, stream: Stream) -> None:
         with self._cuda._calling("cuEventRecord"):
             self.event.record(_own(stream))
+
+    def record_in_graph(self, stream: Stream) -> None:
+        raise call_failed("cuEventRecordWithFlags", "PyCUDA has no such call")
 
     def synchronize(self) -> None:
         with self._cuda._calling("cuEventSynchronize"):

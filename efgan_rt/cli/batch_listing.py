@@ -3,17 +3,18 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from efgan_rt.choices import NoFace
 from efgan_rt.cli.console import print_text, remark
+from efgan_rt.counting import counted
 from efgan_rt.pictures.header import FORMAT_OF
 from efgan_rt.pictures.mark import UNMARKABLE_FORMATS
-from efgan_rt.pipeline.faces import FaceFinding, NoFace
+from efgan_rt.pipeline.faces import FaceFinding
 from efgan_rt.pipeline.files import PictureJob, PlanCount
-from efgan_rt.pipeline.journal import Journal
-from efgan_rt.pipeline.resume import Inspector, Need
+from efgan_rt.pipeline.resume import Inspector, Need, OutputRecords
 
 
 def list_work(
-    jobs: Iterator[PictureJob], journal: Journal | None, faces: FaceFinding, count: PlanCount
+    jobs: Iterator[PictureJob], journal: OutputRecords | None, faces: FaceFinding, count: PlanCount
 ) -> None:
     """What a run would do, one line an output.
 
@@ -32,7 +33,8 @@ def list_work(
             print_text(f"{need}: {job.source} -> {output}")
     outputs = ", ".join(f"{needs[need]:,} {need}" for need in Need if needs[need])
     remark(
-        f"{count.pictures:,} pictures, {count.skipped:,} other files; outputs: {outputs}; "
+        f"{counted(count.pictures, 'picture')}, {counted(count.skipped, 'other file')}; "
+        f"outputs: {outputs}; "
         "nothing was written"
     )
     if faces.looks:

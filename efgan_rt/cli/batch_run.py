@@ -5,13 +5,15 @@ early where an earlier run has left one, for it says which files are ours; where
 made last, so that a command that cannot run leaves no folder behind.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
+from efgan_rt.choices import NoFace
 from efgan_rt.cli import batch_report
 from efgan_rt.cli.batch_listing import list_work, with_bmp_said
 from efgan_rt.cli.batch_report import Report
@@ -34,7 +36,7 @@ from efgan_rt.families.family import KNOWN_UNITS
 from efgan_rt.families.properties import Properties
 from efgan_rt.families.registry import family_of
 from efgan_rt.pipeline.batch import run_batch
-from efgan_rt.pipeline.faces import FaceFinding, NoFace
+from efgan_rt.pipeline.faces import FaceFinding
 from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount, unlisted_reason
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
 from efgan_rt.pipeline.journal import Journal
@@ -42,8 +44,17 @@ from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult
 from efgan_rt.pipeline.publish import Publisher
 from efgan_rt.pipeline.resume import Inspector
 from efgan_rt.pipeline.watchdog import HangError
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.workers import BatchOptions, Desk
 from efgan_rt.probed import choose_for_run, note_beginning, rates_for
+from efgan_rt.remote.ahead import fetched_ahead
+from efgan_rt.remote.journal import RemoteJournal
+from efgan_rt.remote.places import (
+    early_journal,
+    open_journal,
+    publisher_of,
+    refuse_together,
+    tree_of,
+)
 from efgan_rt.reporting.contact_sheet import check_contact_sheet
 from efgan_rt.reporting.latency import LatencyRecorder, latency_table
 from efgan_rt.reporting.summary import summary_document, summary_lines
@@ -97,6 +108,20 @@ def run(request: BatchRequest) -> int:
         EfganError: the run cannot be done.
         EngineError: the engines cannot be used.
     """
+    tree = tree_of(request.in_dir, request.exclude)
+    refuse_together(
+        request.out_dir,
+        {
+            "--processes": request.processes is not None,
+            "--gpus": request.gpus is not None,
+            "--ray": request.ray is not None,
+            "--sidecars": request.options.sidecars,
+            "--keep-times": request.options.keep_times,
+            "--no-links": request.no_links,
+            "--report PAGE.html": batch_report.is_page(request.report),
+        },
+        is_source_remote=tree is not None,
+    )
     if request.ray is not None:  # nodes have working folders of their own
         request = replace(
             request,
@@ -153,6 +178,7 @@ def run(request: BatchRequest) -> int:
         edits.wants,
         request.exclude,
         request.no_links,
+        tree,
     )
     # The format is in the output's name. Other options change nothing that is written.
     written_with = {
@@ -175,12 +201,13 @@ def run(request: BatchRequest) -> int:
             batch_report.refuse_as_input(request.report, request.in_dir, request.out_dir, "page")
         batch_report.check(request.report, overwrite=overwrite)
     with ExitStack() as opened:
-        journal = None
-        if Journal.exists(request.out_dir):
-            journal = Journal(request.out_dir, only_read=request.dry_run)
+        journal = early_journal(request.out_dir, only_read=request.dry_run)
+        if journal is not None:
             opened.enter_context(journal)
         count = plan.check(
-            overwrite=overwrite, is_ours=journal.is_ours if journal else lambda _: False
+            overwrite=overwrite,
+            is_ours=journal.is_ours if journal else lambda _: False,
+            is_there=journal.is_there if journal else os.path.lexists,
         )
         edits.say_unused(count.unwanted, remark)
         unlisted: dict[Path, str] = {}
@@ -193,7 +220,7 @@ def run(request: BatchRequest) -> int:
         for folder, fault in count.unlisted:
             note_unlisted(folder, fault)
         known = known_units(request.known_units, properties, plan)
-        jobs = edits.jobs(plan.jobs(note_unlisted), plan.root, fingerprint, written_with, known)
+        jobs = edits.jobs(plan.jobs(note_unlisted), plan.below, fingerprint, written_with, known)
         remark(f"engines: {engine_set.directory} ({engine_set.reason})")
         for sentence in faces.remarks:
             remark(sentence)
@@ -209,7 +236,9 @@ def run(request: BatchRequest) -> int:
         if spread.is_several:
             remark(f"processes: {spread}")
         request = replace(request, options=replace(request.options, workers=settings.workers))
-        journal = journal or opened.enter_context(Journal(request.out_dir))
+        if journal is None or journal.only_read:
+            journal = open_journal(request.out_dir)
+            opened.enter_context(journal)
         note_beginning(request.out_dir, directory, choice)
         if journal.unlocked:
             remark(f"note: {journal.unlocked}")
@@ -227,10 +256,15 @@ def run(request: BatchRequest) -> int:
         report = _open_report(
             request, edits, plan, faces, properties, choice.reason, used, recorder
         )
-        run_jobs = partial(
-            _run_here, jobs, cascade, faces.finding, journal=journal, outputs=outputs
+        desk = Desk(
+            Inspector(journal, takes_copies=faces.finding.no_face is NoFace.COPY),
+            publisher_of(journal, overwrite=overwrite),
         )
+        if tree is not None:
+            jobs = fetched_ahead(jobs, partial(_is_done, journal, desk))
+        run_jobs = partial(_run_here, jobs, cascade, faces.finding, desk=desk, outputs=outputs)
         if not is_here:
+            assert isinstance(journal, Journal), "spread with a remote folder is refused"
             shared = request.options.memory_bytes // spread.processes
             setup = WorkerSetup(
                 engine_set.directory,
@@ -304,7 +338,7 @@ def _open_report(
         chosen_because=chosen_because,
         used=used,
         recorder=recorder,
-        edit_of=lambda path: edits.label_of(PurePosixPath(path.relative_to(plan.root).as_posix())),
+        edit_of=lambda path: edits.label_of(plan.below(path)),
         left_alone=plan.left_alone,
     )
 
@@ -344,7 +378,7 @@ def _run_here(
     finding: FaceFinding,
     request: BatchRequest,
     *,
-    journal: Journal,
+    desk: Desk,
     outputs: Outputs,
     **listeners: Any,
 ) -> Outcome:
@@ -356,14 +390,21 @@ def _run_here(
         outputs.shots,
         outputs.products,
         batch=cascade.batch,
-        journal=journal,
+        desk=desk,
         stages=cascade.stages,
         crop_px=cascade.crop_px,
         faces=finding,
         options=request.options,
         views=batch_report.is_page(request.report),
+        move=cascade.move,
         **listeners,
     )
+
+
+def _is_done(journal: Journal | RemoteJournal, desk: Desk, job: PictureJob) -> bool:
+    """Whether a picture needs nothing, found out without a request where no output is there."""
+    is_begun = any(journal.present(output) is not None for output in job.outputs)
+    return is_begun and desk.inspector.inspect(job).is_done
 
 
 def _on_ray(

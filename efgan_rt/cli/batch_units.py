@@ -11,7 +11,7 @@ from efgan_rt.pipeline.files import Plan
 from efgan_rt.requests.faces import Faces
 from efgan_rt.requests.known_units import KnownUnits, read_known_units
 from efgan_rt.requests.reference import crop_of_picture
-from engines.base import Array
+from engines.arrays import Array
 from engines.program import Output
 
 
@@ -26,8 +26,7 @@ def known_units(path: Path | None, properties: Properties, plan: Plan) -> KnownU
     """What `--aus` knows of the plan's pictures."""
     if path is None:
         return None
-    root = plan.root
-    pictures = [job.source.relative_to(root).as_posix() for job in plan.jobs()]
+    pictures = [str(plan.below(job.source)) for job in plan.jobs()]
     known = read_known_units(path, properties.au_names, pictures)
     for sentence in known.remarks:
         remark(sentence)

@@ -93,6 +93,7 @@ def _packages() -> "Table":
         "video": "videos, MP4 animations",
         "int8": "engines in int8",
         "ray": "the nodes of a cluster",
+        "remote": "buckets, lists of addresses",
         "plot": "the picture of a bench",
         "train": "train and build engines",
         "portraits": "pairs from portraits",

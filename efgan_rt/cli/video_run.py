@@ -7,6 +7,7 @@ from typing import Final
 
 from efgan_rt.cli.batch_units import read_reference
 from efgan_rt.cli.console import frame_progress, print_json, print_text, remark
+from efgan_rt.counting import counted
 from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import find_set
 from efgan_rt.families.registry import family_of
@@ -134,7 +135,7 @@ def _tell(request: VideoRequest, result: VideoResult) -> None:
     if request.json:
         print_json({"output": str(request.output), **asdict(result)})
         return
-    followed = "1 face" if result.faces == 1 else f"{result.faces:,} faces"
+    followed = counted(result.faces, "face")
     rate = result.frames / result.seconds
     print_text(
         f"{request.output}: {result.edited:,} of {result.frames:,} frames edited, {followed} "

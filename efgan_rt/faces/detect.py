@@ -21,13 +21,10 @@ from typing import Final, Protocol
 import cv2
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
 from efgan_rt.faces.detector_facts import DetectorFacts, sha256_of
 from efgan_rt.faces.search import (
-    ENOUGH_PX,
-    SEARCH_SIDES,
     ExposureTable,
     View,
     normal_exposure,
@@ -36,6 +33,7 @@ from efgan_rt.faces.search import (
 )
 from efgan_rt.faces.yunet_network import YunetNetwork
 from efgan_rt.pictures.original import Picture, rgb8
+from engines.arrays import FloatArray
 
 MIRRORED: Final = [1, 0, 2, 4, 3]  # which of them each one is in a mirror
 SMALLEST_FACE_PX: Final = 40  # searched for, unless another is asked for
@@ -56,6 +54,7 @@ DIRECTIONS: Final = 8
 TURNING_SIDE: Final = 160
 TURNING_FACE_SHARE: Final = 0.6  # of that side, a face's box
 HAAR_FILE: Final = "haarcascade_frontalface_alt2.xml"
+HAAR_SIDE: Final = 960
 HAAR_FACE_PX: Final = 24  # the smallest face that it sees, with some room
 # A box or a point further out is no face's; faces that fill a picture exceed it by less.
 FURTHEST_SIDES: Final = 2
@@ -150,7 +149,6 @@ class YuNet:
         *,
         min_score: float = MIN_SCORE,
         min_face_px: int = SMALLEST_FACE_PX,
-        search_sides: Sequence[int] = SEARCH_SIDES,
         runtime: str | None = None,
     ) -> None:
         """Opens the file.
@@ -160,23 +158,21 @@ class YuNet:
             sha256: of that file, for `facts`.
             min_score: faces below it are not faces.
             min_face_px: the smallest face to search for; smaller ones may be found as well.
-            search_sides: longer sides, in pixels, at which a whole picture is searched.
             runtime: what runs the network (`YunetNetwork`); None for the first that is installed.
 
         Raises:
             EfganError: the file is no face detector's.
         """
         self.facts = DetectorFacts("yunet", file.name, sha256)
-        self._sides = tuple(search_sides)
         self._min_face_px = min_face_px
         self._network = YunetNetwork(file, min_score, runtime)
 
     def find(self, picture: Picture) -> list[Face]:
         """Every face of a picture, uint8 RGB (H, W, 3), the largest first."""
-        views = list(views_of(picture, self._sides, self._min_face_px))
+        views = list(views_of(picture, self._min_face_px))
         table: ExposureTable | None = None
         found = self._searched(views, 0, table)
-        if not found and (table := normal_exposure(views[0].pixels)) is not None:
+        if not found and (table := normal_exposure(views[-1].pixels)) is not None:
             found = self._searched(views, 0, table)
         turns = set() if found else {1, 2, 3}
         for number, face in enumerate(found):
@@ -324,10 +320,9 @@ class HaarCascade:
     def find(self, picture: Picture) -> list[Face]:
         """Every face of a picture, uint8 RGB (H, W, 3), the largest first."""
         height, width = picture.shape[:2]
-        usual, needed = SEARCH_SIDES[-1] / max(height, width), HAAR_FACE_PX / self._min_face_px
-        # At the usual scale, but larger where a picture is so large that faces would be lost in it.
-        large = max(height, width) * ENOUGH_PX > SEARCH_SIDES[-1] * self._min_face_px
-        scale = min(1.0, max(usual, needed) if large else usual)
+        usual, needed = HAAR_SIDE / max(height, width), HAAR_FACE_PX / self._min_face_px
+        # Larger where a picture is so large that faces would be lost in it.
+        scale = min(1.0, max(usual, needed))
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)

@@ -5,11 +5,13 @@ and two blends. All fields fade with the paste's mask. Where they are below what
 pixel is the input's, bit for bit.
 """
 
+from collections.abc import Callable
+from typing import Final
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.faces.align import Similarity
 from efgan_rt.faces.exposure import exposure_of, to_network
 from efgan_rt.faces.motion import (
@@ -34,8 +36,11 @@ from efgan_rt.faces.motion import (
 )
 from efgan_rt.faces.mouths import DEPTH, encoded, linear
 from efgan_rt.pictures.original import Picture, Pixels
+from engines.arrays import FloatArray, Places
 
-Places = npt.NDArray[np.complex64]
+# A region is worked on in tiles, so that a face that fills a picture of 24 megapixels takes little
+# more memory than a small one.
+TILE_PX: Final = 512
 
 
 class MotionPaste:
@@ -47,6 +52,20 @@ class MotionPaste:
         crop: uint8 (crop, crop, 3), as the networks saw it.
         motion: what they said.
         mask: float32 (h, w), how much counts, on the fields' grid.
+
+    Attributes:
+        before: as given.
+        unit: the region's steps for a level of 8 bits.
+        to_region: as given.
+        turn: of `to_region`, its scale in it.
+        to_crop: from the region's pixels to the crop's.
+        coarse: pixels of the crop for one of the grid.
+        moved, shade, mouth, paint: float32 (h, w, 2, 1, 3, 4), the fields as they are applied.
+        active: bool (h, w), where anything is done.
+        exposure: what the networks saw the crop by; None as it is.
+        is_drawn: whether there is a mouth; then
+        light: float32 (rows, columns, 3), its linear light, and
+        gain: float32 (3,), that it is drawn with.
     """
 
     def __init__(
@@ -57,32 +76,58 @@ class MotionPaste:
         motion: Motion,
         mask: FloatArray,
     ) -> None:
-        self._before = before
-        self._unit = np.float32(257 if before.dtype == np.uint16 else 1)
-        self._turn = np.complex64(to_region.turn)
-        self._to_crop = to_region.inverse
-        self._coarse = len(crop) / len(motion.fields)
+        self.before = before
+        self.unit = np.float32(257 if before.dtype == np.uint16 else 1)
+        self.turn = np.complex64(to_region.turn)
+        self.to_crop = to_region.inverse
+        self.coarse = len(crop) / len(motion.fields)
         fields = np.array(motion.fields, np.float32) * mask[..., np.newaxis]
-        moved = np.hypot(fields[..., 0], fields[..., 1]) * self._coarse
+        moved = np.hypot(fields[..., 0], fields[..., 1]) * self.coarse
         fields[moved < LEAST_MOVED, MOVED] = 0
         fields[np.abs(fields[..., 2]) < LEAST_SHARE, SHADED] = 0
         fields[fields[..., 5] < LEAST_SHARE, MOUTH] = 0
         fields[fields[..., 9] < LEAST_SHARE, PAINT] = 0
-        self._exposure = exposure_of(crop)
-        self._moved = np.ascontiguousarray(fields[..., MOVED] * self._coarse)
-        self._shade = np.ascontiguousarray(fields[..., 2])
-        self._mouth = np.ascontiguousarray(fields[..., MOUTH])
-        self._paint = np.ascontiguousarray(fields[..., PAINT])
+        self.exposure = exposure_of(crop)
+        self.moved = np.ascontiguousarray(fields[..., MOVED] * self.coarse)
+        self.shade = np.ascontiguousarray(fields[..., 2])
+        self.mouth = np.ascontiguousarray(fields[..., MOUTH])
+        self.paint = np.ascontiguousarray(fields[..., PAINT])
         still = (fields == 0).all(axis=-1)
-        self._active = cv2.dilate((~still).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        self._drawn = self._mouth[..., 2].any()
-        if self._drawn:
-            self._light, self._gain = _lit_mouth(crop, motion, to_region.scale)
+        self.active = cv2.dilate((~still).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        self.to_region = to_region
+        self.is_drawn = bool(self.mouth[..., 2].any())
+        self.light, self.gain = np.zeros((1, 1, 3), np.float32), np.zeros(3, np.float32)
+        if self.is_drawn:
+            self.light, self.gain = _lit_mouth(crop, motion, to_region.scale)
 
     @property
     def active_share(self) -> float:
         """The share of the fields' grid in which anything is done."""
-        return float(self._active.mean())
+        return float(self.active.mean())
+
+    def into_region(self, region: Pixels) -> None:
+        """Puts the edit into the region itself, of which `before` is a copy."""
+        rows, columns = self.reach()
+        reached = region[: rows.stop, : columns.stop]
+        for top in range(rows.start, reached.shape[0], TILE_PX):
+            for left in range(columns.start, reached.shape[1], TILE_PX):
+                tile = reached[top : top + TILE_PX, left : left + TILE_PX]
+                down, across = np.mgrid[: tile.shape[0], : tile.shape[1]].astype(np.float32)
+                self.into(tile, ((across + left) + 1j * (down + top)).astype(np.complex64))
+
+    def reach(self) -> tuple[slice, slice]:
+        """The region's rows and columns in which anything is done; it may lie beyond its edges."""
+        rows, columns = (np.flatnonzero(self.active.any(axis=axis)) for axis in (1, 0))
+        if not len(rows):
+            return slice(0, 0), slice(0, 0)
+        places = [(x, y) for x in columns[[0, -1]] + (-1, 1) for y in rows[[0, -1]] + (-1, 1)]
+        crop = (np.array(places, np.float32) + 0.5) * self.coarse - 0.5
+        seen = self.to_region.apply(crop)
+        (left, top), (right, bottom) = np.floor(seen.min(axis=0)), np.ceil(seen.max(axis=0)) + 1
+        return (
+            slice(max(0, int(top)), max(0, int(bottom))),
+            slice(max(0, int(left)), max(0, int(right))),
+        )
 
     def into(self, tile: Pixels, here: Places) -> None:
         """Puts the edit into a tile of the region.
@@ -91,47 +136,47 @@ class MotionPaste:
             tile: changed in place.
             here: its pixels' places in the region, x + iy.
         """
-        places = (here * self._to_crop.turn + self._to_crop.shift).astype(np.complex64)
-        coarse = ((places + 0.5 + 0.5j) / self._coarse - (0.5 + 0.5j)).astype(np.complex64)
+        places = (here * self.to_crop.turn + self.to_crop.shift).astype(np.complex64)
+        coarse = ((places + 0.5 + 0.5j) / self.coarse - (0.5 + 0.5j)).astype(np.complex64)
         active = self._is_active(coarse)
         if not active.any():
             return
-        moved = _sampled(self._moved, coarse, cv2.INTER_CUBIC)
+        moved = _sampled(self.moved, coarse, cv2.INTER_CUBIC)
         away = (moved[..., 0] + 1j * moved[..., 1]).astype(np.complex64)
-        values = _sampled(self._before, here + away * self._turn, cv2.INTER_LANCZOS4)
-        values = values.astype(np.float32) / self._unit
-        shade = np.clip(_sampled(self._shade, coarse), -SHADE_LIMIT, SHADE_LIMIT)
+        values = _sampled(self.before, here + away * self.turn, cv2.INTER_LANCZOS4)
+        values = values.astype(np.float32) / self.unit
+        shade = np.clip(_sampled(self.shade, coarse), -SHADE_LIMIT, SHADE_LIMIT)
         values = values * _channels(np.exp(shade), values)
-        if self._drawn:
+        if self.is_drawn:
             values = self._with_mouth(values, coarse)
-        if self._paint[..., 3].any():
-            paint = _sampled(self._paint, coarse)
+        if self.paint[..., 3].any():
+            paint = _sampled(self.paint, coarse)
             colour = 127.5 * (paint[..., :3] + paint[..., 3:])
-            if self._exposure is not None:
+            if self.exposure is not None:
                 alpha = np.maximum(paint[..., 3:], LEAST_SHARE)
                 colour = self._own_light(np.asarray(colour / alpha, np.float32)) * paint[..., 3:]
             colour = _like(colour, values)
             values = colour + (1 - _channels(paint[..., 3], values)) * values
-        stored = np.clip(np.rint(values * self._unit), 0, np.iinfo(tile.dtype).max)
+        stored = np.clip(np.rint(values * self.unit), 0, np.iinfo(tile.dtype).max)
         changed = _channels(active, tile)
         np.copyto(tile, stored.astype(tile.dtype), where=np.broadcast_to(changed, tile.shape))
 
     def _with_mouth(self, values: FloatArray, coarse: Places) -> FloatArray:
-        mouth = _sampled(self._mouth, coarse)
+        mouth = _sampled(self.mouth, coarse)
         alpha = mouth[..., 2]
         inside = alpha > LEAST_SHARE
         if not inside.any():
             return values
         place = mouth[..., :2] / np.maximum(alpha, 1e-3)[..., np.newaxis]
         along, down = place[..., 0], place[..., 1] + DEPTH / 2
-        rows, columns = self._light.shape[:2]
+        rows, columns = self.light.shape[:2]
         column = (along + 0.5) * columns - 0.5
         row = down / DEPTH * rows - 0.5
-        light = _sampled(self._light, (column + 1j * row).astype(np.complex64))
+        light = _sampled(self.light, (column + 1j * row).astype(np.complex64))
         upper = EDGE_LIGHT + (1 - EDGE_LIGHT) * np.clip(down / EDGE_DEPTH, 0, 1)
         corner = np.clip((0.5 - np.abs(along)) / CORNER_SHARE, 0, 1)
         falling = upper * (CORNER_LIGHT + (1 - CORNER_LIGHT) * corner)
-        lit = light * self._gain * falling[..., np.newaxis].astype(np.float32)
+        lit = light * self.gain * falling[..., np.newaxis].astype(np.float32)
         levels = _like(self._own_light(encoded(np.asarray(lit, np.float32))), values)
         steep = np.clip((alpha - 0.5) * EDGE_STEEPNESS + 0.5, 0, 1)
         share = _channels(np.where(alpha < 0.5 / EDGE_STEEPNESS, 0, steep), values)
@@ -139,13 +184,13 @@ class MotionPaste:
 
     def _own_light(self, levels: FloatArray) -> FloatArray:
         """What is drawn as the networks saw the face, in the light of the picture."""
-        return levels if self._exposure is None else self._exposure.back(levels)
+        return levels if self.exposure is None else self.exposure.back(levels)
 
     def _is_active(self, coarse: Places) -> npt.NDArray[np.bool_]:
-        last = len(self._active) - 1
+        last = len(self.active) - 1
         rows = np.clip(np.rint(coarse.imag), 0, last).astype(np.intp)
         columns = np.clip(np.rint(coarse.real), 0, last).astype(np.intp)
-        return np.asarray(self._active[rows, columns])
+        return np.asarray(self.active[rows, columns])
 
 
 def cheek_light(crop: Picture) -> FloatArray:
@@ -192,3 +237,7 @@ def _like(colour: FloatArray, values: FloatArray) -> FloatArray:
     if values.ndim == colour.ndim:
         return colour
     return np.asarray(colour @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
+
+
+Move = Callable[[MotionPaste, Pixels], None]
+"""Puts a face's edit into its region: `MotionPaste.into_region`, or what does the same on a GPU."""

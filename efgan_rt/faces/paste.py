@@ -13,18 +13,16 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.faces.cover import fitted
 from efgan_rt.faces.detail import FloatImage, plan_detail
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.motion import Motion
-from efgan_rt.faces.motion_paste import MotionPaste
+from efgan_rt.faces.motion_paste import TILE_PX, MotionPaste, Move
 from efgan_rt.pictures.crop import add_difference
 from efgan_rt.pictures.original import Picture, Pixels, rgb8
-
-Places = npt.NDArray[np.complex64]
+from engines.arrays import Places
 
 # In shares of the crop's side: where the mask is nothing, and where it is all.
 MASK_NONE: Final = 2 / 128
@@ -33,12 +31,9 @@ MASK_ALL: Final = 14 / 128
 LARGEST_CUT: Final = 0.1
 # A face of fewer pixels than this share of the crop's has no detail that the networks do not see.
 LEAST_SCALE: Final = 2 / 3
-# A region is worked on in tiles, so that a face that fills a picture of 24 megapixels takes little
-# more memory than a small one.
-TILE_PX: Final = 512
 
 
-def _move(pixels: Pixels, framed: Framed, motion: Motion) -> None:
+def _move(pixels: Pixels, framed: Framed, motion: Motion, move: Move) -> None:
     """Moves a face in its picture, at the picture's own size and depth."""
     grid = len(motion.fields)
     if framed.face is None:
@@ -54,15 +49,15 @@ def _move(pixels: Pixels, framed: Framed, motion: Motion) -> None:
     if free is not None:
         weights = weights * fitted(free, grid)
     to_region = framed.to_crop.inverse.then(Similarity(1, -complex(columns.start, rows.start)))
-    pasting = MotionPaste(region.copy(), to_region, framed.crop, motion, weights)
-    for top in range(0, region.shape[0], TILE_PX):
-        for left in range(0, region.shape[1], TILE_PX):
-            tile = region[top : top + TILE_PX, left : left + TILE_PX]
-            down, across = np.mgrid[: tile.shape[0], : tile.shape[1]].astype(np.float32)
-            pasting.into(tile, ((across + left) + 1j * (down + top)).astype(np.complex64))
+    move(MotionPaste(region.copy(), to_region, framed.crop, motion, weights), region)
 
 
-def paste(pixels: Pixels, framed: Framed, edited: Picture | Motion) -> None:
+def paste(
+    pixels: Pixels,
+    framed: Framed,
+    edited: Picture | Motion,
+    move: Move = MotionPaste.into_region,
+) -> None:
     """Brings an edit into a picture.
 
     Args:
@@ -71,9 +66,10 @@ def paste(pixels: Pixels, framed: Framed, edited: Picture | Motion) -> None:
             were pasted.
         edited: uint8 (crop, crop, 3), the edited crop; or, of a set with motion, what the networks
             say of the face.
+        move: what puts that into the picture.
     """
     if isinstance(edited, Motion):
-        _move(pixels, framed, edited)
+        _move(pixels, framed, edited, move)
         return
     free = _free(framed, pixels.shape[:2])
     if free is not None:

@@ -24,6 +24,7 @@ from PIL import (
 
 from efgan_rt.pictures.exif import PHOTOMETRIC, SUB_DIRECTORIES, Directory, first_directory
 from efgan_rt.regular_files import READ_FLAGS
+from efgan_rt.remote.path import RemotePath
 
 EXTENSIONS: Final = {
     "JPEG": (".jpg", ".jpeg", ".jfif", ".jpe"),
@@ -160,7 +161,12 @@ def open_without_waiting(path: Path) -> IO[bytes]:
 
 
 def sniffed(path: Path) -> str | None:
-    """The format of a file by its content; "camera RAW" for those; None for no picture."""
+    """The format of a file by its content; "camera RAW" for those; None for no picture.
+
+    A remote file is not looked into, for that is to read it.
+    """
+    if isinstance(path, RemotePath):
+        return None
     try:
         with open_without_waiting(path) as file:
             is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)

@@ -44,6 +44,7 @@ from efgan_rt.pictures.header import (
 from efgan_rt.pictures.jpeg_tables import coding_of
 from efgan_rt.pictures.original import NONE, Density, Metadata, Original, Picture, Pixels, rgb8
 from efgan_rt.pictures.xmp import cleaned
+from efgan_rt.remote.path import RemotePath
 
 MAX_PIXELS: Final = 200_000_000
 ASSOCIATED, UNASSOCIATED = 1, 2  # TIFF's ExtraSamples: the colours are multiplied by alpha, or not
@@ -87,6 +88,8 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         EfganError: the file is missing, unreadable or not a regular file.
     """
+    if isinstance(path, RemotePath):
+        return path.content()
     try:
         with open_without_waiting(path) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

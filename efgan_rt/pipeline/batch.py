@@ -14,6 +14,8 @@ from functools import partial
 from time import perf_counter
 from typing import Final
 
+from efgan_rt.choices import NoFace
+from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.lane import BatchEditor
 from efgan_rt.pictures.crop import CROP_PX
 from efgan_rt.pipeline.budget import Budget
@@ -21,7 +23,7 @@ from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.crew import Crew
 from efgan_rt.pipeline.decoders import decode_pictures
 from efgan_rt.pipeline.encoders import encode_pictures
-from efgan_rt.pipeline.faces import FaceFinding, NoFace, whole_crops
+from efgan_rt.pipeline.faces import FaceFinding, whole_crops
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.journal import Journal
@@ -63,6 +65,7 @@ def run_batch(
     faces: FaceFinding | None = None,
     options: BatchOptions | None = None,
     views: bool = False,
+    move: Move = MotionPaste.into_region,
     recorder: LatencyRecorder | None = None,
     on_failure: Callable[[Failure], None] = _ignore,
     on_picture: Callable[[PictureResult], None] = _ignore,
@@ -84,6 +87,7 @@ def run_batch(
         faces: how they are found; if None, every picture is a face crop.
         options: how files are treated.
         views: whether each picture's result has its view, for a page; it costs time.
+        move: what puts a moved face into its picture.
         recorder: takes each batch's time by stage.
         on_failure: told of each failure, from a worker's thread, one at a time.
         on_picture: told of each picture that is dealt with, likewise.
@@ -145,6 +149,7 @@ def run_batch(
         crop_px,
         faces,
         views,
+        move,
     )
     crew = Crew(abort)
 

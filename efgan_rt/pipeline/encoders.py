@@ -69,7 +69,7 @@ def _encode(shop: Workshop, item: Item, replace: Callable[[], None]) -> None:
         _finish_picture(shop.tally, item, all_failures, view)
         let_go()  # not before, so that the budget bounds what is not yet published, too
 
-    paster = Paster(item)
+    paster = Paster(item, shop.move)
     started = perf_counter()
     with shop.watchdog.over(f"{item.job.source}: encoding", give_up):
         staged, failures = _stage_outputs(shop, item, paster, viewer)

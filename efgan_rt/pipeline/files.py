@@ -15,14 +15,17 @@ back to a folder that they lie in. A folder that cannot be listed is told of, an
 """
 
 import os
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, Protocol
 
-from efgan_rt.action_units import FloatArray
+import numpy as np
+
 from efgan_rt.errors import EfganError
 from efgan_rt.face_rules import FaceRule
 from efgan_rt.families.family import Goal
@@ -38,6 +41,7 @@ from efgan_rt.pipeline.names import is_case_blind, one_name, refuse_windows_name
 from efgan_rt.pipeline.sidecars import EXTENSIONS as SIDECAR_EXTENSIONS
 from efgan_rt.shots import Product
 from efgan_rt.video.reader import EXTENSIONS as VIDEO_EXTENSIONS
+from engines.arrays import FloatArray
 
 INSTEAD: Final = ".jpg"  # of a format that can be read and not written
 RAW_EXTENSIONS: Final = frozenset(
@@ -101,6 +105,26 @@ def asked_of_all(
         yield replace(job, targets=tuple(targets), recipes=tuple(recipes))
 
 
+class Tree(Protocol):
+    """The pictures that a run reads: a local folder, a bucket, a list of addresses."""
+
+    def check(self) -> None:
+        """Refuses, with an `EfganError`, what is missing or no place for pictures."""
+        ...
+
+    def listings(self, output: Path) -> "Iterator[Listing]":
+        """Its folders, each before those in it, without the output folder."""
+        ...
+
+    def picture(self, listing: "Listing", name: str) -> Path:
+        """A picture of a listing, as the pipeline reads it."""
+        ...
+
+    def below(self, picture: Path) -> PurePosixPath:
+        """A picture's path in the tree, which the output tree mirrors."""
+        ...
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a run reads and writes.
@@ -114,6 +138,7 @@ class Plan:
         exclude: patterns of files and folders to be left out: of a name, or with a slash in it of a
             path in the source.
         inside: whether links that lead out of the source are left alone.
+        tree: the source's pictures; None has them read from the local file system.
     """
 
     source: Path
@@ -123,6 +148,7 @@ class Plan:
     wants: Callable[[PurePosixPath], bool] | None = None
     exclude: tuple[str, ...] = ()
     inside: bool = False
+    tree: Tree | None = None
 
     def jobs(self, on_unlisted: Callable[[Path, str], None] = _ignore) -> Iterator[PictureJob]:
         """Every picture in the source, sorted by folder and name.
@@ -134,28 +160,28 @@ class Plan:
             if listing.fault is not None:
                 on_unlisted(listing.folder, listing.fault)
             for name in listing.pictures:
-                yield self._job(listing.folder / name)
+                yield self._job(self._tree.picture(listing, name))
 
     def check(
-        self, *, overwrite: bool, is_ours: Callable[[Path], bool] = lambda _: False
+        self,
+        *,
+        overwrite: bool,
+        is_ours: Callable[[Path], bool] = lambda _: False,
+        is_there: Callable[[Path], bool] = os.path.lexists,
     ) -> "PlanCount":
         """Counts the pictures, and refuses what would lose a file.
 
         Args:
             overwrite: whether files that are not ours may be replaced.
             is_ours: whether a file under an output's name is as an earlier run left it.
+            is_there: whether there is anything under an output's name.
 
         Raises:
             EfganError: the source is missing, cannot be listed or holds no picture, two pictures
                 would be written to one file, an output would replace an input, or a file that is
                 not ours has an output's name and `overwrite` is not set.
         """
-        if not os.path.exists(self.source):  # False where even that cannot be found out
-            raise EfganError(f"{self.source}: no such file or folder; expected pictures to edit")
-        if self.source.suffix.lower() in VIDEO_EXTENSIONS and self.source.is_file():
-            raise EfganError(
-                f"{self.source}: is a video; edit it with efgan-rt video {self.source} OUT.mp4"
-            )
+        self._tree.check()
         if self._resolved_output == self._resolved_source:
             raise EfganError(
                 f"{self.output}: the output folder is the input folder; choose another one"
@@ -166,6 +192,7 @@ class Plan:
         existing: list[Path] = []
         existing_count = 0
         key = one_name if is_case_blind(self.output) else str
+        scattered = Scattered()
         folders: dict[str, Path] = {}
         for listing in self._listings():
             if listing.pictures:
@@ -185,11 +212,15 @@ class Plan:
                 if listing.folder == self.source:
                     raise EfganError(unlisted_reason(*unlisted[0]))
             for output in self._outputs_without_collision(listing, key):
-                self._refuse_inputs(output)
+                self._refuse_inputs(output, is_there)
                 refuse_windows_names(output, self.output)
-                if not overwrite and os.path.lexists(output) and not is_ours(output):
+                if listing.is_part:
+                    scattered.add(key(str(output)))
+                if not overwrite and is_there(output) and not is_ours(output):
                     existing_count += 1
                     existing = [*existing, output][:3]
+        if twice := scattered.twice():
+            self._refuse_scattered(twice, key)
         if not pictures and unwanted:
             raise EfganError(f"{self.source}: none of its {unwanted:,} pictures is asked for")
         if not pictures and unlisted:
@@ -220,6 +251,14 @@ class Plan:
             for name, why in listing.left:
                 yield listing.folder / name, why
 
+    def below(self, picture: Path) -> PurePosixPath:
+        """A picture's path in the source."""
+        return self._tree.below(picture)
+
+    @property
+    def _tree(self) -> Tree:
+        return self.tree or LocalTree(self.source, self.exclude, self.inside)
+
     @property
     def _resolved_source(self) -> Path:
         return self.source.resolve()
@@ -228,36 +267,29 @@ class Plan:
     def _resolved_output(self) -> Path:
         return self.output.resolve()
 
-    @property
-    def root(self) -> Path:
-        """The folder that pictures' paths begin below."""
-        return self.source if self.source.is_dir() else self.source.parent
-
-    def _listings(self) -> Iterator["_Listing"]:
+    def _listings(self) -> Iterator["Listing"]:
         """The source's folders, with the pictures that are wanted."""
-        if not self.source.is_dir():
-            listings = iter([_Listing(self.source.parent, [self.source.name])])
-        else:
-            listings = _walk(self.source, self._resolved_output, self.exclude, inside=self.inside)
+        tree = self._tree
+        listings = tree.listings(self._resolved_output)
         wants = self.wants
         if wants is None:
             yield from listings
             return
         for found in listings:
-            below = PurePosixPath(found.folder.relative_to(self.root).as_posix())
-            wanted = [name for name in found.pictures if wants(below / name)]
+            wanted = [
+                name for name in found.pictures if wants(tree.below(tree.picture(found, name)))
+            ]
             unwanted = len(found.pictures) - len(wanted)
             yield replace(found, pictures=wanted, unwanted=unwanted)
 
     def _job(self, picture: Path) -> PictureJob:
-        relative = picture.relative_to(self.root)
         return PictureJob(
-            picture, tuple(self._output(relative, product) for product in self.products)
+            picture, tuple(self._output(picture, product) for product in self.products)
         )
 
-    def _output(self, relative: Path, product: Product) -> Path:
-        name = self._output_name(self.root / relative, product)
-        return self.output / product.folder / relative.parent / name
+    def _output(self, picture: Path, product: Product) -> Path:
+        name = self._output_name(picture, product)
+        return self.output / product.folder / self.below(picture).parent / name
 
     def _output_name(self, picture: Path, product: Product) -> str:
         """Of a picture's edit; it may have a folder in it."""
@@ -275,7 +307,7 @@ class Plan:
         return picture.name + product.suffix + wanted
 
     def _outputs_without_collision(
-        self, listing: "_Listing", key: Callable[[str], str]
+        self, listing: "Listing", key: Callable[[str], str]
     ) -> Iterator[Path]:
         """A folder's outputs; two pictures collide only within it, because the tree is mirrored.
 
@@ -285,9 +317,10 @@ class Plan:
         """
         taken: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for name in listing.pictures:
-            outputs = self._job(listing.folder / name).outputs
+            picture = self._tree.picture(listing, name)
+            outputs = self._job(picture).outputs
             for product, output in zip(self.products, outputs, strict=True):
-                made = self._output_name(listing.folder / name, product)
+                made = self._output_name(picture, product)
                 other = taken[product.folder].setdefault(key(made), name)
                 if other != name:
                     raise EfganError(
@@ -296,14 +329,49 @@ class Plan:
                     )
                 yield output
 
-    def _refuse_inputs(self, output: Path) -> None:
+    def _refuse_scattered(self, twice: int, key: Callable[[str], str]) -> None:
+        """Names the pictures of different listings that would be written to one file."""
+        names = (
+            job.source
+            for job in self.jobs()
+            for output in job.outputs
+            if Scattered.mark(key(str(output))) == twice
+        )
+        first, second = next(names), next(names, None)
+        raise EfganError(
+            f"{first} and {second or first} would both be written to one file; leave one out"
+        )
+
+    def _refuse_inputs(self, output: Path, is_there: Callable[[Path], bool]) -> None:
         """An output lands among the inputs only where the input folder lies in the output's."""
         root = self._resolved_source
         if not root.is_relative_to(self._resolved_output):
             return
         landed = self._resolved_output / output.relative_to(self.output)
-        if landed.is_relative_to(root) and os.path.exists(landed):
+        if landed.is_relative_to(root) and is_there(landed):
             raise EfganError(f"{output}: is an input as well; choose another output folder")
+
+
+class Scattered:
+    """Outputs of folders that come in several listings: 8 bytes of each, to find two of a name."""
+
+    def __init__(self) -> None:
+        self._marks = array("Q")
+
+    @staticmethod
+    def mark(output: str) -> int:
+        """The 8 bytes of an output's name."""
+        return int.from_bytes(blake2b(os.fsencode(output), digest_size=8).digest(), "little")
+
+    def add(self, output: str) -> None:
+        """Takes note of an output."""
+        self._marks.append(self.mark(output))
+
+    def twice(self) -> int:
+        """The mark of an output that comes twice; 0 if there is none."""
+        found = np.sort(np.frombuffer(self._marks, np.uint64)) if self._marks else np.zeros(1)
+        repeated = found[1:][found[1:] == found[:-1]]
+        return int(repeated[0]) if len(repeated) else 0
 
 
 @dataclass(frozen=True)
@@ -335,12 +403,16 @@ def unlisted_reason(folder: Path, fault: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Listing:
+class Listing:
     """A folder's pictures, sorted by name; its other files, each with why it is left alone.
 
     Or why the folder's content is not known.
 
     Names and not paths, for a folder may hold hundreds of thousands.
+
+    Attributes:
+        stamps: of pictures, where listing them has told.
+        is_part: whether other listings may be of the same folder.
     """
 
     folder: Path
@@ -350,9 +422,50 @@ class _Listing:
     system_folders: int = 0
     excluded: int = 0
     fault: str | None = None
+    stamps: Mapping[str, str] = field(default_factory=dict)
+    is_part: bool = False
 
 
-def _without_links(listing: _Listing, root: Path) -> _Listing:
+@dataclass(frozen=True)
+class LocalTree:
+    """A folder of the local file system, or one picture.
+
+    Attributes:
+        source: the folder or picture.
+        exclude: patterns of what is left out.
+        inside: whether links that lead out of it are left alone.
+    """
+
+    source: Path
+    exclude: tuple[str, ...] = ()
+    inside: bool = False
+
+    def check(self) -> None:
+        """Refuses what is missing or a video."""
+        if not os.path.exists(self.source):  # False where even that cannot be found out
+            raise EfganError(f"{self.source}: no such file or folder; expected pictures to edit")
+        if self.source.suffix.lower() in VIDEO_EXTENSIONS and self.source.is_file():
+            raise EfganError(
+                f"{self.source}: is a video; edit it with efgan-rt video {self.source} OUT.mp4"
+            )
+
+    def listings(self, output: Path) -> Iterator[Listing]:
+        """Its folders, each before those in it."""
+        if not self.source.is_dir():
+            return iter([Listing(self.source.parent, [self.source.name])])
+        return _walk(self.source, output, self.exclude, inside=self.inside)
+
+    def picture(self, listing: Listing, name: str) -> Path:
+        """A picture's path."""
+        return listing.folder / name
+
+    def below(self, picture: Path) -> PurePosixPath:
+        """A picture's path in the folder."""
+        root = self.source if self.source.is_dir() else self.source.parent
+        return PurePosixPath(picture.relative_to(root).as_posix())
+
+
+def _without_links(listing: Listing, root: Path) -> Listing:
     """A listing without the pictures that links lead out of a folder to."""
     out = [name for name in listing.pictures if not _is_inside(listing.folder / name, root)]
     kept = [name for name in listing.pictures if name not in out]
@@ -369,7 +482,7 @@ def _is_inside(path: Path, root: Path) -> bool:
 
 def _walk(
     root: Path, output: Path, exclude: Sequence[str], *, inside: bool = False
-) -> Iterator[_Listing]:
+) -> Iterator[Listing]:
     """Every folder of a tree, each before those in it."""
     resolved = root.resolve()
     # Folders still to be listed, the next one last, each with the folders that it lies in. No
@@ -383,7 +496,7 @@ def _walk(
                 continue
             below, listing = _listed(folder, folder.relative_to(root), exclude)
         except OSError as error:
-            yield _Listing(folder, [], fault=error.strerror or str(error))
+            yield Listing(folder, [], fault=error.strerror or str(error))
             continue
         if inside:
             listing = _without_links(listing, resolved)
@@ -392,7 +505,7 @@ def _walk(
         waiting += [(folder / name, ancestors | {identity}) for name in reversed(below)]
 
 
-def _listed(folder: Path, below: Path, exclude: Sequence[str]) -> tuple[list[str], _Listing]:
+def _listed(folder: Path, below: Path, exclude: Sequence[str]) -> tuple[list[str], Listing]:
     """The names of the folders in a folder, sorted, and its files.
 
     Args:
@@ -403,25 +516,39 @@ def _listed(folder: Path, below: Path, exclude: Sequence[str]) -> tuple[list[str
     Raises:
         OSError: it cannot be listed.
     """
+    with os.scandir(folder) as entries:
+        found = ((entry.name, _is_folder(entry)) for entry in entries)
+        return arranged(folder, below, found, exclude)
+
+
+def arranged(
+    folder: Path, below: Path, entries: Iterable[tuple[str, bool]], exclude: Sequence[str]
+) -> tuple[list[str], Listing]:
+    """The names of a folder's folders, sorted, and its files, by the rules that all trees share.
+
+    Args:
+        folder: that was listed.
+        below: its path in the source.
+        entries: names, and whether each is a folder's.
+        exclude: patterns of what is left out.
+    """
     folders: list[str] = []
     pictures: list[str] = []
     others: list[str] = []
     system_folders = excluded = 0
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            is_folder = _is_folder(entry)
-            if is_folder and any(fnmatchcase(entry.name.lower(), each) for each in SYSTEM_FOLDERS):
-                system_folders += 1
-            elif entry.name.startswith("."):
-                continue
-            elif exclude and _is_excluded(entry.name, below, exclude):
-                excluded += 1
-            elif is_folder:
-                folders.append(entry.name)
-            elif entry.name.lower().endswith(READABLE_EXTENSIONS):
-                pictures.append(entry.name)
-            else:
-                others.append(entry.name)
+    for name, is_folder in entries:
+        if is_folder and any(fnmatchcase(name.lower(), each) for each in SYSTEM_FOLDERS):
+            system_folders += 1
+        elif name.startswith("."):
+            continue
+        elif exclude and _is_excluded(name, below, exclude):
+            excluded += 1
+        elif is_folder:
+            folders.append(name)
+        elif name.lower().endswith(READABLE_EXTENSIONS):
+            pictures.append(name)
+        else:
+            others.append(name)
     stems = {os.path.splitext(name)[0].lower() for name in pictures}
     left = []
     for name in sorted(others):
@@ -436,7 +563,7 @@ def _listed(folder: Path, below: Path, exclude: Sequence[str]) -> tuple[list[str
             left.append((name, f"nothing here reads {format_}; {missing}"))
         else:
             readable.append(name)
-    listing = _Listing(folder, readable, left, 0, system_folders, excluded)
+    listing = Listing(folder, readable, left, 0, system_folders, excluded)
     return sorted(folders), listing
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from efgan_rt.face_rules import FaceRule, plain_target
 from efgan_rt.families.family import Goal
 from efgan_rt.regular_files import READ_FLAGS
+from efgan_rt.remote.path import RemotePath
 from engines.manifest import MANIFEST_NAME
 
 # Raised by whoever changes what the same input, target, engines and options are written as.
@@ -28,6 +29,8 @@ def input_stamp(path: Path) -> str | None:
     The time of the last status change is among them, so that a file put in another's place with its
     modification time kept does not pass for it.
     """
+    if isinstance(path, RemotePath):
+        return path.stamp()
     try:
         found = path.stat()
     except OSError:
@@ -43,6 +46,8 @@ def content_hash(path: Path) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
+    if isinstance(path, RemotePath):
+        return path.sha256()
     with open(os.open(path, READ_FLAGS), "rb", buffering=0) as file:
         digest = hashlib.sha256()
         while block := file.read(BLOCK_BYTES):

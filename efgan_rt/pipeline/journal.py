@@ -25,7 +25,7 @@ from typing import Final
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.fingerprint import content_hash
 from efgan_rt.pipeline.lock import take_lock
-from efgan_rt.pipeline.parts import new_run_folder, output_key, remove_parts
+from efgan_rt.pipeline.parts import FileTimes, new_run_folder, output_key, remove_parts
 from efgan_rt.pipeline.record import COLUMNS, TABLES, Record
 from efgan_rt.pipeline.recovery import complete_intents, note_damage, settle_intents
 
@@ -54,7 +54,7 @@ class Journal:
         self._all_parts = self.parts = output / FOLDER / "parts"
         """Where this run's outputs are until they get their names."""
         self._path = output / FOLDER / DATABASE
-        self._only_read = only_read
+        self.only_read = only_read
         self._lock = threading.Lock()
         self._withdrawn: list[bytes] = []
         try:
@@ -94,7 +94,7 @@ class Journal:
         if self._held.file.closed or not self._lock.acquire(timeout=CLOSE_TIMEOUT_S):
             return
         try:
-            if not self._only_read:
+            if not self.only_read:
                 self._delete_withdrawn()
                 complete_intents(self._database, self.output, self._all_parts)
                 remove_parts(self._all_parts)
@@ -109,6 +109,21 @@ class Journal:
     def key(self, path: Path) -> bytes:
         """An output's name in the journal."""
         return output_key(path, self.output)
+
+    def present(self, path: Path) -> os.stat_result | None:
+        """What is under an output's name; None for nothing."""
+        try:
+            return path.lstat()
+        except OSError:
+            return None
+
+    def is_there(self, path: Path) -> bool:
+        """Whether an output's name is taken."""
+        return os.path.lexists(path)
+
+    def version(self, found: os.stat_result) -> FileTimes:
+        """What a file has to be as still, to be replaced."""
+        return FileTimes(found.st_size, found.st_mtime_ns)
 
     def find(self, path: Path, found: os.stat_result) -> Record | None:
         """The record of a file under an output's name, if it is ours and as it was left.
@@ -138,10 +153,8 @@ class Journal:
 
     def is_ours(self, path: Path) -> bool:
         """Whether what is under an output's name may be made again without asking."""
-        try:
-            return self.find(path, path.lstat()) is not None
-        except OSError:
-            return False
+        found = self.present(path)
+        return found is not None and self.find(path, found) is not None
 
     def intend(self, records: Sequence[tuple[Record, Path]]) -> None:
         """Records, in one commit, outputs about to be renamed, and settles the group before them.
@@ -184,7 +197,7 @@ class Journal:
             return [Record(*row) for row in rows]
 
     def _update(self, key: bytes, column: str, value: object) -> None:
-        if self._only_read:
+        if self.only_read:
             return
         with self._lock, self._faults_named():
             for table in ("outputs", "intents"):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from efgan_rt.errors import EfganError
+from efgan_rt.remote.path import RemotePath
 
 _DEVICES: Final = frozenset(
     ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)))
@@ -27,6 +28,8 @@ def is_case_blind(folder: Path) -> bool:
     Nothing is written: a name that is there is asked for in the other case. Where a folder is not
     there yet, it is the nearest above it that is asked.
     """
+    if isinstance(folder, RemotePath):
+        return False
     place = folder.absolute()
     while not place.is_dir() and place != place.parent:
         place = place.parent

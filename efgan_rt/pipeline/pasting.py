@@ -5,6 +5,7 @@ from time import perf_counter
 
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.exposure import from_network
+from efgan_rt.faces.motion_paste import Move
 from efgan_rt.faces.paste import paste
 from efgan_rt.pictures.original import Pixels
 from efgan_rt.pipeline.items import Item
@@ -14,13 +15,18 @@ from efgan_rt.pipeline.outcome import reason_of
 class Paster:
     """Puts the edited faces of one picture back into it; for one thread.
 
+    Args:
+        item: the picture.
+        move: what puts a moved face into it.
+
     Attributes:
         item: the picture.
         seconds: spent so far.
     """
 
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: Item, move: Move) -> None:
         self.item = item
+        self._move = move
         self.seconds = 0.0
 
     def edited(self, shot: int) -> Pixels:
@@ -37,7 +43,7 @@ class Paster:
                 continue
             try:
                 moved = item.motion.get((shot, number))
-                paste(pixels, framed, moved or from_network(crop, framed.crop))
+                paste(pixels, framed, moved or from_network(crop, framed.crop), self._move)
             except Exception as error:
                 if framed.face is None:
                     raise

@@ -10,8 +10,9 @@ import os
 import shutil
 import stat
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -45,7 +46,60 @@ class StagedPicture:
     finish: Callable[[list[Failure]], None]
 
 
-class Publisher:
+class GroupPublisher(ABC):
+    """Publishes pictures in groups, one thread at a time, wherever their outputs go."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[StagedPicture] = deque()
+        self._at_work = threading.Lock()
+
+    def publish(self, *pictures: StagedPicture) -> None:
+        """Hands in pictures, and publishes what waits unless another thread is at it.
+
+        Raises:
+            EfganError: the disk is full or read-only, or the journal cannot be written.
+        """
+        self._waiting.extend(pictures)
+        # Whoever finds the lock taken may leave: its holder looks once more after letting go.
+        while self._waiting:
+            if not self._at_work.acquire(blocking=False):
+                return
+            try:
+                self._publish_waiting()
+            finally:
+                self._at_work.release()
+
+    def _publish_waiting(self) -> None:
+        pictures = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        staged = [output for picture in pictures for output in picture.outputs]
+        if staged:
+            self._intend(staged)
+        for picture in pictures:
+            failures = []
+            for output in picture.outputs:
+                try:
+                    self._place(output)
+                except EfganError as error:
+                    if is_disk_error(error):
+                        raise
+                    self._drop(output)
+                    failures.append(Failure(picture.source, str(error), output.path))
+            picture.finish(failures)
+
+    @abstractmethod
+    def _intend(self, staged: Sequence[Staged]) -> None:
+        """Records outputs before they are placed."""
+
+    @abstractmethod
+    def _place(self, output: Staged) -> None:
+        """Gives an output its name."""
+
+    @abstractmethod
+    def _drop(self, output: Staged) -> None:
+        """Forgets an output that did not get its name."""
+
+
+class Publisher(GroupPublisher):
     """Stages and publishes the outputs of a run, for any thread.
 
     Args:
@@ -54,11 +108,10 @@ class Publisher:
     """
 
     def __init__(self, journal: Journal, *, overwrite: bool) -> None:
+        super().__init__()
         self._journal = journal
         self._overwrite = overwrite
         self._parts = Parts(journal.parts, journal.output)
-        self._waiting: deque[StagedPicture] = deque()
-        self._at_work = threading.Lock()
 
     def stage(
         self,
@@ -98,39 +151,12 @@ class Publisher:
         except OSError as error:
             raise not_written(path, error) from error
 
-    def publish(self, *pictures: StagedPicture) -> None:
-        """Hands in pictures, and publishes what waits unless another thread is at it.
+    def _intend(self, staged: Sequence[Staged]) -> None:
+        self._journal.intend([(each.record, each.part) for each in staged])
 
-        Raises:
-            EfganError: the disk is full or read-only, or the journal cannot be written.
-        """
-        self._waiting.extend(pictures)
-        # Whoever finds the lock taken may leave: its holder looks once more after letting go.
-        while self._waiting:
-            if not self._at_work.acquire(blocking=False):
-                return
-            try:
-                self._publish_waiting()
-            finally:
-                self._at_work.release()
-
-    def _publish_waiting(self) -> None:
-        pictures = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        staged = [output for picture in pictures for output in picture.outputs]
-        if staged:
-            self._journal.intend([(each.record, each.part) for each in staged])
-        for picture in pictures:
-            failures = []
-            for output in picture.outputs:
-                try:
-                    self._place(output)
-                except EfganError as error:
-                    if is_disk_error(error):
-                        raise
-                    output.part.unlink(missing_ok=True)
-                    self._journal.withdraw(output.record)
-                    failures.append(Failure(picture.source, str(error), output.path))
-            picture.finish(failures)
+    def _drop(self, output: Staged) -> None:
+        output.part.unlink(missing_ok=True)
+        self._journal.withdraw(output.record)
 
     def _place(self, output: Staged) -> None:
         """Renames one output, making its folder where that is missing."""
@@ -151,12 +177,12 @@ class Publisher:
             # Unlike a renaming, a link never takes the place of a file.
             _link(output.part, output.path)
         except FileExistsError:
-            raise _in_the_way(output.path) from None
+            raise in_the_way(output.path) from None
         except OSError as error:
             if error.errno not in LINKLESS:
                 raise
             if os.path.lexists(output.path):
-                raise _in_the_way(output.path) from error
+                raise in_the_way(output.path) from error
             _replace(output.part, output.path)
         else:
             os.unlink(output.part)
@@ -187,7 +213,8 @@ def is_disk_error(error: EfganError) -> bool:
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in DISK_ERRORS
 
 
-def _in_the_way(path: Path) -> EfganError:
+def in_the_way(path: Path) -> EfganError:
+    """The error for an output whose name another file has got meanwhile."""
     return EfganError(
         f"{path}: has come to be there, or has changed, during the run; replace it with --overwrite"
     )

@@ -4,12 +4,12 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, Protocol
 
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.faces import copy_recipe
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.fingerprint import content_hash, input_stamp
-from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.parts import FileTimes
 from efgan_rt.pipeline.record import Record
 
@@ -43,6 +43,26 @@ class Work:
         return all(need is Need.DONE for need in self.needs)
 
 
+class OutputRecords(Protocol):
+    """What is there under outputs' names, and what is ours of it; a `Journal` is one."""
+
+    def present(self, path: Path) -> Any:
+        """What is under an output's name; None for nothing."""
+        ...
+
+    def version(self, found: Any) -> FileTimes:
+        """What it has to be still, to be replaced."""
+        ...
+
+    def find(self, path: Path, found: Any) -> Record | None:
+        """Its record, if it is ours and as it was left."""
+        ...
+
+    def note_input_stamp(self, record: Record, stamp: str) -> None:
+        """Records that an input has another stamp and still the same content."""
+        ...
+
+
 @dataclass(frozen=True)
 class Inspector:
     """Compares pictures with the journal; for any thread.
@@ -52,7 +72,7 @@ class Inspector:
         takes_copies: whether the copy of a picture without a face is an output that is done.
     """
 
-    journal: Journal | None
+    journal: OutputRecords | None
     takes_copies: bool = False
 
     def inspect(self, job: PictureJob) -> Work:
@@ -64,9 +84,8 @@ class Inspector:
         ours: list[FileTimes | None] = []
         digest: bytes | None = None
         for path, recipe in zip(job.outputs, job.recipes, strict=True):
-            try:
-                found = path.lstat()
-            except OSError:
+            found = self.journal.present(path)
+            if found is None:
                 needs.append(Need.MAKE)
                 ours.append(None)
                 continue
@@ -75,7 +94,7 @@ class Inspector:
                 needs.append(Need.REPLACE)
                 ours.append(None)
                 continue
-            ours.append(FileTimes(found.st_size, found.st_mtime_ns))
+            ours.append(self.journal.version(found))
             is_right = self._is_right(record, recipe)
             if is_right and record.input_stamp != stamp and digest is None:
                 digest = _digest(job.source)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.pictures.animation import Playback
 from efgan_rt.pictures.read import MAX_PIXELS
 from efgan_rt.pipeline.budget import DEFAULT_BYTES, Budget
@@ -140,6 +141,7 @@ class Workshop:
         crop_px: side of the networks' crops.
         faces: how they are found.
         views: whether every picture that is dealt with comes with its `PictureView`.
+        move: what puts a moved face into its picture.
     """
 
     source: JobSource
@@ -155,3 +157,4 @@ class Workshop:
     crop_px: int
     faces: FaceFinding
     views: bool = False
+    move: Move = MotionPaste.into_region

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from efgan_rt.counting import counted
 from efgan_rt.pipeline.files import PlanCount
 from efgan_rt.pipeline.outcome import Outcome
 from efgan_rt.reporting.latency import StageLatency
@@ -19,12 +20,12 @@ def summary_lines(outcome: Outcome, count: PlanCount) -> list[str]:
     planned = count.pictures
     rate = outcome.written / outcome.seconds if outcome.seconds else 0.0
     lines = [
-        f"{outcome.done + outcome.again:,} of {planned:,} pictures edited: "
-        f"{outcome.written:,} files in {outcome.seconds:.1f} s, {rate:.1f} a second"
+        f"{outcome.done + outcome.again:,} of {counted(planned, 'picture')} edited: "
+        f"{counted(outcome.written, 'file')} in {outcome.seconds:.1f} s, {rate:.1f} a second"
     ]
     if outcome.faces:
-        faces = "1 face was" if outcome.faces == 1 else f"{outcome.faces:,} faces were"
-        lines.append(f"{faces} found in photographs and edited")
+        were = "was" if outcome.faces == 1 else "were"
+        lines.append(f"{counted(outcome.faces, 'face')} {were} found in photographs and edited")
     if outcome.again:
         lines.append(f"{outcome.again:,} of them made again, for something had changed")
     if outcome.already:
@@ -42,19 +43,22 @@ def summary_lines(outcome: Outcome, count: PlanCount) -> list[str]:
         lines += [f"  {count:,} x {reason}" for reason, count in outcome.reasons.items()]
     lines += [f"{times:,} x {note}" for note, times in outcome.notes.items()]
     if count.unlisted:
-        folders = "1 folder" if len(count.unlisted) == 1 else f"{len(count.unlisted):,} folders"
-        lines.append(f"{folders} could not be listed; each is named above")
+        lines.append(
+            f"{counted(len(count.unlisted), 'folder')} could not be listed; each is named above"
+        )
     if count.left:
         reasons = ", ".join(f"{times:,} x {why}" for why, times in count.left.items())
-        lines.append(f"{count.skipped:,} other files were left alone: {reasons}")
+        lines.append(f"left alone: {counted(count.skipped, 'other file')}: {reasons}")
     if count.system_folders:
-        lines.append(f"{count.system_folders:,} folders of the system were left out")
+        lines.append(f"left out: {counted(count.system_folders, 'folder')} of the system")
     if count.excluded:
         lines.append(f"{count.excluded:,} files and folders were left out by --exclude")
     if outcome.interrupted:
-        lines.append(f"interrupted: {max(planned - outcome.pictures, 0):,} pictures were not begun")
+        left = max(planned - outcome.pictures, 0)
+        lines.append(f"interrupted: {counted(left, 'picture')} not begun")
     elif outcome.pictures < planned:
-        lines.append(f"stopped early: {planned - outcome.pictures:,} pictures were not begun")
+        left = planned - outcome.pictures
+        lines.append(f"stopped early: {counted(left, 'picture')} not begun")
     return lines
 
 

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.face_rules import FaceRule, parse_conditions, plain_target
 from efgan_rt.families.family import (
@@ -35,6 +34,7 @@ from efgan_rt.presets.preset import Preset, preset_toml
 from efgan_rt.requests.known_units import KnownUnits
 from efgan_rt.requests.outputs import OutputKind, Outputs, outputs_of, recipe_of
 from efgan_rt.requests.target_table import TargetTable, read_target_table
+from engines.arrays import FloatArray
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ class Edits:
     def jobs(
         self,
         jobs: Iterable[PictureJob],
-        root: Path,
+        below: Callable[[Path], PurePosixPath],
         engines: str,
         written_with: Mapping[str, Any],
         known: KnownUnits | None = None,
@@ -254,7 +254,7 @@ class Edits:
 
         Args:
             jobs: of a plan over `outputs.products`.
-            root: the input folder.
+            below: a picture's path in the input folder.
             engines: from `fingerprint.engines_fingerprint`.
             written_with: options that change what is written, as plain values.
             known: action units that pictures show.
@@ -267,7 +267,7 @@ class Edits:
         before: tuple[tuple[FaceRule, ...], ...] | None = None
         recipes: tuple[bytes, ...] = ()
         for job in jobs:
-            name = PurePosixPath(job.source.relative_to(root).as_posix())
+            name = below(job.source)
             rules = self._rules_for(name)
             if rules != before:  # most often every picture's are the same
                 before = rules

@@ -176,6 +176,7 @@ class ShardWorker:
                 # What lies beside a picture follows its edit's name, which is not ours to give.
                 options=replace(setup.options, sidecars=False, fail_fast=False),
                 views=setup.views,
+                move=self._cascade.move,
                 recorder=self._recorder,
                 on_picture=self._take_result,
             )

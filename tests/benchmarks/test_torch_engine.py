@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.gpu_parity import edited_pixels, measured, reference_of, torch_engines
+from benchmarks.gpu.parity import edited_pixels, measured, reference_of, torch_engines
 from benchmarks.host_cuda import HostCuda
 from benchmarks.torch_engine import TorchForm, torch_networks
 from benchmarks.torch_loop import TorchLoop

@@ -362,7 +362,7 @@ def test_an_interrupted_run_has_status_130_and_leaves_whole_files_only(
     assert run.returncode == 130
     written = pictures_in(tmp_path / "out")
     assert f"{len(written):,} of {total:,} pictures edited" in out
-    assert f"interrupted: {total - len(written):,} pictures were not begun" in out
+    assert f"interrupted: {total - len(written):,} pictures not begun" in out
     assert 0 < len(written) < total
     for name in written:
         read_picture(tmp_path / "out" / name)

@@ -186,7 +186,7 @@ def test_a_frame_that_is_missing_is_made_again_alone_and_the_same(
     before = frame.read_bytes()
     frame.unlink()
     result = batch(*command)
-    assert "1 files in" in result.out
+    assert "1 file in" in result.out
     assert frame.read_bytes() == before
 
 

@@ -161,7 +161,7 @@ def test_camera_raw_is_left_alone_and_named(
     result, document = batch()
     assert result.status == 0
     assert left(document) == dict.fromkeys(raw_files(jpeg), "a camera's raw picture")
-    assert "5 other files were left alone: 5 x a camera's raw picture" in result.out
+    assert "left alone: 5 other files: 5 x a camera's raw picture" in result.out
     assert [path.name for path in out.glob("[!.]*.*")] == ["a.jpg"]
 
 

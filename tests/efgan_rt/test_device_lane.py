@@ -4,7 +4,7 @@ It has to give, bit for bit, what the lane on the processor gives: the networks 
 in the same runtime, so only what the lane does with its memory can make a difference.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -24,7 +24,9 @@ from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.shots import one_shot_each, stills
-from engines.base import Array, EngineError
+from engines import device_lane as lanes_of_engines
+from engines.arrays import Array
+from engines.base import EngineError
 from engines.directory import EngineDirectory
 from tests.efgan_rt.asking import asked
 from tests.efgan_rt.device_lanes import (
@@ -41,7 +43,7 @@ from tests.efgan_rt.device_lanes import (
     open_lane,
     run_job,
 )
-from tests.engines.fake_cuda import FakeCuda
+from tests.engines.fake_cuda import FakeCuda, FakeEvent, FakeGraph
 from tests.toy_engines import CROP_PX, write_toy_engines
 
 
@@ -64,12 +66,13 @@ def lane(three_stages: Path, cuda: FakeCuda) -> Iterator[Lane]:
         yield opened
 
 
-@pytest.mark.parametrize("graphs", [True, False])
+@pytest.mark.parametrize("graphs", ["of a batch", "of a network", ""])
 @pytest.mark.parametrize("seed", range(5))
 def test_a_device_lane_gives_what_the_processors_lane_gives(
-    three_stages: Path, on_processor: Lane, seed: int, graphs: bool
+    three_stages: Path, on_processor: Lane, seed: int, graphs: str
 ) -> None:
-    with closing(open_lane(three_stages, FakeCuda(seed), graphs=graphs)) as lane:
+    cuda = FakeCuda(seed, marks_in_graphs=graphs == "of a batch")
+    with closing(open_lane(three_stages, cuda, graphs=bool(graphs))) as lane:
         for number in range(4):
             work = job(number)
             assert_same(run_job(lane, work), run_job(on_processor, work))
@@ -175,6 +178,82 @@ def test_every_network_is_captured_once_after_its_first_run(lane: Lane, cuda: Fa
     for _ in range(2):
         lane.run(work.pixels, target_places(work.scale, work.offset))
     assert cuda.captured == len(NETWORKS)
+
+
+@pytest.fixture
+def whole() -> FakeCuda:
+    """On which a whole batch becomes a graph."""
+    return FakeCuda(marks_in_graphs=True)
+
+
+def test_a_batch_becomes_one_graph_for_each_kind_of_it(
+    three_stages: Path, on_processor: Lane, whole: FakeCuda
+) -> None:
+    with closing(open_lane(three_stages, whole)) as lane:
+        for number in range(3):
+            work = job(number)
+            given = (work.pixels, work.scale, work.offset)
+            assert_same(run_job(lane, work), run_job(on_processor, work))
+            for more in ({"source_au": work.source_au}, {"stages": True}):
+                found = arrays_of(lane.run(**asked(*given, **more)))
+                assert_same(found, arrays_of(on_processor.run(**asked(*given, **more))))
+            assert whole.captured == 3
+        before = whole.host_waits
+        seconds = lane.run(*given[:1], target_places(*given[1:])).seconds
+        assert whole.host_waits - before == 1
+        assert tuple(seconds) == ("upload", *NETWORKS, "download")
+        assert all(value >= 0 for value in seconds.values()) and sum(seconds.values()) > 0
+
+
+def test_a_kind_too_many_is_put_on_the_stream_bit_by_bit(
+    three_stages: Path, on_processor: Lane, whole: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes_of_engines, "MOST_BATCH_GRAPHS", 1)
+    with closing(open_lane(three_stages, whole)) as lane:
+        for number in range(3):
+            assert_same(run_job(lane, job(number)), run_job(on_processor, job(number)))
+            lane.estimate(job(number).pixels)
+    assert whole.captured == 1
+
+
+@pytest.mark.parametrize("fault", ["no capture", "no launch", "no times"])
+def test_where_a_batch_is_no_graph_each_network_is_one(
+    three_stages: Path,
+    on_processor: Lane,
+    whole: FakeCuda,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise EngineError("cudaEventElapsedTime failed: cudaErrorInvalidResourceHandle")
+
+    capture, said = whole.capture, list[str]()
+    with closing(open_lane(three_stages, whole, say=said.append)) as lane:
+        with monkeypatch.context() as patch:
+            if fault == "no capture":
+                tried = iter([None])
+                patch.setattr(whole, "capture", lambda *g: next(tried, ...) and capture(*g))
+            elif fault == "no launch":
+                patch.setattr(FakeGraph, "launch", fail)
+            else:
+                patch.setattr(FakeEvent, "ms_since", failing_in_graphs(fail))
+            assert_same(run_job(lane, job(0)), run_job(on_processor, job(0)))
+        for number in range(3):
+            assert_same(run_job(lane, job(number)), run_job(on_processor, job(number)))
+    assert whole.captured == len(NETWORKS) + (fault != "no capture")
+    assert said == []
+
+
+def failing_in_graphs(fail: Callable[[], None]) -> Callable[[FakeEvent, FakeEvent], float]:
+    """Times of events that graphs record cannot be read."""
+    ms_since = FakeEvent.ms_since
+
+    def found(self: FakeEvent, earlier: FakeEvent) -> float:
+        if self.mark("its time was read").event is not None:
+            fail()
+        return ms_since(self, earlier)
+
+    return found
 
 
 def test_without_graphs_the_lane_says_so_once_and_runs_on(

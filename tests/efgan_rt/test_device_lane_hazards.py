@@ -12,6 +12,7 @@ from efgan_rt.families.registry import read_properties
 from efgan_rt.lane import Lane
 from engines.base import EngineError
 from engines.device import DeviceContext
+from engines.device_lane import _Batch
 from engines.directory import EngineDirectory
 from tests.efgan_rt.device_lanes import (
     BATCH,
@@ -71,6 +72,26 @@ def test_a_lane_that_waits_for_the_wrong_mark_is_caught(
         run_job(broken_lane, job())
 
 
+def test_a_lane_that_waits_for_a_mark_of_its_graph_is_caught(
+    three_stages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = open_lane(three_stages, FakeCuda(marks_in_graphs=True))
+    run_job(lane, job())
+    monkeypatch.setattr(inner(lane), "_wait", inner(lane)._marks["stage_3"].synchronize)
+    with pytest.raises(HazardError, match="may still be that of the launch before"):
+        run_job(lane, job())
+
+
+def test_a_lane_that_does_not_wait_for_its_graph_is_caught(
+    three_stages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = open_lane(three_stages, FakeCuda(marks_in_graphs=True))
+    run_job(lane, job())
+    no_wait(lane, monkeypatch)
+    with pytest.raises(HazardError, match="read by the host while a pending 'download' uses it"):
+        run_job(lane, job())
+
+
 def test_a_lane_that_does_not_settle_after_a_failure_is_caught(
     three_stages: Path, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,4 +145,4 @@ def test_a_lane_that_forgets_a_stages_aim_is_caught(
 
 def test_a_lane_used_without_its_context_is_caught(broken_lane: Lane) -> None:
     with pytest.raises(HazardError, match="without the context being current in this thread"):
-        inner(broken_lane)._enqueue(["pixels"], (), {}, [])
+        inner(broken_lane)._enqueue(_Batch(("pixels",), (), {}, ()))

@@ -125,7 +125,7 @@ def test_a_folder_is_edited_without_what_only_linux_has(
     open_folder: Path, toy_engines: Path
 ) -> None:
     _, _, *words = batch(toy_engines)
-    for said in ("1 of 1 pictures edited", "1 were already done"):
+    for said in ("1 of 1 picture edited", "1 were already done"):
         done = run(open_folder, "-c", ELSEWHERE, *words)
         assert done.returncode == 0, done.stderr
         assert said in done.stdout

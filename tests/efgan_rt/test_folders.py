@@ -149,7 +149,7 @@ def test_the_summary_says_what_was_left_out(
     source = tree("a.jpg", "b.jpg", "@eaDir/a.jpg", "raw/c.jpg")
     result = cli("batch", source, out, *options, "--exclude", "raw", "--exclude", "b.*")
     assert result.status == 0
-    assert "1 folders of the system were left out" in result.out
+    assert "left out: 1 folder of the system" in result.out
     assert "2 files and folders were left out by --exclude" in result.out
     assert [each.name for each in out.iterdir() if each.name != FOLDER] == ["a.jpg"]
 

@@ -11,26 +11,31 @@ the content of uploads is compared with what it was, and what a download will wr
 until then, so that a mistake that the first check cannot see makes a wrong picture.
 """
 
+import ctypes
 import random
+import shutil
+import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
 
-from engines.base import Array
+from engines.arrays import Array, Bytes
 from engines.cuda_faults import no_device_memory
-from engines.cuda_memory import DeviceFacts, DeviceMemory, DeviceSlice, Event, Graph, Stream
+from engines.cuda_memory import DeviceFacts, DeviceMemory, DeviceSlice, Event, Graph, Kernel, Stream
 from tests.engines.pinned_array import PinnedArray
+from tests.tensorrt_on_cpu import find_compiler
 
 ALIGNMENT = 256
 POISON = 0xA5
 FACTS = DeviceFacts("Fake GPU", "9.0", "580.65.06", 1 << 30)
-
-Bytes = npt.NDArray[np.uint8]
 
 
 class HazardError(AssertionError):
@@ -72,6 +77,8 @@ class Operation:
     before: frozenset["Operation"] = field(default=frozenset(), repr=False)
     """Every operation that has ended when this one starts."""
     has_run: bool = False
+    event: "FakeEvent | None" = field(default=None, repr=False)
+    """That this is the mark of, in a graph."""
 
     def races(self, other: "Operation") -> bool:
         """Whether the order of the two makes a difference."""
@@ -92,7 +99,12 @@ class FakeCuda:
     described = "a device of the tests"
 
     def __init__(
-        self, seed: int = 0, *, total_bytes: int = FACTS.total_bytes, graphs: bool = True
+        self,
+        seed: int = 0,
+        *,
+        total_bytes: int = FACTS.total_bytes,
+        graphs: bool = True,
+        marks_in_graphs: bool = False,
     ) -> None:
         """An idle device.
 
@@ -100,12 +112,14 @@ class FakeCuda:
             seed: of the order in which operations run.
             total_bytes: of its memory.
             graphs: whether anything can be captured.
+            marks_in_graphs: whether events can be recorded in what is captured.
         """
         self.facts = replace(FACTS, total_bytes=total_bytes)
         self.captured = 0
         """How many graphs have been captured."""
         self.host_waits = 0
         """How often the host has waited for the device."""
+        self.marks_in_graphs = marks_in_graphs
         self._graphs = graphs
         self._random = random.Random(seed)
         self._lock = threading.RLock()
@@ -184,6 +198,11 @@ class FakeCuda:
             target[:] = content
 
         self.enqueue(stream, "copy", run, reads=[origin], writes=[destination])
+
+    def kernel(self, source: str, name: str) -> Kernel:
+        """The same source, compiled for the processor."""
+        self._check_thread("a kernel was loaded")
+        return FakeKernel(self, name, getattr(host_library(source), name))
 
     def capture(self, stream: Stream, enqueue: Callable[[], None]) -> Graph | None:
         self._check_thread("a capture began")
@@ -349,7 +368,7 @@ class FakeStream:
 
     def wait(self, event: Event) -> None:
         assert isinstance(event, FakeEvent)
-        self.tail = (*self.tail, event.mark("a stream waited for an event"))
+        self.tail = (*self.tail, event.own_mark("a stream waited for an event"))
 
     def synchronize(self) -> None:
         self._cuda.wait_for(self.tail)
@@ -367,16 +386,24 @@ class FakeEvent:
     def record(self, stream: Stream) -> None:
         assert isinstance(stream, FakeStream)
         self._cuda._check_thread("an event was recorded")
-        self._reached_s = None
+        self.launched(Operation("an event", self._reach))
+        self._cuda.queue(stream, self.mark("recorded"))
 
-        def reach() -> None:
-            self._reached_s = perf_counter()
+    def _reach(self) -> None:
+        self._reached_s = perf_counter()
 
-        self._mark = Operation("an event", reach)
-        self._cuda.queue(stream, self._mark)
+    def record_in_graph(self, stream: Stream) -> None:
+        recorded = self._cuda._capturing
+        if recorded is None or not self._cuda.marks_in_graphs:
+            raise HazardError("an event was recorded for a graph that is not there")
+        recorded.append(Operation("an event", self._reach, event=self))
+
+    def launched(self, mark: Operation) -> None:
+        """A launch of a graph places the mark, sometime."""
+        self._reached_s, self._mark = None, mark
 
     def synchronize(self) -> None:
-        self._cuda.wait_for((self.mark("the host waited for an event"),))
+        self._cuda.wait_for((self.own_mark("the host waited for an event"),))
 
     def ms_since(self, earlier: Event) -> float:
         assert isinstance(earlier, FakeEvent)
@@ -390,10 +417,56 @@ class FakeEvent:
             times.append(event._reached_s)
         return (times[1] - times[0]) * 1e3
 
+    def own_mark(self, what: str) -> Operation:
+        mark = self.mark(what)
+        if mark.event is not None:
+            raise HazardError(f"{what} of a graph, which may still be that of the launch before")
+        return mark
+
     def mark(self, what: str) -> Operation:
         if self._mark is None:
             raise HazardError(f"{what} that was never recorded")
         return self._mark
+
+
+class FakeKernel:
+    """A loop over all threads, as one operation."""
+
+    def __init__(self, cuda: FakeCuda, name: str, function: Callable[..., None]) -> None:
+        self._cuda = cuda
+        self._name = name
+        self._function = function
+
+    def launch(
+        self,
+        stream: Stream,
+        count: int,
+        reads: Sequence[DeviceMemory],
+        writes: Sequence[DeviceMemory],
+    ) -> None:
+        pointers = [ctypes.c_void_p(memory.address) for memory in (*reads, *writes)]
+
+        def run() -> None:
+            self._function(*pointers, ctypes.c_int(count))
+
+        self._cuda.enqueue(stream, self._name, run, reads=reads, writes=writes)
+
+
+@cache
+def host_library(source: str) -> ctypes.CDLL:
+    """CUDA C as a C compiler takes it, without contracted products: as numpy computes.
+
+    Raises:
+        MissingPartError: there is no C compiler.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="efgan-kernel-"))
+    file, library = folder / "kernel.c", folder / "kernel.so"
+    file.write_text(source)
+    options = ("-O2", "-std=c11", "-Wall", "-Werror", "-ffp-contract=off", "-fPIC", "-shared")
+    subprocess.run([find_compiler(), *options, str(file), "-o", str(library), "-lm"], check=True)
+    loaded = ctypes.CDLL(str(library))
+    shutil.rmtree(folder)
+    return loaded
 
 
 class FakeGraph:
@@ -407,7 +480,10 @@ class FakeGraph:
         assert isinstance(stream, FakeStream)
         self._cuda._check_thread("a graph was launched")
         for each in self._recorded:
-            self._cuda.queue(stream, replace(each, has_run=False))
+            operation = replace(each, has_run=False)
+            if each.event is not None:
+                each.event.launched(operation)
+            self._cuda.queue(stream, operation)
 
 
 def plain_bytes(array: Array) -> Bytes:

@@ -15,7 +15,8 @@ import pytest
 
 from engines import cuda_bindings_memory, nvidia_driver
 from engines import open_cuda as opening
-from engines.base import Array, EngineError
+from engines.arrays import Array
+from engines.base import EngineError
 from engines.cuda_bindings_memory import CudaBindings
 from engines.cuda_graph import capture_graph
 from engines.cuda_memory import Cuda, DeviceMemory, DeviceSlice
@@ -330,6 +331,12 @@ SOURCE: Array = np.zeros(6, np.uint8)
         ("cudaStreamWaitEvent", lambda cuda: cuda._call("cudaStreamWaitEvent", 0, 0, 0)),
         ("cudaStreamSynchronize", lambda cuda: cuda._call("cudaStreamSynchronize", 0)),
         ("cudaEventRecord", lambda cuda: cuda._call("cudaEventRecord", 0, 0)),
+        (
+            "cudaEventRecordWithFlags",
+            lambda cuda: cuda._call(
+                "cudaEventRecordWithFlags", 0, 0, cuda._runtime.cudaEventRecordExternal
+            ),
+        ),
         ("cudaEventSynchronize", lambda cuda: cuda._call("cudaEventSynchronize", 0)),
         ("cudaEventElapsedTime", lambda cuda: cuda._call("cudaEventElapsedTime", 0, 0)),
         ("cudaGraphLaunch", lambda cuda: cuda._call("cudaGraphLaunch", 0, 0)),

@@ -6,7 +6,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from engines.base import Array, EngineError
+from engines.arrays import Array
+from engines.base import EngineError
 from engines.cuda_memory import Cuda, DeviceMemory, Stream
 from tests.engines.fake_cuda import FakeCuda, HazardError
 from tests.engines.pinned_array import PinnedArray
@@ -288,6 +289,27 @@ def test_a_capture_is_of_launches_only(cuda: FakeCuda, act: str) -> None:
 
     with pytest.raises(HazardError, match="in the middle of a capture"):
         cuda.capture(stream, enqueue)
+
+
+@pytest.mark.parametrize("act", ["waited for", "a stream"])
+def test_waiting_for_an_event_that_a_graph_records_is_found(act: str) -> None:
+    cuda = FakeCuda(marks_in_graphs=True)
+    with cuda.current():
+        stream, event, after = cuda.stream(), cuda.event(), cuda.event()
+        graph = cuda.capture(stream, lambda: event.record_in_graph(stream))
+        assert graph is not None
+        graph.launch(stream)
+        with pytest.raises(HazardError, match="may still be that of the launch before"):
+            event.synchronize() if act == "waited for" else stream.wait(event)
+        after.record(stream)
+        after.synchronize()
+        assert after.ms_since(event) >= 0
+
+
+def test_an_event_recorded_for_no_graph_is_found() -> None:
+    cuda = FakeCuda(marks_in_graphs=True)
+    with cuda.current(), pytest.raises(HazardError, match="for a graph that is not there"):
+        cuda.event().record_in_graph(cuda.stream())
 
 
 def test_a_device_that_is_full_says_so_as_a_real_one_would() -> None:

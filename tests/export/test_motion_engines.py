@@ -3,23 +3,33 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from efgan_rt.action_units import FloatArray
+from efgan_rt import editing
 from efgan_rt.editing import OpenedSet, device_lane
 from efgan_rt.expressions import target_for, target_places
+from efgan_rt.faces.device_paste import DevicePaste
 from efgan_rt.faces.motion import FIELDS
+from efgan_rt.faces.motion_paste import MotionPaste
 from efgan_rt.families.cascade import CASCADE, MOUTHS_FILE
 from efgan_rt.families.registry import read_properties
 from efgan_rt.lane import Edited
+from efgan_rt.pipeline.batch import run_batch
+from efgan_rt.pipeline.files import Plan, asked_of_all
+from efgan_rt.pipeline.journal import Journal
+from efgan_rt.shots import stills
+from engines.arrays import FloatArray
 from engines.base import EngineError
+from engines.choice import BackendChoice
 from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
 from export.build import build_engines
-from tests.engines.fake_cuda import FakeCuda
+from tests.engines.fake_cuda import FakeCuda, FakeKernel
 from tests.engines.host_engine import HostEngine
 from tests.motion_models import CROP_PX, smooth_faces, write_motion_checkpoint
 from train.families.cascade.motion.cascade import MotionCascade
@@ -135,3 +145,82 @@ def test_the_manifest_says_that_the_set_moves(motion_engines: Path) -> None:
     properties = json.loads((motion_engines / "manifest.json").read_text())["properties"]
     assert properties["motion"] is True
     assert properties["mouths"]["count"] == 3
+
+
+def test_on_a_gpu_moved_faces_are_put_into_their_pictures_there(
+    opened: OpenedSet, motion_engines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for number, face in enumerate(smooth_faces(3)):
+        large = cv2.resize(face, (150 + 40 * number,) * 2, interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(source / f"{number}.png"), large)
+    cuda = FakeCuda(marks_in_graphs=True)
+
+    def open_host_engine(folder: EngineDirectory, network: str, *_: object, **more: Any) -> Any:
+        entry = folder.manifest.network(network)
+        return HostEngine(folder.model(network), entry, batch=more["batch"], cuda=cuda)
+
+    monkeypatch.setattr(editing, "open_cuda", lambda: cuda)
+    monkeypatch.setattr(editing, "open_device_engine", open_host_engine)
+    choice = BackendChoice("tensorrt", "fp32", "TensorRT, as asked for")
+    on_device = OpenedSet.open(motion_engines, choice=choice, batch=2, say=pytest.fail)
+    assert isinstance(on_device.move, DevicePaste)
+    assert opened.move is MotionPaste.into_region
+    pasted: list[int] = []
+    launch = FakeKernel.launch
+
+    def counted(self: FakeKernel, stream: Any, count: int, reads: Any, writes: Any) -> None:
+        pasted.append(count)
+        launch(self, stream, count, reads, writes)
+
+    monkeypatch.setattr(FakeKernel, "launch", counted)
+    written = {}
+    for name, cascade in (("device", on_device), ("processor", opened)):
+        target = target_for(cascade.expressions, cascade.au_names, expression="surprised", au=None)
+        lanes = [cascade.lane() for _ in range(cascade.lanes)]
+        plan = Plan(source, tmp_path / name, stills(""))
+        with Journal(plan.output) as journal:
+            outcome = run_batch(
+                asked_of_all(plan.jobs(), [target], [b""]),
+                lanes,
+                batch=2,
+                journal=journal,
+                crop_px=CROP_PX,
+                move=cascade.move,
+            )
+        assert outcome.written == 3
+        for lane in lanes:
+            lane.close()
+        written[name] = pixels_in(tmp_path / name)
+    assert sorted(pasted) == [150**2, 190**2, 230**2]
+    for left, right, before in zip(*written.values(), pixels_in(source), strict=True):
+        assert (right != before).mean() > 0.1
+        assert np.abs(left - right).max() <= 2, np.abs(left - right).mean()
+    on_device.move.close()
+    assert cuda.free_bytes() == cuda.facts.total_bytes
+
+
+def pixels_in(folder: Path) -> list[np.ndarray]:
+    files = sorted(folder.glob("*.png"))
+    return [np.asarray(cv2.imread(str(file)), np.int32) for file in files]
+
+
+def test_a_gpu_without_a_compiler_leaves_the_paste_to_the_processor_and_says_so(
+    motion_engines: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cuda, said = FakeCuda(), list[str]()
+
+    def no_kernel(*_: object) -> None:
+        raise EngineError("CUDA's runtime compiler cannot be loaded")
+
+    monkeypatch.setattr(cuda, "kernel", no_kernel)
+    monkeypatch.setattr(editing, "open_cuda", lambda: cuda)
+    monkeypatch.setattr(editing, "open_device_engine", lambda *_, **__: None)
+    choice = BackendChoice("tensorrt", "fp32", "")
+    on_device = OpenedSet.open(motion_engines, choice=choice, batch=2, say=said.append)
+    assert on_device.move is MotionPaste.into_region
+    assert said == [
+        "moved faces are put into their pictures by the processor: CUDA's runtime compiler cannot "
+        "be loaded"
+    ]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu_parity import Reference, reference_of
-from benchmarks.gpu_sets import CHECKPOINT, SHIPPED, write_set
+from benchmarks.gpu.parity import Reference, reference_of
+from benchmarks.gpu.sets import CHECKPOINT, SHIPPED, write_set
 from engines.base import EngineError
 from engines.cuda_memory import PROVIDERS, Cuda
 from engines.onnxruntime_cuda_engine import check_cuda_provider
@@ -58,8 +58,8 @@ def reference(checkpoint: Checkpoint) -> Reference:
 def sets(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The engines that come along, and the same weights as half-precision graphs.
 
-    `EFGAN_GPU_SETS` names the folder that benchmarks/gpu_sets.py made, where exporting would take
-    time or cannot be done.
+    `EFGAN_GPU_SETS` names the folder that `python -m benchmarks gpu.sets` made, where exporting
+    would take time or cannot be done.
     """
     made = os.environ.get("EFGAN_GPU_SETS")
     if made is not None:

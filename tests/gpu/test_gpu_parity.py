@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu_parity import Reference, directory_engines, measured, torch_engines
+from benchmarks.gpu.parity import Reference, directory_engines, measured, torch_engines
 from benchmarks.torch_engine import TorchForm, full_fp32
 from engines.base import EngineError
 from engines.cuda_memory import Cuda

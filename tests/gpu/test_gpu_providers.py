@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pytest
 
-from engines.base import Array, EngineError
+from efgan_rt.faces.device_paste import DevicePaste, made_up_pastes
+from engines.arrays import Array
+from engines.base import EngineError
 from engines.cuda_memory import Cuda, Stream
 
 pytestmark = pytest.mark.gpu
@@ -139,6 +142,46 @@ def test_a_captured_graph_runs_when_it_is_launched(cuda: Cuda) -> None:
             launch()
             stream.synchronize()
             np.testing.assert_array_equal(result, expected)
+
+
+def test_marks_within_a_graph_have_times(cuda: Cuda) -> None:
+    if not cuda.marks_in_graphs:
+        pytest.skip(f"{cuda.described} records no events in graphs")
+    with cuda.current():
+        stream, end = cuda.stream(), cuda.event()
+        marks = [cuda.event() for _ in range(2)]
+        first, second = cuda.device(1 << 28), cuda.device(1 << 28)
+        cuda.copy(second, first, stream)
+        stream.synchronize()
+
+        def enqueue() -> None:
+            marks[0].record_in_graph(stream)
+            for _ in range(10):
+                cuda.copy(second, first, stream)
+            marks[1].record_in_graph(stream)
+
+        graph = cuda.capture(stream, enqueue)
+        assert graph is not None
+        for _ in range(3):
+            graph.launch(stream)
+            end.record(stream)
+            end.synchronize()
+            assert 0.1 < marks[1].ms_since(marks[0]) < 1000
+            assert 0 <= end.ms_since(marks[1]) < 100
+        first.free()
+        second.free()
+
+
+def test_the_paste_of_moved_faces_is_the_processors(cuda: Cuda) -> None:
+    # Made-up faces are pasted when it is opened, in both ways.
+    with closing(DevicePaste(cuda, pytest.fail)) as paste:
+        for pasting in made_up_pastes(crop_px=256):
+            here, there = pasting.before.copy(), pasting.before.copy()
+            pasting.into_region(here)
+            paste(pasting, there)
+            apart = np.abs(here.astype(np.float64) - there) / pasting.unit
+            print(f"at most {apart.max():.2f} of 255 apart, {apart.mean():.2e} on average")
+            assert (apart > 2).mean() < 1e-3
 
 
 def test_what_cannot_be_captured_gives_no_graph_and_leaves_the_stream_well(cuda: Cuda) -> None:

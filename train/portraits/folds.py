@@ -11,10 +11,11 @@ from typing import Final
 import cv2
 import numpy as np
 
-from efgan_rt.action_units import AU_NAMES, FloatArray
+from efgan_rt.action_units import AU_NAMES
+from engines.arrays import FloatArray, Values
 from train.portraits.camera import Drawn, draw
 from train.portraits.creases import crease_shade
-from train.portraits.face_model import SKIN, Doubles, FaceModel
+from train.portraits.face_model import SKIN, FaceModel
 
 FOLDS_PX: Final = 144
 # The pictures' middle, and from there to their rims, in cm of the model: x to its left, y up.
@@ -23,7 +24,7 @@ FINER: Final = 4  # drawn so many times larger, then averaged
 SOFT_PX: Final = 0.5
 
 
-def skin_places(places: Doubles) -> FloatArray:
+def skin_places(places: Values) -> FloatArray:
     """Where points of the neutral model lie in the pictures of folds.
 
     Args:
@@ -45,7 +46,7 @@ def drawn_places(model: FaceModel, drawn: Drawn) -> FloatArray:
     return found
 
 
-def fold_pictures(model: FaceModel, shading: Doubles) -> FloatArray:
+def fold_pictures(model: FaceModel, shading: Values) -> FloatArray:
     """The pictures.
 
     Args:
