@@ -20,6 +20,9 @@ from train.portraits.face_model import SKIN, FaceModel
 FOLDS_PX: Final = 144
 # The pictures' middle, and from there to their rims, in cm of the model: x to its left, y up.
 MIDDLE_CM, REACH_CM = np.array([0.0, 1.0]), np.array([8.0, 9.0])
+# Half the axes of the ellipse around the face, as places, and over which share of it the light fades
+# out: beyond lies hair, which photographs of smiles say nothing about.
+FACE_AXES, FADING = np.array([0.8, 0.93]), 0.3
 FINER: Final = 4  # drawn so many times larger, then averaged
 SOFT_PX: Final = 0.5
 
@@ -72,4 +75,6 @@ def fold_pictures(model: FaceModel, shading: Values) -> FloatArray:
         fine[skin] = lighter[:, number] + crease_shade(places, unit)
         fine = np.asarray(cv2.GaussianBlur(fine, (0, 0), SOFT_PX * FINER), np.float32)
         pictures[number] = cv2.resize(fine, (FOLDS_PX, FOLDS_PX), interpolation=cv2.INTER_AREA)
-    return pictures
+    along = (np.arange(FOLDS_PX) + 0.5) * 2 / FOLDS_PX - 1
+    out = np.hypot(along[np.newaxis] / FACE_AXES[0], along[:, np.newaxis] / FACE_AXES[1])
+    return np.asarray(pictures * np.clip((1 - out) / FADING + 1, 0, 1), np.float32)
