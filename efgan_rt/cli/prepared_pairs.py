@@ -38,6 +38,7 @@ from train.portraits.portrait_pairs import (
     records,
     settings_of,
     write_atlas,
+    write_folds,
 )
 
 
@@ -109,6 +110,8 @@ def _run(request: PairsRequest, find: Landmarker) -> int:
         except KeyboardInterrupt:
             interrupted = True
     found = records(request.out, settings)
+    if not interrupted:
+        write_folds(request.out, model)
     _print_result(request, found, 0 if interrupted else write_atlas(request.out))
     if interrupted:
         print_text("interrupted: the same command goes on from here")

@@ -9,17 +9,19 @@ from torch import Tensor
 from train.families.cascade.motion.composition import MotionFields
 from train.families.cascade.motion.losses import (
     ANYWHERE,
+    AT_BROWS,
     AT_MOUTH,
+    FOUND,
     MASKED,
     MOVED,
     MOVED_KNEE,
     ON_FACE,
     PAINTED,
     PLACED,
-    SHADED,
-    SHADED_KNEE,
+    READ,
     motion_loss,
 )
+from train.families.cascade.motion.networks import SkinReading
 from train.families.cascade.motion.pairs_set import PairBatch, Truth
 
 SIDE = 10
@@ -30,7 +32,12 @@ def plane(*values: float) -> Tensor:
 
 
 def truth_of(mouth: float = 0.0) -> Truth:
-    return Truth(torch.zeros(1, 17), plane(0, 0), plane(0), plane(mouth), plane(0, 0))
+    none = torch.zeros(1, 17)
+    return Truth(none, none, plane(0, 0), plane(0, 0), plane(1), plane(mouth), plane(0, 0))
+
+
+def skin_of(off: float = 0.0, units: float = 0.0) -> SkinReading:
+    return SkinReading(plane(off, off), torch.full((1, 17), units))
 
 
 def batch_of(around_mouth: Tensor | None = None) -> PairBatch:
@@ -40,24 +47,39 @@ def batch_of(around_mouth: Tensor | None = None) -> PairBatch:
 
 
 def fields_of(
-    displacement: Tensor | None = None, shade: float = 0.0, alpha: float = 1e-5, paint: float = 0.0
+    displacement: Tensor | None = None, alpha: float = 1e-5, paint: float = 0.0
 ) -> MotionFields:
     moved = plane(0, 0) if displacement is None else displacement
-    return MotionFields(moved, plane(shade), plane(0, 0, alpha), plane(0, 0, 0, paint))
+    return MotionFields(moved, plane(0), plane(0, 0, alpha), plane(0, 0, 0, paint))
 
 
 def test_totals_that_are_their_truth_lose_almost_nothing() -> None:
-    loss = motion_loss(fields_of(), truth_of(), batch_of())
+    loss = motion_loss(fields_of(), skin_of(), truth_of(), batch_of())
     assert loss.total.item() == pytest.approx(0, abs=1e-4)
 
 
 def test_each_field_loses_by_its_own_error() -> None:
-    fields = fields_of(plane(1.0, -2.0), shade=0.1, alpha=0.5, paint=0.2)
-    loss = motion_loss(fields, truth_of(), batch_of()).total.item()
+    fields = fields_of(plane(1.0, -2.0), alpha=0.5, paint=0.2)
+    loss = motion_loss(fields, skin_of(0.1, 2.0), truth_of(), batch_of()).total.item()
     moved = (1 + 1 / MOVED_KNEE + 2 + 4 / MOVED_KNEE) / 2
-    shaded = 0.1 + 0.01 / SHADED_KNEE
-    wanted = MOVED * moved + SHADED * shaded + MASKED * math.log(2) + PAINTED * 0.2
+    pixels = SIDE * SIDE
+    found = 0.2 * pixels / (2 * pixels + 20)
+    wanted = MOVED * moved + FOUND * found + READ * 2
+    wanted += MASKED * math.log(2) + PAINTED * 0.2
     assert loss == pytest.approx(wanted, rel=1e-5)
+
+
+def test_movement_of_the_brows_counts_more_than_that_of_the_cheeks() -> None:
+    truth = truth_of()
+    truth.skin[:, 1, :5] = -0.5  # as far up as the brows
+    off = plane(0, 0)
+    off[..., :5, :] = 1.0
+    up, down = (
+        motion_loss(fields_of(each), SkinReading(truth.skin, torch.zeros(1, 17)), truth, batch_of())
+        for each in (off, 1 - off)
+    )
+    face = ANYWHERE + ON_FACE
+    assert up.total.item() / down.total.item() == pytest.approx((face + AT_BROWS) / face, rel=2e-2)
 
 
 def test_an_error_at_the_mouth_counts_more() -> None:
@@ -65,8 +87,10 @@ def test_an_error_at_the_mouth_counts_more() -> None:
     around[..., :5, :] = 1
     off = plane(0, 0)
     off[..., :5, :] = 1.0
-    at_mouth = motion_loss(fields_of(off), truth_of(), batch_of(around)).total.item()
-    elsewhere = motion_loss(fields_of(1 - off), truth_of(), batch_of(around)).total.item()
+    at_mouth = motion_loss(fields_of(off), skin_of(), truth_of(), batch_of(around)).total.item()
+    elsewhere = motion_loss(
+        fields_of(1 - off), skin_of(), truth_of(), batch_of(around)
+    ).total.item()
     face = ANYWHERE + ON_FACE
     assert at_mouth / elsewhere == pytest.approx((face + AT_MOUTH) / face, rel=2e-2)
     share = (face + AT_MOUTH) / (2 * face + AT_MOUTH)
@@ -76,19 +100,19 @@ def test_an_error_at_the_mouth_counts_more() -> None:
 def test_places_in_the_mouth_count_where_there_is_one() -> None:
     still = fields_of(alpha=1 - 1e-5)
     off = MotionFields(still.displacement, still.shade, plane(0.1, -0.1, 1 - 1e-5), still.paint)
-    loss = motion_loss(off, truth_of(mouth=1.0), batch_of()).total.item()
+    loss = motion_loss(off, skin_of(), truth_of(mouth=1.0), batch_of()).total.item()
     pixels = SIDE * SIDE
     assert loss == pytest.approx(PLACED * 0.2 * pixels / (2 * pixels + 20), abs=1e-3)
-    without = motion_loss(fields_of(), truth_of(), batch_of())
+    without = motion_loss(fields_of(), skin_of(), truth_of(), batch_of())
     assert without.figures["place"] == 0
 
 
 def test_figures_compare_with_doing_nothing() -> None:
     moved = truth_of()
     moved.displacement[:, 0] = 2.0
-    figures = motion_loss(fields_of(plane(1.0, 0.0)), moved, batch_of()).figures
+    figures = motion_loss(fields_of(plane(1.0, 0.0)), skin_of(), moved, batch_of()).figures
     assert figures["moved"] / figures["still"] == pytest.approx(0.5)
-    open_ = motion_loss(fields_of(alpha=0.9), truth_of(mouth=1.0), batch_of()).figures
+    open_ = motion_loss(fields_of(alpha=0.9), skin_of(), truth_of(mouth=1.0), batch_of()).figures
     assert figures["both"] == figures["either"] == 0
     assert open_["both"] == open_["either"] == SIDE * SIDE
 
@@ -96,10 +120,11 @@ def test_figures_compare_with_doing_nothing() -> None:
 def test_the_loss_pulls_every_field() -> None:
     fields = MotionFields(
         plane(1.0, 1.0).requires_grad_(),
-        plane(0.1).requires_grad_(),
+        plane(0.1),
         plane(0.1, 0.1, 0.5).requires_grad_(),
         plane(0.1, 0.1, 0.1, 0.3).requires_grad_(),
     )
-    motion_loss(fields, truth_of(mouth=1.0), batch_of()).total.backward()
-    for each in (fields.displacement, fields.shade, fields.mouth, fields.paint):
+    skin = SkinReading(plane(0.1, 0.1).requires_grad_(), torch.ones(1, 17).requires_grad_())
+    motion_loss(fields, skin, truth_of(mouth=1.0), batch_of()).total.backward()
+    for each in (fields.displacement, fields.mouth, fields.paint, skin.places, skin.units):
         assert each.grad is not None and each.grad.abs().sum() > 0

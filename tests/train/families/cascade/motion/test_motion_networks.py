@@ -9,10 +9,13 @@ from train.families.cascade.motion.composition import MotionFields
 from train.families.cascade.motion.networks import (
     CHANNELS,
     HALVINGS,
+    UNSURE,
     MotionEFGAN,
+    SkinReading,
     limited,
     motion_regions,
 )
+from train.portraits.folds import FOLDS_PX
 
 CROP_PX = 256  # what the patches are made for: at others their sides do not halve
 
@@ -65,12 +68,44 @@ def test_action_units_steer_the_fields(stage: MotionEFGAN) -> None:
     assert (still.displacement - asked.displacement).abs().max() > 1e-4
 
 
+@torch.no_grad()
+def test_light_is_looked_up_where_a_pixel_lies_by_what_is_gained(stage: MotionEFGAN) -> None:
+    rows, columns = torch.arange(FOLDS_PX), torch.arange(FOLDS_PX)
+    stage.folds.zero_()
+    stage.folds[3] = 0.0005 * (rows[:, None] + 2 * columns)
+    stage.folds[5] = -1.0
+    try:
+        au = torch.zeros(1, 17)
+        au[0, 3], au[0, 5] = 3.0, 4.0
+        places = torch.rand(1, 2, 6, 6, generator=torch.Generator().manual_seed(2)) * 1.6 - 0.8
+        units = torch.zeros(1, 17)
+        units[0, 3], units[0, 5] = 1.0, 4.0 + UNSURE / 2  # a difference that is not sure is none
+        shade = stage._shade(SkinReading(places, units), au)
+        across, down = ((places[0] + 1) * FOLDS_PX - 1) / 2
+        assert torch.allclose(shade[0, 0], (2 - UNSURE) * 0.0005 * (down + 2 * across), atol=1e-4)
+        units[0, 5] = 0.0
+        assert (stage._shade(SkinReading(places, units), au) == -SHADE_LIMIT).all()
+        outside = SkinReading(torch.full((1, 2, 6, 6), 1.5), units)
+        assert not stage._shade(outside, au).any()
+    finally:
+        stage.folds.zero_()
+
+
+@torch.no_grad()
+def test_a_stage_reads_places_and_units_of_its_picture(stage: MotionEFGAN) -> None:
+    fields, skin = stage.read(faces(2), torch.full((2, 17), 3.0))
+    half = CROP_PX // 2
+    assert skin.places.shape == (2, 2, half, half) and skin.units.shape == (2, 17)
+    assert skin.places[:, 0, :, 0].mean() < -0.7 and skin.places[:, 1, -1].mean() > 0.7
+    assert not fields.shade.any()  # its pictures of folds are empty
+
+
 @pytest.mark.parametrize("size", [0.0, 1.0, 100.0])
 def test_fields_keep_their_limits_whatever_the_network_says(size: float) -> None:
     raw = torch.randn(4, CHANNELS, 8, 8, generator=torch.Generator().manual_seed(0)) * size
-    fields = limited(raw)
+    fields = limited(raw, raw[:, :1])
     assert torch.equal(fields.displacement, raw[:, :2])
-    assert fields.shade.abs().max() <= SHADE_LIMIT
+    assert torch.equal(fields.shade, raw[:, :1])
     alpha = fields.mouth[:, 2:]
     assert alpha.min() >= 0 and alpha.max() <= 1
     assert (fields.mouth[:, :1].abs() <= 0.6 * alpha + 1e-6).all()

@@ -15,7 +15,6 @@ from train.portraits.pairs import (
     DEPTH_UNIT,
     MOUTH_BIT,
     PLACE_UNIT,
-    SHADE_UNIT,
     STEPS,
     open_set,
 )
@@ -54,7 +53,6 @@ def test_a_batch_is_what_lies_on_disk(folder: Path) -> None:
         truth.displacement[1],
         torch.from_numpy(np.asarray(row["displacement"][2], np.float32)).permute(2, 0, 1),
     )
-    assert truth.shade[1, 0].numpy() == pytest.approx(row["shade"][2] * SHADE_UNIT, abs=1e-6)
     assert truth.mouth[1, 0].sum() == 100 and truth.mouth[0].sum() == 0
     place = row["place"][2] * np.array([PLACE_UNIT, DEPTH_UNIT]) - [0.5, DEPTH / 2]
     assert truth.place[1].permute(1, 2, 0).numpy() == pytest.approx(place, abs=1e-6)
@@ -65,7 +63,23 @@ def test_a_batch_is_what_lies_on_disk(folder: Path) -> None:
 def test_a_step_asks_for_its_share_of_the_units(folder: Path) -> None:
     batch = PairSet([folder]).batch([0], [[step] for step in range(STEPS)], None)
     assert [truth.au[0, 0].item() for truth in batch.truths] == pytest.approx([2, 3, 4])
-    assert (batch.source_au == 1).all()
+    assert [truth.own_au[0, 0].item() for truth in batch.truths] == pytest.approx([1, 2, 3])
+    (only,) = PairSet([folder]).batch([0], [[2]], None).truths
+    assert (only.own_au == 1).all() and (batch.source_au == 1).all()
+
+
+def test_places_on_the_skin_move_as_the_picture_does(folder: Path) -> None:
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in ARRAYS}
+    rows, columns = np.mgrid[:128, :128] / 128
+    arrays["skin"][0] = np.stack([columns, rows], axis=-1)
+    arrays["skin"][0, :40] = np.nan
+    arrays["displacement"][0, 2] = (3.0, -5.0)  # from the right and from above
+    (truth,) = PairSet([folder]).batch([0], [[2]], None).truths
+    assert truth.known[0, 0, :45].sum() == 0 and truth.known[0, 0, 46:, :125].all()
+    assert not truth.known[0, 0, :, 125:].any()  # from beside the crop
+    there = truth.skin[0, :, 60, 70].numpy()
+    assert there == pytest.approx([73 / 128, 55 / 128], abs=1e-3)
+    assert not truth.skin[0, :, :45].any()
 
 
 def test_weights_are_planes(folder: Path) -> None:
@@ -87,7 +101,8 @@ def test_a_flip_turns_the_fields_with_the_picture(folder: Path) -> None:
     mirror = torch.tensor([-1.0, 1.0])[:, None, None]
     assert torch.equal(after.displacement[0], before.displacement[0].flip(-1) * mirror)
     assert torch.equal(after.place[0], before.place[0].flip(-1) * mirror)
-    assert torch.equal(after.shade, before.shade.flip(-1))
+    assert torch.equal(after.skin[0], before.skin[0].flip(-1) * mirror)
+    assert torch.equal(after.known, before.known.flip(-1))
     assert torch.equal(after.mouth, before.mouth.flip(-1))
     assert torch.equal(flipped.face, plain.face.flip(-1))
     assert torch.equal(after.au, before.au)
@@ -118,7 +133,7 @@ def test_several_folders_are_one_set(folder: Path) -> None:
 def test_no_folder_or_one_that_lacks_an_array_is_refused(folder: Path) -> None:
     with pytest.raises(EfganError, match="no folder of pairs was given"):
         PairSet([])
-    (folder / "shade.npy").unlink()
-    with pytest.raises(EfganError, match=r"set: not a set of pairs: .*shade.npy"):
+    (folder / "skin.npy").unlink()
+    with pytest.raises(EfganError, match=r"set: not a set of pairs: .*skin.npy"):
         PairSet([folder])
-    assert set(ARRAYS) == {path.stem for path in folder.glob("*.npy")} | {"shade"}
+    assert set(ARRAYS) == {path.stem for path in folder.glob("*.npy")} | {"skin"}
