@@ -64,6 +64,16 @@ PresetsOption = Annotated[
         show_default=False,
     ),
 ]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME|FILE.toml",
+        rich_help_panel=EDIT_PANEL,
+        help="A saved edit, without rules, in place of the others.",
+        show_default=False,
+    ),
+]
 OnlyIfOption = Annotated[
     str | None,
     typer.Option(
