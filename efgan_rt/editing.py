@@ -10,19 +10,17 @@ from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
-from efgan_rt.faces.device_paste import DevicePaste
-from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.families.family import Family
 from efgan_rt.families.properties import Properties
 from efgan_rt.families.registry import family_of
-from efgan_rt.lane import BatchEditor, ByteArray, Edited, Lane, MotionBatch
-from engines.base import Array, Engine, EngineError
+from efgan_rt.lane import BatchEditor, Edited, Lane, MotionBatch
+from engines.arrays import Array, Bytes, FloatArray
+from engines.base import Engine, EngineError
 from engines.choice import DEVICE_BACKENDS, BackendChoice, choose_backend
 from engines.cuda_memory import Cuda
 from engines.device import DeviceEngine
@@ -33,6 +31,9 @@ from engines.open import open_device_engine, open_engine
 from engines.open_cuda import open_cuda
 from engines.processor import this_processor
 from engines.program import Output
+
+if TYPE_CHECKING:
+    from efgan_rt.faces.motion_paste import Move
 
 DEFAULT_BATCH: Final = 8
 DEVICE_LANES: Final = 2
@@ -86,7 +87,7 @@ def padded(parts: Sequence[Array], batch: int) -> Array:
 def edit_batches(
     lane: BatchEditor,
     batch: int,
-    pixels: ByteArray,
+    pixels: Bytes,
     goal: Mapping[str, Array],
     *,
     known: Mapping[str, Array] | None = None,
@@ -155,13 +156,15 @@ def device_lane(
     return Lane(lane, wiring, properties, batch)
 
 
-def _paste_on(cuda: Cuda, say: Callable[[str], None]) -> Move:
-    """The paste on a GPU; the processor's, said aloud, where that cannot be."""
+def _paste_on(cuda: Cuda, say: Callable[[str], None]) -> "Move | None":
+    """The paste on a GPU; None, said aloud, where that cannot be."""
+    from efgan_rt.faces.device_paste import DevicePaste
+
     try:
         return DevicePaste(cuda, say)
     except EngineError as error:
         say(f"moved faces are put into their pictures by the processor: {error}")
-        return MotionPaste.into_region
+        return None
 
 
 class OpenedSet:
@@ -175,7 +178,6 @@ class OpenedSet:
         choice: backend and precision.
         batch: faces in every run.
         lanes: that the engines were opened for: on a GPU one computes while another is fed.
-        move: what puts a moved face into its picture: there too, if it does it right.
     """
 
     def __init__(
@@ -185,7 +187,7 @@ class OpenedSet:
         batch: int,
         lanes: int,
         new_lane: Callable[[], HostLane | DeviceLane],
-        move: Move = MotionPaste.into_region,
+        move: "Move | None" = None,
     ) -> None:
         self.directory = directory
         self.manifest = directory.manifest
@@ -200,7 +202,7 @@ class OpenedSet:
         self.au_names = self.properties.au_names
         self.expressions = self.properties.expressions
         self.template = self.properties.template
-        self.move = move
+        self._move = move
         self._new_lane = new_lane
 
     @classmethod
@@ -243,7 +245,7 @@ class OpenedSet:
             choice = choose_backend(backend, directory, precision)
         networks = wiring.program.networks
         new_lane: Callable[[], HostLane | DeviceLane]
-        move: Move = MotionPaste.into_region
+        move: Move | None = None
         if choice.on_device:
             cuda = open_cuda()
             with cuda.current():
@@ -278,13 +280,20 @@ class OpenedSet:
         directory.release()
         return cls(directory, choice, batch, lanes, new_lane, move)
 
+    @property
+    def move(self) -> "Move":
+        """What puts a moved face into its picture: on a GPU too, if it does it right."""
+        from efgan_rt.faces.motion_paste import MotionPaste  # opens OpenCV
+
+        return self._move or MotionPaste.into_region
+
     def lane(self) -> Lane:
         """Memory for one more batch in flight; `close` gives a GPU's back."""
         return Lane(self._new_lane(), self.wiring, self.properties, self.batch)
 
     def edit(
         self,
-        pixels: ByteArray,
+        pixels: Bytes,
         goal: Mapping[str, FloatArray],
         *,
         known: Mapping[str, Array] | None = None,
@@ -329,7 +338,7 @@ class OpenedSet:
                     seconds[name] = seconds.get(name, 0.0) + taken
         return _joined(parts, seconds)
 
-    def estimate(self, pixels: ByteArray, *, lane: Lane | None = None) -> FloatArray:
+    def estimate(self, pixels: Bytes, *, lane: Lane | None = None) -> FloatArray:
         """The action units of any number of pictures, as the set's own estimator reads them.
 
         Args:
@@ -348,7 +357,7 @@ class OpenedSet:
             return np.zeros((0, len(self.au_names)), np.float32)
         return self.read(pixels, self.wiring.units, lane=lane)
 
-    def read(self, pixels: ByteArray, output: Output, *, lane: Lane | None = None) -> FloatArray:
+    def read(self, pixels: Bytes, output: Output, *, lane: Lane | None = None) -> FloatArray:
         """What some network says of any number of pictures, at least one, a row each."""
         found = []
         with closing(self.lane()) if lane is None else nullcontext(lane) as used:
