@@ -764,7 +764,10 @@ def test_addresses_are_edited_and_no_secret_is_kept(
         out, report = tmp_path / "out", tmp_path / "run.json"
         result = batch(source, out, "-e", "happy", "--report", report)
         assert result.status == 3, result.err
-        assert f"failed: {site.address}/gone.png: cannot be read: no such object" in result.err
+        assert (
+            f"failed: {site.address}/gone.png: cannot be read: nothing is there; mend the line"
+            in result.err
+        )
         host = site.address.removeprefix("http://")
         made = [str(p.relative_to(out / host)) for p in (out / host).rglob("*.png")]
         assert sorted(made) == names[:3]
