@@ -61,7 +61,8 @@ class _LocalCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Refuses an address that would be taken for a folder called `s3:`; shows none of it."""
-        for parameter in self.params:
+        parameters: list[Any] = self.params  # Typer's own, which the base does not say
+        for parameter in parameters:
             value = ctx.params.get(parameter.name)
             for each in value if isinstance(value, list | tuple) else (value,):
                 is_path = isinstance(each, str | Path) and not isinstance(each, RemotePath)
