@@ -53,6 +53,16 @@ PresetsOption = Annotated[
         help="A saved edit in place of the others; several make one folder each.",
     ),
 ]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME|FILE.toml",
+        rich_help_panel=EDIT_PANEL,
+        help="A saved edit, without rules, in place of the others.",
+        show_default=False,
+    ),
+]
 OnlyIfOption = Annotated[
     str | None,
     typer.Option(

@@ -108,7 +108,7 @@ def run(request: VideoRequest) -> int:
                 request.output,
                 facts,
                 plan,
-                edits.targets[0],
+                edits.target,
                 lane,
                 faces.finding.new_framer,
                 batch=opened_set.batch,

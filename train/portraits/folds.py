@@ -20,8 +20,8 @@ from train.portraits.face_model import SKIN, FaceModel
 FOLDS_PX: Final = 144
 # The pictures' middle, and from there to their rims, in cm of the model: x to its left, y up.
 MIDDLE_CM, REACH_CM = np.array([0.0, 1.0]), np.array([8.0, 9.0])
-# Half the axes of the ellipse around the face, as places, and over which share of it the light fades
-# out: beyond lies hair, which photographs of smiles say nothing about.
+# Half the axes of an ellipse around the face, as places, and the share of it over which light fades
+# out: beyond lies hair, of which photographs of smiles say nothing.
 FACE_AXES, FADING = np.array([0.8, 0.93]), 0.3
 FINER: Final = 4  # drawn so many times larger, then averaged
 SOFT_PX: Final = 0.5

@@ -429,6 +429,36 @@ def test_wrong_usage_has_status_2(
     assert message in unboxed(result.err)
 
 
+def test_a_preset_is_the_edit_that_it_stands_for(video: Cli, source: Path, tmp_path: Path) -> None:
+    preset = tmp_path / "p.toml"
+    preset.write_text('version = 1\nexpression = "happy"\nintensity = 0.5\nfaces = "largest"\n')
+    by_preset, by_options = tmp_path / "preset.mp4", tmp_path / "options.mp4"
+    assert video(source, by_preset, "--preset", preset).status == 0
+    options = ("-e", "happy", "--intensity", 0.5, "--faces", "largest")
+    assert video(source, by_options, *options).status == 0
+    whole = tmp_path / "whole.mp4"
+    assert video(source, whole, "-e", "happy").status == 0
+    first, second, other = map(frames_of, (by_preset, by_options, whole))
+    assert np.array_equal(first, second) and not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('au = "AU12=1"\nonly_if = "AU12<1"', "preset 'p' has only_if; name a preset without"),
+        ('[[rules]]\nface = 1\nau = "AU12=1"', "preset 'p' has rules; name a preset without"),
+    ],
+)
+def test_a_preset_that_tells_faces_apart_is_refused(
+    video: Cli, source: Path, tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "p.toml").write_text(f"version = 1\n{text}\n")
+    result = video(source, tmp_path / "out.mp4", "--preset", tmp_path / "p.toml")
+    assert result.status == 2
+    assert message in unboxed(result.err)
+    assert not (tmp_path / "out.mp4").exists()
+
+
 def test_a_video_without_a_face_is_refused(video: Cli, tmp_path: Path) -> None:
     source = film(tmp_path / "in.mp4", discs=0)
     result = video(source, tmp_path / "out.mp4", "-e", "happy")

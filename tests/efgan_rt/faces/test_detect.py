@@ -14,7 +14,7 @@ from efgan_rt.engine_sets import shipped_set
 from efgan_rt.errors import EfganError
 from efgan_rt.faces import detector_file
 from efgan_rt.faces.align import Similarity, similarity_between, warp
-from efgan_rt.faces.detect import Face, HaarCascade, YuNet, find_faces
+from efgan_rt.faces.detect import Face, HaarCascade, YuNet, distinct, find_faces
 from efgan_rt.faces.detector_facts import DetectorFacts, sha256_of
 from efgan_rt.faces.detector_file import fetch_detector, open_detector
 from efgan_rt.faces.template import Template, read_template, template_from_dict
@@ -131,6 +131,13 @@ def test_a_finding_that_can_be_no_face_is_dropped_and_the_others_stay(
     picture = np.zeros((120, 200, 3), np.uint8)
     kept = [GOOD, AT_THE_EDGE, FILLING]
     assert find_faces(Claims(replace(GOOD, **wrong), *kept), picture) == kept
+
+
+def test_a_piece_of_a_surer_face_is_none_and_a_face_before_it_is_one() -> None:
+    whole = Face(1970, 1445, 1948, 2594, 0.94)
+    pieces = [Face(2505, 1933, 1197, 1312, 0.61), Face(1999, 2617, 1109, 1205, 0.6)]
+    before_it, beside_it = Face(2400, 3000, 400, 500, 0.85), Face(100, 100, 300, 400, 0.61)
+    assert distinct([*pieces, before_it, beside_it, whole]) == [whole, before_it, beside_it]
 
 
 def test_yunet_itself_gives_nothing_that_can_be_no_face(

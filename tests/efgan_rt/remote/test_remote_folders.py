@@ -27,6 +27,7 @@ from efgan_rt.remote.path import RemotePath, forget_opened, place, reading
 from efgan_rt.remote.s3 import S3, TOKEN
 from efgan_rt.shots import stills
 from tests.efgan_rt.conftest import make_picture
+from tests.efgan_rt.test_cli_batch import unboxed
 from tests.object_stores import (
     READER,
     Proxy,
@@ -655,6 +656,34 @@ def test_options_of_local_folders_are_refused(
     assert "needs local folders for input and output; leave it out" in result.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (
+            ["batch", "in", "out", "-e", "happy", "--contact-sheet", "s3://pass1word@b/a.png"],
+            "--co",
+        ),
+        (
+            ["batch", "in", "out", "-e", "happy", "--report", "s3://pass1word@b/run.json"],
+            "--report",
+        ),
+        (["batch", "in", "out", "--reference", "https://pass1word@h/a.jpg"], "--reference"),
+        (["batch", "in", "out", "--preset", "gs://pass1word@b/a.toml"], "--preset"),
+        (["video", "S3://pass1word@b/a.mp4", "out.mp4", "-e", "happy"], "IN"),
+        (["presets", "save", "a", "--from", "s3://pass1word@b/a.toml"], "--from"),
+    ],
+)
+def test_an_address_where_a_path_belongs_is_refused_and_not_shown(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], option: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = cli(*arguments)
+    assert result.status == 2 and not list(tmp_path.iterdir())
+    said = unboxed(result.err)
+    assert option in said and "expected a path on this machine: only IN_DIR and OUT_DIR" in said
+    assert "pass1word" not in said
+
+
 def test_google_storage_is_no_output(batch: Cli, faces: Path) -> None:
     result = batch(faces, "gs://bucket/out")
     assert result.status == 1 and "gs:// is for reading; write to s3://" in result.err
@@ -686,6 +715,29 @@ def test_a_tree_of_fsspec_is_read(
     assert result.status == 1 and "no picture found" in result.err
 
 
+def test_an_object_that_is_replaced_while_it_is_read_is_read_again(
+    monkeypatch: pytest.MonkeyPatch, faces: Path, batch: Cli, tmp_path: Path
+) -> None:
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is missing")
+    files = fsspec.filesystem("memory")
+    name, (old, new) = "/bucket/replaced/a.png", sorted(faces.rglob("*.png"))[:2]
+    files.pipe_file(name, old.read_bytes())
+    read = files.cat_file
+
+    def read_and_replace(path: str) -> bytes:
+        data: bytes = read(path)
+        files.pipe_file(name, new.read_bytes())
+        return data
+
+    monkeypatch.setattr(files, "cat_file", read_and_replace)
+    monkeypatch.setitem(sys.modules["efgan_rt.remote.path"]._OPENED, "gs", GoogleStorage(files))
+    output = tmp_path / "out" / "a.png"
+    assert batch("gs://bucket/replaced", output.parent).status == 0
+    first = output.read_bytes()
+    assert "1 of 1 picture edited" in batch("gs://bucket/replaced", output.parent).out
+    assert output.read_bytes() != first
+
+
 # Addresses.
 
 SECRETS = ("some-user", "pass1word", "t0ken", "c29tZS11c2VyOnBhc3Mxd29yZA==")
@@ -712,7 +764,10 @@ def test_addresses_are_edited_and_no_secret_is_kept(
         out, report = tmp_path / "out", tmp_path / "run.json"
         result = batch(source, out, "-e", "happy", "--report", report)
         assert result.status == 3, result.err
-        assert f"failed: {site.address}/gone.png: cannot be read: no such object" in result.err
+        assert (
+            f"failed: {site.address}/gone.png: cannot be read: nothing is there; mend the line"
+            in result.err
+        )
         host = site.address.removeprefix("http://")
         made = [str(p.relative_to(out / host)) for p in (out / host).rglob("*.png")]
         assert sorted(made) == names[:3]
