@@ -26,8 +26,8 @@ from efgan_rt.remote.lease import Lease
 from efgan_rt.remote.path import RemotePath, forget_opened, place, reading
 from efgan_rt.remote.s3 import S3, TOKEN
 from efgan_rt.shots import stills
+from tests.efgan_rt.cli.test_cli_batch import unboxed
 from tests.efgan_rt.conftest import make_picture
-from tests.efgan_rt.test_cli_batch import unboxed
 from tests.object_stores import (
     READER,
     Proxy,
