@@ -1,8 +1,8 @@
 """One call for each of many items, side by side where the calls wait and one by one where not.
 
 A renaming takes some microseconds on a local disk and a millisecond or more on a network's file
-system. A thread costs more than the former and hides the latter, so what the quickest call of the
-last group took decides on the next.
+system. A thread costs more than the former and hides the latter, so what the quickest of the last
+calls took decides on the next.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +14,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 WORTH_A_THREAD_S: Final = 2e-4
+TRIED: Final = 4  # calls, before it is decided anew
 
 
 class SideBySide:
@@ -31,27 +32,29 @@ class SideBySide:
 
     def each(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """The results in the items' order; all calls have ended when it returns or raises."""
+        results: list[Result] = []
+        while len(results) < len(items):
+            if self._waits:
+                results += self._in_threads(call, items[len(results) :])
+            else:
+                results += self._timed(call, items[len(results) :][:TRIED])
+        return results
+
+    def _timed(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        results = []
         quickest_s = float("inf")
+        for item in items:
+            began = perf_counter()
+            results.append(call(item))
+            quickest_s = min(quickest_s, perf_counter() - began)
+        self._waits = quickest_s >= WORTH_A_THREAD_S
+        return results
 
-        def some(part: Sequence[Item]) -> list[Result]:
-            nonlocal quickest_s
-            results = []
-            for item in part:
-                began = perf_counter()
-                results.append(call(item))
-                quickest_s = min(quickest_s, perf_counter() - began)
-            return results
-
+    def _in_threads(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        step = -(-len(items) // self._threads)
+        parts = [items[at : at + step] for at in range(0, len(items), step)]
+        futures = [self._pool.submit(self._timed, call, part) for part in parts]
         try:
-            if not self._waits or len(items) < 2:
-                return some(items)
-            step = -(-len(items) // self._threads)
-            parts = [items[at : at + step] for at in range(0, len(items), step)]
-            futures = [self._pool.submit(some, part) for part in parts]
-            try:
-                return [result for future in futures for result in future.result()]
-            finally:
-                wait(futures)
+            return [result for future in futures for result in future.result()]
         finally:
-            if items:
-                self._waits = quickest_s >= WORTH_A_THREAD_S
+            wait(futures)
