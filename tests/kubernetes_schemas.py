@@ -28,7 +28,7 @@ def job_schema(path: Path, yaml: Any) -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     crd = yaml.load(path.read_text(), loader)
     (version,) = [each for each in crd["spec"]["versions"] if each["name"] == "v1"]
-    schema = strict(version["schema"]["openAPIV3Schema"])
+    schema: dict[str, Any] = strict(version["schema"]["openAPIV3Schema"])
     schema["properties"]["metadata"] = {"type": "object"}  # the server's, not the definition's
     return schema
 

@@ -1,15 +1,21 @@
 """The examples of docs/cluster.md: the shell reads one, a YAML reader the other."""
 
 import copy
+import json
+import os
 import re
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 
 from efgan_rt.cli.app import app
+from efgan_rt.pictures.write import write_picture
 from tests.kubernetes_schemas import (
     KUBERAY,
     KUBERNETES,
@@ -17,6 +23,8 @@ from tests.kubernetes_schemas import (
     pod_template_schema,
     schema_file,
 )
+from tests.slurm_cluster import free_ports, slurm_cluster
+from tests.toy_engines import write_toy_engines
 
 RAYS = "no PyYAML and jsonschema, which Ray brings along"
 
@@ -48,6 +56,50 @@ def test_kuberays_job_asks_for_gpus_and_the_shared_folder(repository: Path) -> N
         assert mounted == {each["name"] for each in spec["volumes"]}
     (container,) = workers["template"]["spec"]["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+
+
+@pytest.mark.slow
+def test_slurm_runs_the_script_over_two_nodes(repository: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="it is not installed: pip install efgan-rt[ray]")
+    faces, engines, out = (tmp_path / name for name in ("in", "engines", "out"))
+    faces.mkdir()
+    engines.mkdir()
+    write_toy_engines(engines)
+    pixels = np.random.default_rng(0)
+    for number in range(11):
+        picture = pixels.integers(0, 256, (32, 32, 3), np.uint8)
+        write_picture(faces / f"{number}.png", picture)
+    (port,) = free_ports(1)
+    script = block(repository, "sh", "#SBATCH")
+    for ours, here in (
+        ("--nodes=4", "--nodes=2"),
+        ("6379", str(port)),
+        ("/shared/photos /shared/out", f"{faces} {out} --crops"),
+        ("/shared/engines --backend tensorrt", f"{engines} --backend onnxruntime"),
+        ("/shared/run.json", str(tmp_path / "run.json")),
+    ):
+        assert ours in script
+        script = script.replace(ours, here)
+    (tmp_path / "job.sh").write_text(script)
+    # Sockets lie below it, and their names are short.
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as ray_folder,
+        slurm_cluster(tmp_path) as variables,
+    ):
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            ["sbatch", "--wait", f"--output={tmp_path}/job.txt", str(tmp_path / "job.sh")],
+            env=os.environ | variables | {"PATH": path, "RAY_TMPDIR": ray_folder},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+    said = (tmp_path / "job.txt").read_text() if (tmp_path / "job.txt").exists() else ""
+    assert done.returncode == 0, done.stderr + said
+    assert "ray: 2 workers" in said
+    assert len([path for path in out.rglob("*.png") if ".efgan-rt" not in path.parts]) == 11
+    assert len(json.loads((tmp_path / "run.json").read_text())["pictures"]) == 11
 
 
 @pytest.fixture
