@@ -20,6 +20,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -255,15 +256,17 @@ class Plan:
         """A picture's path in the source."""
         return self._tree.below(picture)
 
-    @property
+    # Asked for every picture: each would ask the file system anew.
+
+    @cached_property
     def _tree(self) -> Tree:
         return self.tree or LocalTree(self.source, self.exclude, self.inside)
 
-    @property
+    @cached_property
     def _resolved_source(self) -> Path:
         return self.source.resolve()
 
-    @property
+    @cached_property
     def _resolved_output(self) -> Path:
         return self.output.resolve()
 
@@ -461,8 +464,11 @@ class LocalTree:
 
     def below(self, picture: Path) -> PurePosixPath:
         """A picture's path in the folder."""
-        root = self.source if self.source.is_dir() else self.source.parent
-        return PurePosixPath(picture.relative_to(root).as_posix())
+        return PurePosixPath(picture.relative_to(self._root).as_posix())
+
+    @cached_property
+    def _root(self) -> Path:
+        return self.source if self.source.is_dir() else self.source.parent
 
 
 def _without_links(listing: Listing, root: Path) -> Listing:
