@@ -15,9 +15,6 @@ from benchmarks.limits import (
     simulate,
 )
 
-# A metadata server and a storage that never give out.
-ENDLESS = {"metadata_per_s": 1e12, "storage_bytes_per_s": 1e18}
-
 
 def test_records_and_names_and_pictures_are_counted(tmp_path: Path) -> None:
     assert journal_rate(1000, tmp_path / "journal").n == 1000
@@ -38,7 +35,8 @@ def test_a_made_up_folder_is_walked_in_a_process_of_its_own() -> None:
 
 
 def test_a_few_gpus_are_all_busy_and_too_many_wait_for_the_coordinator() -> None:
-    costs = Costs(coordinator_s=1e-4, **ENDLESS)
+    # A metadata server and a storage that never give out.
+    costs = Costs(coordinator_s=1e-4, metadata_per_s=1e12, storage_bytes_per_s=1e18)
     one, many = simulate(1, costs, 10.0), simulate(64, costs, 10.0)
     assert one["pictures_per_s"] == pytest.approx(A_GPU_PER_S, rel=0.02)
     assert one["busy"]["gpus"] > 0.98
