@@ -43,7 +43,7 @@ evaluate: .venv/.installed-dev
 	    --half efgan_rt/shipped/efgan.safetensors \
 	    --features local --judges build/judges --out build/evaluation \
 	    --json benchmarks/results/evaluation.json
-	$(BIN)/python benchmarks/readme.py
+	$(BIN)/python -m benchmarks readme
 
 ship: .venv/.installed-dev
 	rm -rf build/shipped
@@ -54,7 +54,7 @@ ship: .venv/.installed-dev
 	cp build/shipped/* efgan_rt/shipped/
 
 wheels: .venv/.installed-dev
-	$(BIN)/python benchmarks/wheels.py
+	$(BIN)/python -m benchmarks wheels
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

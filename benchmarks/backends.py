@@ -1,80 +1,44 @@
 """Every backend and precision that works here, against each other in one run.
 
-    python benchmarks/backends.py
-    python benchmarks/backends.py --rounds 5 --seconds 10
+    python -m benchmarks backends
+    python -m benchmarks backends --rounds 5 --seconds 10
 
-Runs `efgan-rt bench` on the example faces, a process for each backend, precision and batch, in
-rounds, so that a machine whose speed drifts treats all alike; what is kept of a figure is its
-median over the rounds. A way that this machine cannot go is left out with its reason. The networks
-bound the number where the last column is near 1; below that, decoding and encoding, which share the
-cores with them, do. A table for people, one JSON object last, and the same in
-benchmarks/results/backends.json.
+Runs `efgan-rt bench` on the example faces, a process for each backend, precision and batch, by
+turns; what is kept of a figure is its median. A way that this machine cannot go is left out with
+its reason. The networks bound the number where the last column is near 1; below that, decoding and
+encoding, which share the cores with them, do. A table for people, one JSON object last. Further
+options are those of `efgan-rt bench`.
 """
 
-import argparse
-import json
 import statistics
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from benchmarks.kit import FACES, Document, command_json, finish, parser, turns
+from efgan_rt.errors import EfganError
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-RESULTS = REPOSITORY / "benchmarks" / "results" / "backends.json"
-GPU_BACKENDS = ("tensorrt", "tensorrt-rtx", "onnxruntime-cuda")
 WAYS = (
     *(("openvino", "bf16"), ("openvino", "fp32"), ("onnxruntime", "fp32")),
     # On a GPU the precision is the engines' own.
-    *((backend, None) for backend in GPU_BACKENDS),
+    *((backend, None) for backend in ("tensorrt", "tensorrt-rtx", "onnxruntime-cuda")),
 )
+PERCENTILES = ("p50_ms", "p90_ms", "p99_ms")
 
 
-def bench(
-    backend: str, precision: str | None, batch: int, rest: list[str]
-) -> dict[str, Any] | None:
-    """One process's figures, or None where this machine cannot run that way."""
-    wish = ("--precision", precision) if precision else ()
-    run = subprocess.run(
-        [
-            *(sys.executable, "-m", "efgan_rt.cli.app", "bench", "--json", "-"),
-            *("--backend", backend, *wish, "--batch-size", str(batch)),
-            *("--pictures", str(REPOSITORY / "examples" / "faces"), *rest),
-        ],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if run.returncode:
-        print(f"{backend} {precision or ''}: left out: {run.stderr.strip()}", file=sys.stderr)
-        return None
-    document: dict[str, Any] = json.loads(run.stdout)
-    return document
-
-
-def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over the rounds of one way."""
+def summarise(runs: list[Document]) -> Document:
+    """Medians over the turns of one way."""
     results = [run["results"][0] for run in runs]
 
     def median(*path: str) -> float:
-        values = []
-        for result in results:
-            for key in path:
-                result = result[key]
-            values.append(float(result))
-        return round(statistics.median(values), 3)
+        found: list[Any] = results
+        for key in path:
+            found = [each[key] for each in found]
+        return round(statistics.median(map(float, found)), 3)
 
-    networks = [network["stage"] for network in results[0]["engines"]["networks"]]
-    latencies = {}
-    for i, name in enumerate(networks):
-        each = [result["engines"]["networks"][i] for result in results]
-        latencies[name] = {
-            figure: round(statistics.median(network[figure] for network in each), 2)
-            for figure in ("p50_ms", "p90_ms", "p99_ms")
-        } | {"n": sum(network["n"] for network in each)}
+    latencies: Document = {}
+    for same in zip(*(result["engines"]["networks"] for result in results), strict=True):
+        figures = {p: round(statistics.median(each[p] for each in same), 2) for p in PERCENTILES}
+        latencies[same[0]["stage"]] = figures | {"n": sum(each["n"] for each in same)}
     return {
         "precision": results[0]["precision"],
         "rounds": len(results),
@@ -87,54 +51,35 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     """Measures, prints, writes."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=3, metavar="N")
-    parser.add_argument("--seconds", type=float, default=5.0, metavar="S")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8], metavar="B")
-    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
-    arguments, rest = parser.parse_known_args()
-    rest += ["--seconds", str(arguments.seconds)]
+    options = parser(__doc__, "backends")
+    options.add_argument("--rounds", type=int, default=3, metavar="N")
+    options.add_argument("--seconds", type=float, default=5.0, metavar="S")
+    options.add_argument("--batches", type=int, nargs="+", default=[1, 8], metavar="B")
+    arguments, rest = options.parse_known_args()
+    runs: dict[tuple[str, str | None, int], list[Document]] = {}
+    left_out = set()
     ways = [(*way, batch) for batch in arguments.batches for way in WAYS]
-    runs: dict[tuple[str, str | None, int], list[dict[str, Any]]] = {way: [] for way in ways}
-    for _ in range(arguments.rounds):
-        for way in ways:
-            if (document := bench(*way, rest)) is not None:
-                runs[way].append(document)
-    measured = {way: found for way, found in runs.items() if found}
-    first = next(iter(measured.values()))[0]
+    for way in turns(ways, arguments.rounds):
+        backend, precision, batch = way
+        asked = ["--backend", backend, *(("--precision", precision) if precision else ())]
+        asked += ["--batch-size", batch, "--pictures", FACES, "--seconds", arguments.seconds]
+        if way not in left_out:
+            try:
+                found = command_json("bench", "--json", "-", *asked, *rest)
+                runs.setdefault(way, []).append(found)
+            except EfganError as error:
+                left_out.add(way)
+                print(f"{backend} {precision or ''}: left out: {error}", file=sys.stderr)
+    first = next(iter(runs.values()))[0]
     document = {
         "machine": first["machine"],
         "networks": "shipped" if "--engines" not in rest else "named",
         "seconds": arguments.seconds,
         "workers": first["workers"],
         "ways": [
-            {"backend": backend, "batch": batch, **summarise(found)}
-            for (backend, _, batch), found in measured.items()
+            {"backend": backend, "batch": batch, **summarise(runs[backend, precision, batch])}
+            for backend, precision, batch in ways
+            if (backend, precision, batch) in runs
         ],
     }
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(document, indent=1) + "\n")
-    Console().print(_table(document))
-    print(json.dumps(document))
-
-
-def _table(document: dict[str, Any]) -> Table:
-    table = Table(title="Pictures a second, medians", title_justify="left")
-    for heading in ("backend", "precision", "batch", "engines", "dir to dir", "ratio"):
-        table.add_column(heading, justify="left" if heading == "backend" else "right")
-    for way in document["ways"]:
-        figures = (way["engines_images_per_s"], way["pipeline_images_per_s"])
-        table.add_row(
-            way["backend"],
-            way["precision"],
-            str(way["batch"]),
-            *(f"{figure:.1f}" for figure in figures),
-            f"{way['ratio']:.2f}",
-        )
-    return table
-
-
-if __name__ == "__main__":
-    main()
+    finish(arguments.json, document, "backends")

@@ -1,7 +1,7 @@
 """A run that is killed again and again: is anything lost, torn or done twice?
 
-    python benchmarks/crash.py                  kill -9 at 200 random moments
-    python benchmarks/crash.py --kills 20 --engines DIR
+    python -m benchmarks crash                  kill -9 at 200 random moments
+    python -m benchmarks crash --kills 20 --engines DIR
 
 Runs `efgan-rt batch` as a process of its own, kills it at a moment drawn evenly from the length of
 an uninterrupted run, and gives the same command again, until a run comes to its end; then begins
@@ -12,8 +12,6 @@ pictures that were finished before the kill (none may be) and for those in fligh
 people and one JSON object last; the same goes to benchmarks/results/crash.json.
 """
 
-import argparse
-import json
 import os
 import random
 import shutil
@@ -25,14 +23,10 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
+from benchmarks.kit import ENVIRONMENT, FACES, finish, parser, with_machine
+from efgan_rt.errors import EfganError
+from efgan_rt.pipeline.journal import FOLDER as JOURNAL_FOLDER
 
-from efgan_rt.pipeline.journal import FOLDER as JOURNAL_FOLDER  # noqa: E402
-from efgan_rt.reporting.machine import machine_facts  # noqa: E402
-
-EXAMPLES = REPOSITORY / "examples" / "faces"
-RESULTS = REPOSITORY / "benchmarks" / "results" / "crash.json"
 RUN_LIMIT_S = 600.0
 # The command line, with a note of each picture's name before it is decoded; a write of one line to
 # a file opened for appending is whole even when the process is killed.
@@ -104,7 +98,7 @@ class CrashTest:
         started = time.perf_counter()
         process = self._start()
         if process.wait(RUN_LIMIT_S) != 0:
-            raise SystemExit(f"the uninterrupted run failed with status {process.returncode}")
+            raise EfganError(f"the uninterrupted run failed with status {process.returncode}")
         self.length_s = time.perf_counter() - started
         self._right = self._visible()
         self._take_notes()
@@ -157,7 +151,7 @@ class CrashTest:
         folders = [str(self._notes), "batch", str(self._inputs), str(self._outputs)]
         return subprocess.Popen(
             [sys.executable, "-c", NOTING, *folders, *self._options],
-            cwd=REPOSITORY,
+            env=ENVIRONMENT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -188,41 +182,15 @@ def crash(sources: list[Path], pictures: int, kills: int, seed: int, options: li
 
 def main() -> int:
     """Runs, prints, writes; the exit status says whether all was as it must be."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--kills", type=int, default=200, metavar="N")
-    parser.add_argument("--pictures", type=int, default=120, metavar="N")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
-    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
-    arguments, rest = parser.parse_known_args()
-    options = ["--expression", "happy", *rest]
+    options = parser(__doc__, "crash")
+    options.add_argument("--kills", type=int, default=200, metavar="N")
+    options.add_argument("--pictures", type=int, default=120, metavar="N")
+    options.add_argument("--seed", type=int, default=0, metavar="N")
+    given, rest = options.parse_known_args()
+    asked = ["--expression", "happy", *rest]
     started = time.perf_counter()
-    result = crash(
-        sorted(EXAMPLES.glob("*.jpg")),
-        arguments.pictures,
-        arguments.kills,
-        arguments.seed,
-        options,
-    )
-    document = {
-        "machine": machine_facts(),
-        "options": rest,
-        "seed": arguments.seed,
-        **asdict(result),
-        "seconds": round(time.perf_counter() - started, 1),
-    }
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(document, indent=1) + "\n")
-    print(
-        f"{result.kills} kills ({result.kills_at_work} while outputs were appearing) in "
-        f"{result.series} series of {result.pictures} pictures: {result.torn_or_wrong} files lost, "
-        f"torn or wrong; done twice: {result.finished_done_twice} finished pictures, "
-        f"{result.in_flight_done_twice} in flight ({result.most_in_flight_at_a_kill} at most)"
-    )
-    print(json.dumps(document))
+    result = crash(sorted(FACES.glob("*.jpg")), given.pictures, given.kills, given.seed, asked)
+    seconds = round(time.perf_counter() - started, 1)
+    document = with_machine(options=rest, seed=given.seed, **asdict(result), seconds=seconds)
+    finish(given.json, document, "crash")
     return 0 if result.is_clean else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,7 @@
 """A long run with broken pictures in it: is every output there, and does memory stay flat?
 
-    python benchmarks/endurance.py                  2,000 pictures and ten broken ones
-    python benchmarks/endurance.py --pictures 100000 --broken-sets 2 --json FILE
+    python -m benchmarks endurance                  2,000 pictures and ten broken ones
+    python -m benchmarks endurance --pictures 100000 --broken-sets 2 --json FILE
 
 Runs `efgan-rt batch` as a process of its own over copies of the example faces, and reads that
 process's resident memory and the number of outputs from outside. Compared are the memory once every
@@ -10,26 +10,18 @@ then on, and the pictures a second of the tenth that follows with those of the l
 line for people and one JSON object last; the same goes to benchmarks/results/endurance.json.
 """
 
-import argparse
-import json
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
+from benchmarks.kit import COMMAND, ENVIRONMENT, FACES, finish, parser, with_machine
+from efgan_rt.pipeline.journal import FOLDER as JOURNAL_FOLDER
+from tests.broken_pictures import write_broken_pictures
 
-from efgan_rt.pipeline.journal import FOLDER as JOURNAL_FOLDER  # noqa: E402
-from efgan_rt.reporting.machine import machine_facts  # noqa: E402
-from tests.broken_pictures import write_broken_pictures  # noqa: E402
-
-EXAMPLES = REPOSITORY / "examples" / "faces"
-RESULTS = REPOSITORY / "benchmarks" / "results" / "endurance.json"
 SAMPLE_S = 0.1  # for 2,000 pictures; more pictures are counted less often
 SETTLED_AT = 2000  # pictures, or a tenth of them if that is less
 
@@ -64,7 +56,7 @@ class Endurance:
 
 def run(pictures: int, broken_sets: int, arguments: list[str]) -> Endurance:
     """Makes the input, runs the command and watches it."""
-    sources = sorted(EXAMPLES.glob("*.jpg"))
+    sources = sorted(FACES.glob("*.jpg"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         inputs, outputs = folder / "in", folder / "out"
@@ -75,13 +67,18 @@ def run(pictures: int, broken_sets: int, arguments: list[str]) -> Endurance:
         for i in range(pictures):
             shutil.copyfile(sources[i % len(sources)], inputs / f"{i:06d}.jpg")
         command = [
-            *(sys.executable, "-c", "from efgan_rt.cli.app import main; main()"),
-            *("batch", str(inputs), str(outputs), "--expression", "happy", *arguments),
+            *COMMAND,
+            "batch",
+            str(inputs),
+            str(outputs),
+            "--expression",
+            "happy",
+            *arguments,
         ]
         started = time.perf_counter()
         with (folder / "messages").open("w+") as messages:
             process = subprocess.Popen(
-                command, cwd=REPOSITORY, stderr=messages, stdout=subprocess.DEVNULL
+                command, env=ENVIRONMENT, stderr=messages, stdout=subprocess.DEVNULL
             )
             interval_s = SAMPLE_S * min(50, max(1, pictures / 2000))
             samples = list(_watch(process, outputs, started, interval_s))
@@ -146,31 +143,19 @@ def _watch(
 
 def main() -> int:
     """Runs, prints, writes; the exit status says whether all was as it must be."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pictures", type=int, default=2000, metavar="N")
-    parser.add_argument("--broken-sets", type=int, default=1, metavar="N", help="of ten each")
-    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
-    arguments, rest = parser.parse_known_args()
+    options = parser(__doc__, "endurance")
+    options.add_argument("--pictures", type=int, default=2000, metavar="N")
+    options.add_argument("--broken-sets", type=int, default=1, metavar="N", help="of ten each")
+    arguments, rest = options.parse_known_args()
     result = run(arguments.pictures, arguments.broken_sets, rest)
     growth = result.peak_mb_afterwards - result.resident_mb_settled
-    document = {
-        "machine": machine_facts(),
-        "options": rest,
+    document = with_machine(
+        options=rest,
         **asdict(result),
-        "growth_mb": round(growth, 1),
-        "pictures_per_second": round(result.pictures / result.seconds, 1),
-    }
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(document, indent=1) + "\n")
-    print(
-        f"{result.outputs:,} outputs of {result.pictures:,} pictures, {result.named_failures} of "
-        f"{result.broken} broken ones named, exit status {result.exit_status}; resident "
-        f"{result.resident_mb_settled:.0f} MB after {result.settled_at:,}, peak {growth:+.1f} MB "
-        f"later; {result.rate_first:.1f} pictures a second at first, {result.rate_last:.1f} at last"
+        growth_mb=round(growth, 1),
+        pictures_per_second=round(result.pictures / result.seconds, 1),
     )
-    print(json.dumps(document))
+    finish(arguments.json, document, "endurance")
     as_it_must_be = (
         result.outputs == result.pictures
         and result.named_failures == result.broken
@@ -178,7 +163,3 @@ def main() -> int:
         and result.exit_status == 3
     )
     return 0 if as_it_must_be else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

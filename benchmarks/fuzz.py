@@ -1,7 +1,7 @@
 """Malformed inputs for every reader: does any crash, hang, or do something it should not?
 
-    python benchmarks/fuzz.py                          100,000 seeded mutations, shared out
-    python benchmarks/fuzz.py --guided 20000           as many again of atheris's, for each reader
+    python -m benchmarks fuzz                          100,000 seeded mutations, shared out
+    python -m benchmarks fuzz --guided 20000           as many again of atheris's, for each reader
 
 Each reader has a process of its own, which is watched: an input that takes over 10 seconds is a
 hang, a process that dies is a crash, an exception that is none of our sentences escapes, and a file
@@ -14,7 +14,6 @@ takes; OpenCV and PyTorch are not instrumented. Prints a line a reader and one J
 same goes to benchmarks/results/fuzz.json. The exit status is 1 if anything was found.
 """
 
-import argparse
 import importlib.util
 import json
 import re
@@ -27,13 +26,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
+from benchmarks.fuzz_worker import HANG_S, STATE
+from benchmarks.kit import ENVIRONMENT, finish, parser, with_machine
 
-from benchmarks.fuzz_worker import HANG_S, STATE, work, work_guided  # noqa: E402
-from efgan_rt.reporting.machine import machine_facts  # noqa: E402
-
-RESULTS = REPOSITORY / "benchmarks" / "results" / "fuzz.json"
+WORKER: Final = (sys.executable, "-m", "benchmarks.fuzz_worker")
 START_S: Final = 60.0  # that a worker may take to import and to make its seeds
 POLL_S: Final = 0.1
 MAX_FINDINGS: Final = 20
@@ -70,9 +66,11 @@ def watch(name: str, inputs: int, folder: Path) -> Tried:
     started = time.perf_counter()
     fallen: list[dict[str, Any]] = []
     while True:
-        command = [sys.executable, __file__, "--worker", name, str(inputs), str(folder)]
+        command = [*WORKER, "work", name, str(inputs), str(folder)]
         with (folder / "said").open("wb") as said:
-            worker = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said)
+            worker = subprocess.Popen(
+                command, cwd=folder, env=ENVIRONMENT, stdout=said, stderr=said
+            )
         kind = _wait(worker, state_file)
         number, tried.refused, tried.slowest_s, tried.slowest_input = _state(state_file)
         if kind is None:
@@ -116,9 +114,11 @@ def _wait(
 def guide(name: str, runs: int, folder: Path, tried: Tried) -> None:
     """Runs atheris on a reader, and adds to what came of it."""
     (folder / "corpus").mkdir()
-    command = [sys.executable, __file__, "--guided-worker", name, str(runs), str(folder)]
+    command = [*WORKER, "work_guided", name, str(runs), str(folder)]
     with (folder / "said").open("w") as said:
-        status = subprocess.run(command, cwd=folder, stdout=said, stderr=said, check=False)
+        status = subprocess.run(
+            command, cwd=folder, env=ENVIRONMENT, stdout=said, stderr=said, check=False
+        )
     words = (folder / "said").read_text(errors="replace")
     executed = re.search(r"stat::number_of_executed_units:\s*(\d+)", words)
     tried.guided_inputs = int(executed[1]) if executed else 0
@@ -137,27 +137,18 @@ def try_one(name: str, number: int) -> None:
 
 def main() -> int:
     """Runs, prints, writes."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--inputs", type=int, default=100_000, metavar="N")
-    parser.add_argument("--guided", type=int, default=0, metavar="N")
-    parser.add_argument("--reader", choices=SHARES, action="append", help="only this one")
-    parser.add_argument("--only", type=int, metavar="NUMBER", help="with --reader: this input")
-    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
-    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
-    parser.add_argument("--guided-worker", nargs=3, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    for worker, task in ((arguments.worker, work), (arguments.guided_worker, work_guided)):
-        if worker is not None:
-            task(worker[0], int(worker[1]), Path(worker[2]))
-            return 0
+    options = parser(__doc__, "fuzz")
+    options.add_argument("--inputs", type=int, default=100_000, metavar="N")
+    options.add_argument("--guided", type=int, default=0, metavar="N")
+    options.add_argument("--reader", choices=SHARES, action="append", help="only this one")
+    options.add_argument("--only", type=int, metavar="NUMBER", help="with --reader: this input")
+    arguments = options.parse_args()
     names = arguments.reader or list(SHARES)
     if arguments.only is not None:
         try_one(names[0], arguments.only)
         return 0
     if arguments.guided and importlib.util.find_spec("atheris") is None:
-        parser.error("--guided needs atheris: pip install atheris")
+        options.error("--guided needs atheris: pip install atheris")
     results = {}
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
@@ -173,18 +164,11 @@ def main() -> int:
             flush=True,
         )
     findings = sum(len(tried.findings) for tried in results.values())
-    document = {
-        "machine": machine_facts(),
-        "inputs": sum(tried.inputs + tried.guided_inputs for tried in results.values()),
-        "hang_s": HANG_S,
-        "findings": findings,
-        "readers": {name: asdict(tried) for name, tried in results.items()},
-    }
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(document, indent=1) + "\n")
-    print(json.dumps(document))
+    document = with_machine(
+        inputs=sum(tried.inputs + tried.guided_inputs for tried in results.values()),
+        hang_s=HANG_S,
+        findings=findings,
+        readers={name: asdict(tried) for name, tried in results.items()},
+    )
+    finish(arguments.json, document, "fuzz")
     return 1 if findings else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

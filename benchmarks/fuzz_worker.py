@@ -114,3 +114,8 @@ def work_guided(name: str, runs: int, folder: Path) -> None:
     fixed = ["-seed=1", "-max_len=65536", "-print_final_stats=1", f"-artifact_prefix={folder}/"]
     atheris.Setup([sys.argv[0], *limits, *fixed, str(folder / "corpus")], once)
     atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    how, what, count, place = sys.argv[1:]
+    {"work": work, "work_guided": work_guided}[how](what, int(count), Path(place))

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.reporting.machine import machine_facts
-from engines.base import Array, EngineError
+from engines.arrays import Array
+from engines.base import EngineError
 from engines.cuda_memory import DeviceFacts, DeviceMemory, Event, Graph, Kernel, Stream
 
 ALIGNMENT = 256

@@ -1,6 +1,6 @@
 """How engine sets edit photographs of people, judged by networks that are in no loss.
 
-    python benchmarks/judge_photographs.py --engines old=efgan_rt/shipped --engines new=DIR \\
+    python -m benchmarks judge_photographs --engines old=efgan_rt/shipped --engines new=DIR \\
         --judges-python VENV/bin/python --mediapipe-python VENV2/bin/python \\
         --node-modules FOLDER --json figures.json
 
@@ -29,18 +29,14 @@ only. The photographs, the edits and the sheets are looked at and never committe
 """
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
-
-from benchmarks.photograph_judges.edits import EditedSet, Wish, edit_all  # noqa: E402
-from benchmarks.photograph_judges.figures import (  # noqa: E402
+from benchmarks.kit import REPOSITORY, SHARED, SHIPPED, parser, with_machine, write
+from benchmarks.photograph_judges.edits import EditedSet, Wish, edit_all
+from benchmarks.photograph_judges.figures import (
     INTENSITIES,
     Values,
     difference,
@@ -53,7 +49,7 @@ from benchmarks.photograph_judges.figures import (  # noqa: E402
     set_values,
     smile_by_true,
 )
-from benchmarks.photograph_judges.judges import (  # noqa: E402
+from benchmarks.photograph_judges.judges import (
     HERE,
     Job,
     Judge,
@@ -61,7 +57,7 @@ from benchmarks.photograph_judges.judges import (  # noqa: E402
     readings_of,
     say_aloud,
 )
-from benchmarks.photograph_judges.photographs import (  # noqa: E402
+from benchmarks.photograph_judges.photographs import (
     EXPRESSIONS,
     GROUPS,
     Photograph,
@@ -71,16 +67,14 @@ from benchmarks.photograph_judges.photographs import (  # noqa: E402
     portrait_photographs,
     spread,
 )
-from benchmarks.photograph_judges.readings import Readings, ask_all, see  # noqa: E402
-from benchmarks.photograph_judges.sheets import write_sheets  # noqa: E402
-from benchmarks.photograph_judges.tables import cell, table  # noqa: E402
-from efgan_rt.errors import EfganError  # noqa: E402
-from efgan_rt.faces.detector_file import open_detector  # noqa: E402
-from efgan_rt.pictures.read import read_picture  # noqa: E402
-from efgan_rt.reporting.machine import machine_facts  # noqa: E402
+from benchmarks.photograph_judges.readings import Readings, ask_all, see
+from benchmarks.photograph_judges.sheets import write_sheets
+from benchmarks.photograph_judges.tables import cell, table
+from efgan_rt.errors import EfganError
+from efgan_rt.faces.detector_file import open_detector
+from efgan_rt.pictures.read import read_picture
 
 BUILD = REPOSITORY / "build" / "photograph_judges"
-SHIPPED = REPOSITORY / "efgan_rt" / "shipped"
 DETECTOR: Final = "face_detection_yunet_2026may.onnx"
 PYTHON_INSTALL: Final = 'pip install ".[judges]"'
 INSTALLS: Final = {
@@ -104,11 +98,8 @@ LARGE_PEOPLE: Final = 3
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line's options."""
-    shared = Path(os.environ.get("EFGAN_SHARED", REPOSITORY.parent / "shared")) / "data"
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
+    given = parser(__doc__)
+    add = given.add_argument
     add(
         "--engines",
         action="append",
@@ -118,22 +109,21 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     add("--backend", default="auto", help="as Editor.open takes it")
     add("--precision", help="likewise")
-    add("--london", type=Path, default=shared / "london", metavar="DIR")
+    add("--london", type=Path, default=SHARED / "london", metavar="DIR")
     add("--everybody", action="store_true", help="all people of London, not the test people only")
-    add("--portraits", type=Path, default=shared / "portraits", metavar="DIR")
+    add("--portraits", type=Path, default=SHARED / "portraits", metavar="DIR")
     add("--portrait-count", type=int, default=36, metavar="N", help="0 for none")
     add("--enlarged-count", type=int, default=6, metavar="N", help="people at 768 pixels a face")
     add("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
-    add("--detector", type=Path, default=shared / "models" / DETECTOR, metavar="FILE")
-    add("--landmarker", type=Path, default=shared / "models" / "face_landmarker.task")
+    add("--detector", type=Path, default=SHARED / "models" / DETECTOR, metavar="FILE")
+    add("--landmarker", type=Path, default=SHARED / "models" / "face_landmarker.task")
     add("--judges-python", type=Path, default=Path(sys.executable), metavar="FILE")
     for name in PYTHON_JUDGES:
         add(f"--{name}-python", type=Path, metavar="FILE", help="default: --judges-python")
     add("--node", default="node", metavar="FILE")
     add("--node-modules", type=Path, default=REPOSITORY, metavar="FOLDER", help="its parent")
     add("--build", type=Path, default=BUILD, metavar="DIR", help="edits, readings and sheets")
-    add("--json", type=Path, required=True, metavar="FILE", help="where the figures go")
-    return parser.parse_args(arguments)
+    return given.parse_args(arguments)
 
 
 def judges_of(options: argparse.Namespace) -> dict[str, Judge]:
@@ -248,9 +238,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     sheets = sheets_of(sets, photographs, found, options.build / "sheets")
     document = document_of(options, sets, photographs, inputs, by_set, found)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
-    say_aloud("\n".join(map(str, [*sheets, options.json])))
+    write(options.json, document)
+    say_aloud("\n".join(map(str, [*sheets, options.json or "no --json: the figures are not kept"])))
     return document
 
 
@@ -284,18 +273,15 @@ def document_of(
     for each in photographs:
         people.setdefault(each.group, {})[each.name] = each.person
     first = sets[0].name
-    return {
-        "what": "photographs of people, edited to named expressions and judged",
-        "sources": {
-            "london": "Face Research Lab London Set, DeBruine and Jones 2017, CC BY 4.0",
-        },
-        "machine": machine_facts(),
-        "judges": found.versions,
-        "judges_missing": found.missing,
-        "everybody": options.everybody,
-        "photographs": {group: len(names) for group, names in people.items()},
-        "inputs": intervals(inputs, people),
-        "sets": {
+    return with_machine(
+        what="photographs of people, edited to named expressions and judged",
+        sources={"london": "Face Research Lab London Set, DeBruine and Jones 2017, CC BY 4.0"},
+        judges=found.versions,
+        judges_missing=found.missing,
+        everybody=options.everybody,
+        photographs={group: len(names) for group, names in people.items()},
+        inputs=intervals(inputs, people),
+        sets={
             edited.name: {
                 "sha256": edited.sha256,
                 "backend": edited.backend,
@@ -328,7 +314,7 @@ def document_of(
             }
             for edited in sets
         },
-    }
+    )
 
 
 def print_tables(document: dict[str, Any]) -> None:
@@ -350,19 +336,9 @@ def print_tables(document: dict[str, Any]) -> None:
                 print("\n".join(table(f"\n{name}, {label}, {group}", figures, {})))
 
 
-def main() -> int:
-    """Runs the script; what the user can mend is one sentence and status 1."""
-    options = parse_arguments()
-    try:
-        document = run(options)
-    except EfganError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+def main() -> None:
+    """Judges, and prints."""
+    document = run(parse_arguments())
     print_tables(document)
     for reason in document["judges_missing"].values():
         print(f"left out: {reason}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

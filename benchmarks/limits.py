@@ -33,9 +33,7 @@ from time import perf_counter, process_time, sleep
 from typing import Any, Final
 from unittest.mock import patch
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.kit import finish, parser, with_machine, write
 from efgan_rt.pipeline.files import LocalTree, PictureJob, Plan, asked_of_all
 from efgan_rt.pipeline.journal import DATABASE, FOLDER, Journal
 from efgan_rt.pipeline.outcome import PictureResult, Status
@@ -44,13 +42,11 @@ from efgan_rt.pipeline.publish import Publisher, StagedPicture
 from efgan_rt.pipeline.record import Record
 from efgan_rt.pipeline.resume import Inspector
 from efgan_rt.pipeline.workers import BatchOptions
-from efgan_rt.reporting.machine import machine_facts, resident_mb
+from efgan_rt.reporting.machine import resident_mb
 from efgan_rt.shards.coordinator import LARGEST_SHARD, Coordinator
 from efgan_rt.shards.shard import Ended, Made, MadePicture, Message, Ready, Shard
 from efgan_rt.shots import stills
 
-REPOSITORY: Final = Path(__file__).resolve().parents[1]
-RESULTS: Final = REPOSITORY / "benchmarks" / "results" / "limits.json"
 GROUP: Final = 512  # records that a busy coordinator has in one commit: a few workers' messages
 ADDED_S: Final = 1e-3
 # What a network's file system makes slow: everything that asks its server.
@@ -456,16 +452,13 @@ def gives_out(
 
 def main() -> int:
     """Measures, simulates, prints, writes."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--json", type=Path, default=RESULTS, metavar="FILE")
+    options = parser(__doc__, "limits")
+    add = options.add_argument
     add("--before", type=Path, metavar="FILE", help="of this script, from before a change")
     add("--folder", type=Path, metavar="DIR", help="on the disk to be tried")
     add("--scale", type=float, default=1.0, metavar="X", help="of all that is measured")
     add("--walk", nargs=3, type=int, help=argparse.SUPPRESS)  # in a process of its own
-    arguments = parser.parse_args()
+    arguments = options.parse_args()
     if arguments.walk:
         files, folders, check = arguments.walk
         print(json.dumps(walk_made_up(files, folders, check=bool(check))))
@@ -473,7 +466,6 @@ def main() -> int:
     sizes = Sizes(
         **{name: max(2000, int(n * arguments.scale)) for name, n in asdict(Sizes()).items()}
     )
-    machine = machine_facts()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         measured = measure(sizes, Path(name))
     walks = listings(sizes)
@@ -481,28 +473,19 @@ def main() -> int:
         coordinator_s=1 / measured["coordinator"]["per_processor_s"],
         record_bytes=measured["record_bytes"],
     )
-    document: dict[str, Any] = {
-        "machine": machine,
-        "measured": measured,
-        "listing": walks,
-        "assumed": asdict(costs),
-        "gives_out": gives_out(measured, walks, costs),
-        "simulated": [simulate(gpus, costs) for gpus in GPUS],
-    }
+    document = with_machine(
+        measured=measured,
+        listing=walks,
+        assumed=asdict(costs),
+        gives_out=gives_out(measured, walks, costs),
+        simulated=[simulate(gpus, costs) for gpus in GPUS],
+    )
     if arguments.before:
         before = json.loads(arguments.before.read_text())
         document["before"] = {name: before[name] for name in ("measured", "listing")}
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(document, indent=1) + "\n")
-    table = Table("measured", "n", "a second", "a processor second")
-    for what, rate in measured.items():
-        if isinstance(rate, dict):
-            figures = (rate["n"], rate["per_s"], rate["per_processor_s"])
-            table.add_row(what, *(f"{figure:,}" for figure in figures))
-    Console().print(table)
-    print(json.dumps(document))
+    if "before" in document:
+        finish(arguments.json, document, "limits")
+    else:
+        write(arguments.json, document)
+        print(json.dumps(document))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

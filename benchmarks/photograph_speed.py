@@ -1,6 +1,6 @@
 """How fast photographs are edited, and where the time goes.
 
-    python benchmarks/photograph_speed.py PORTRAITS --detector face_detection_yunet.onnx
+    python -m benchmarks photograph_speed PORTRAITS --detector face_detection_yunet.onnx
 
 PORTRAITS is a folder of photographs of one face each; every one is laid on a canvas of two
 megapixels, as a face is in a snapshot, and stored as a JPEG. `efgan-rt batch` makes all of them
@@ -11,29 +11,20 @@ Prints a table and writes benchmarks/results/photograph_speed.json. The pictures
 """
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
+from benchmarks.kit import Document, command_json, finish, parser, with_machine
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import encode_picture
+from efgan_rt.reporting.bench import picture_files
 
-from efgan_rt.errors import EfganError  # noqa: E402
-from efgan_rt.pictures.original import Picture  # noqa: E402
-from efgan_rt.pictures.read import read_picture  # noqa: E402
-from efgan_rt.pictures.write import encode_picture  # noqa: E402
-from efgan_rt.reporting.bench import picture_files  # noqa: E402
-from efgan_rt.reporting.machine import machine_facts  # noqa: E402
-
-RESULTS = REPOSITORY / "benchmarks" / "results" / "photograph_speed.json"
 WIDTH, HEIGHT = 1632, 1224  # 2.0 megapixels, as small cameras have them
 WAITS: Final = "wait"
 
@@ -55,32 +46,20 @@ def snapshot(portrait: Picture) -> Picture:
     return canvas
 
 
-def edit_once(folder: Path, out: Path, options: argparse.Namespace) -> dict[str, Any]:
+def edit_once(folder: Path, out: Path, options: argparse.Namespace) -> Document:
     """One run of `efgan-rt batch`: its summary, as `--json` prints it.
 
     Raises:
         EfganError: the run fails.
     """
-    command = [sys.executable, "-m", "efgan_rt.cli.app", "batch", str(folder), str(out)]
-    command += ["--expression", "happy", "--json", "--no-crops"]
-    if options.detector is not None:
-        command += ["--detector", str(options.detector)]
-    if options.engines is not None:
-        command += ["--engines", str(options.engines)]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+    named = {"--detector": options.detector, "--engines": options.engines}
+    more = [word for name, value in named.items() if value is not None for word in (name, value)]
+    return command_json(
+        "batch", folder, out, "--expression", "happy", "--json", "--no-crops", *more
     )
-    if done.returncode:
-        raise EfganError(f"efgan-rt batch ended with {done.returncode}: {done.stderr[-500:]}")
-    summary: dict[str, Any] = json.loads(done.stdout)
-    return summary
 
 
-def measure(portraits: list[Path], options: argparse.Namespace) -> dict[str, Any]:
+def measure(portraits: list[Path], options: argparse.Namespace) -> Document:
     """The figures of the median run."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "in"
@@ -103,50 +82,30 @@ def measure(portraits: list[Path], options: argparse.Namespace) -> dict[str, Any
     for stage in stages.values():
         stage["share"] = stage["seconds"] / busy
     rates = [options.pictures / run["seconds"] for run in runs]
-    return {
-        "what": "photographs of two megapixels with one face each, JPEG to JPEG, made happy",
-        "machine": machine_facts(),
-        "pictures": options.pictures,
-        "rounds": len(runs),
-        "megapixels": WIDTH * HEIGHT / 1e6,
-        "a_second": statistics.median(rates),
-        "a_second_range": [min(rates), max(rates)],
-        "seconds": middle["seconds"],
-        "busy_seconds": busy,
-        "faces": middle["faces"],
-        "engines": {key: value for key, value in middle["engines"].items() if key != "directory"},
-        "stages": stages,
-    }
-
-
-def main() -> int:
-    """Runs the script; what the user can mend is one sentence and status 1."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    return with_machine(
+        what="photographs of two megapixels with one face each, JPEG to JPEG, made happy",
+        pictures=options.pictures,
+        rounds=len(runs),
+        megapixels=WIDTH * HEIGHT / 1e6,
+        a_second=statistics.median(rates),
+        a_second_range=[min(rates), max(rates)],
+        seconds=middle["seconds"],
+        busy_seconds=busy,
+        faces=middle["faces"],
+        engines={key: value for key, value in middle["engines"].items() if key != "directory"},
+        stages=stages,
     )
-    add = parser.add_argument
+
+
+def main() -> None:
+    """Measures, writes, prints."""
+    given = parser(__doc__, "photograph_speed")
+    add = given.add_argument
     add("portraits", type=Path, metavar="PORTRAITS")
-    add("--detector", type=Path, metavar="FILE", help="YuNet; else OpenCV's Haar cascade")
-    add("--engines", type=Path, metavar="DIR", help="an engine directory, not the shipped one")
+    add("--detector", type=Path, metavar="FILE", help="YuNet; else as `batch` takes it")
+    add("--engines", type=Path, metavar="DIR", help="an engine directory, not the current one")
     add("--pictures", type=int, default=48, metavar="N")
     add("--rounds", type=int, default=5, metavar="N")
-    add("--json", type=Path, default=RESULTS, metavar="FILE")
-    options = parser.parse_args()
-    try:
-        document = measure(picture_files(options.portraits), options)
-    except EfganError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
-    for name, stage in document["stages"].items():
-        print(f"{name:24} {stage['seconds']:7.2f} s {stage['share']:6.1%}")
-    print(
-        f"{document['a_second']:.2f} photographs a second; threads busy for "
-        f"{document['busy_seconds']:.1f} s of a run of {document['seconds']:.1f} s"
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    options = given.parse_args()
+    document = measure(picture_files(options.portraits), options)
+    finish(options.json, document, "photograph_speed")

@@ -1,7 +1,7 @@
 """Writes the tables of the README and of docs/ from the files under benchmarks/results/.
 
-    python benchmarks/readme.py           rewrites the tables
-    python benchmarks/readme.py --check   says which are stale, with exit status 1
+    python -m benchmarks readme           rewrites the tables
+    python -m benchmarks readme --check   says which are stale, with exit status 1
 
 A table stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->`; nothing else is touched, so
 that no figure there was typed by hand.
@@ -13,12 +13,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
-
-from benchmarks.readme_tables import OPTIONAL, SOURCES, TABLES  # noqa: E402
-
-RESULTS = REPOSITORY / "benchmarks" / "results"
+from benchmarks.kit import REPOSITORY, RESULTS
+from benchmarks.readme_tables import OPTIONAL, SOURCES, TABLES
 
 
 def pages() -> list[Path]:
@@ -56,12 +52,8 @@ def main() -> int:
     stale = {name: text for name, text in rewritten(before).items() if text != before[name]}
     if "--check" in sys.argv[1:]:
         for name in stale:
-            print(f"{name}: tables are stale; run python benchmarks/readme.py", file=sys.stderr)
+            print(f"{name}: tables are stale; run python -m benchmarks readme", file=sys.stderr)
         return int(bool(stale))
     for name, text in stale.items():
         paths[name].write_text(text)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,14 +1,9 @@
 """The tables of the README and of docs/, each written from its file under benchmarks/results/."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-from benchmarks.readme_int8 import int8
-from benchmarks.readme_judged import judged
-from benchmarks.readme_photographs import photographs
-from benchmarks.readme_speed import folding, opponent_ratios, opponents, scaling, startup
-from benchmarks.readme_text import machine_text, markdown_table
-from benchmarks.readme_training import intensity, models_by_measure, switches, training_step
+from benchmarks.opponent_ratios import BASE, best_ways, verdict
 from train.evaluation.figure_text import interval_text
 from train.evaluation.paper_tables import (
     accuracy_table,
@@ -20,38 +15,200 @@ from train.evaluation.tables import cost_table
 
 Document = dict[str, Any]
 
+EXPRESSIONS: Final = ("happy", "surprised", "sad", "disgusted", "fearful", "angry", "neutral")
+JUDGED: Final = {
+    "face-api": "named as asked, by face-api",
+    "fer": "the same, by fer",
+    "identity": "distance of the edit to the input, by dlib",
+    "face_sharpness": "sharpness of the face, input = 1",
+    "mouth_sharpness": "sharpness of the mouth, input = 1",
+}
+# Key, label and format of models' figures; a share is shown in percent.
+MODEL_FIGURES: Final = (
+    ("named_as_wanted", "named as wanted (G)", ".1%"),
+    ("au_error", "AU error, 0 to 5", ".3f"),
+    ("psnr_db", "PSNR, dB", ".2f"),
+    ("gain_db", "above the unedited input", "+.2f"),
+    ("identity_to_truth", "identity: to the true picture", ".3f"),
+    ("identity_to_source", "to the input", ".3f"),
+    ("identity_nearest_own", "nearest to its own person", ".1%"),
+    ("sharpness_eyes", "sharpness, eyes (truth = 1)", ".2f"),
+    ("sharpness_mouth", "sharpness, mouth (truth = 1)", ".2f"),
+)
+SWITCH_FIGURES: Final = (
+    ("psnr_db", "PSNR, dB", ".2f"),
+    ("named_as_wanted", "named as wanted (G)", ".1%"),
+    ("au_error", "AU error", ".3f"),
+    ("sharpness_mouth", "sharpness of the mouth", ".2f"),
+    ("sharpness_eyes", "of the eyes", ".2f"),
+    ("identity_to_truth", "identity", ".3f"),
+)
+# family -> what a reader calls it; in the order of the rows.
+CALLED: Final = {
+    "torch fp32 loop": "PyTorch, a loop in batches",
+    "torch bf16 loop": "PyTorch in bf16, a loop in batches",
+    "torch compiled loop": "torch.compile, a loop in batches",
+    "onnxruntime fp32 loop": "ONNX Runtime, a loop in batches",
+    "efgan-rt onnxruntime fp32": "efgan-rt, ONNX Runtime in fp32",
+    "efgan-rt openvino fp32": "efgan-rt, OpenVINO in fp32",
+    "efgan-rt openvino bf16": "efgan-rt, OpenVINO in bf16",
+    "efgan-rt openvino int8": "efgan-rt, OpenVINO in int8",
+}
+AXES: Final = {
+    "pictures": "pictures",
+    "size_px": "their side, pixels",
+    "batch": "batch",
+    "lanes": "lanes",
+    "cores": "cores",
+}
+PERCENTILES: Final = ("p50_ms", "p90_ms", "p99_ms")
 
-def quality(document: Document) -> str:
-    """The edits of unseen people, a column a way of editing."""
-    columns = {column["name"]: column for column in document["columns"]}
-    shown = [columns[name] for name in columns if name != "truth"]
-    rows: list[tuple[str, Callable[[Document], str]]] = [
-        ("PSNR against the true picture, dB", lambda c: f"{c['psnr_db']:.2f}"),
-        ("above the unedited picture, dB", lambda c: f"{c['gain_db']:+.2f}"),
-        (
-            "edits that a classifier names as wanted (G)",
-            lambda c: f"{c['accuracy']['overall']:.1%}",
-        ),
-        ("the same, of the 36 faces above", _examples),
-        ("AU12 of neutral made happy, by the judge", lambda c: _rise(c["au12_by_judge"])),
-        ("the same, by the set's `au_estimator`", lambda c: _rise(c["au12_by_estimator"])),
-        ("still pixels: share", lambda c: f"{c['background']['share']:.2%}"),
-        ("still pixels: mean change, levels", lambda c: f"{c['background']['mean_change']:.2f}"),
-        (
-            "still pixels, seen through the noise: share",
-            lambda c: f"{c['background_denoised']['share']:.1%}",
-        ),
-        (
-            "still pixels, seen through the noise: change",
-            lambda c: f"{c['background_denoised']['mean_change']:.2f}",
-        ),
-        ("sharpness of the eyes, truth = 1", lambda c: f"{c['sharpness']['eyes']:.2f}"),
-        ("sharpness of the mouth, truth = 1", lambda c: f"{c['sharpness']['mouth']:.2f}"),
+
+def markdown_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """The first column to the left, figures to the right."""
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def machine_text(document: Document, names: tuple[str, ...] = ("openvino", "onnxruntime")) -> str:
+    """The processor, its cores and the versions of the packages that count."""
+    machine = document["machine"]
+    packages = machine["packages"]
+    versions = ", ".join(f"{name} {packages[name]}" for name in names)
+    cores = machine["cores"]
+    counted = "1 core" if cores == 1 else f"{cores} cores"
+    bf16 = f" with {machine['bf16']}" if machine["bf16"] else ""
+    return f"{machine['processor']}{bf16}, {counted}, {versions}"
+
+
+def judged(document: Document) -> str:
+    """Each set's edits of neutral photographs, a row a judge, a column an expression."""
+    head = ["", "", *EXPRESSIONS]
+    body = []
+    for figure, words in JUDGED.items():
+        for name, found in document["sets"].items():
+            row = found["figures"]["neutral"][figure]
+            body.append([words, name, *(_value(row.get(each)) for each in EXPRESSIONS)])
+    inputs = document["inputs"]["neutral"]
+    people = document["photographs"]["neutral"]
+    true = inputs["face-api"]["true"]["value"]
+    parts = [
+        f"{people} people whom no training has seen, neutral photographs, means (sharpness: "
+        f"medians). True smiles of the same people are named happy in {true:.0%} by face-api, and "
+        f"lie {inputs['identity']['true']['value']:.2f} from the neutral pictures by dlib, which "
+        "takes more than about 0.41 for another person.",
+        _amount(document),
+        f"{document['sources']['london']}; {machine_text(document)}.",
     ]
-    head = ["", *(column["name"] for column in shown)]
-    body = [[label, *(show(column) for column in shown)] for label, show in rows]
-    n = f"{shown[0]['edits']} edits of {shown[0]['people']} people"
-    return f"{markdown_table(head, body)}\n\n{n}; {machine_text(document)}."
+    return f"{markdown_table(head, body)}\n\n{' '.join(part for part in parts if part)}"
+
+
+def _amount(document: Document) -> str:
+    told = []
+    for name, found in document["sets"].items():
+        ratio = found["smile_of_happy_by_true"]
+        even = found["figures"]["neutral"]["evenness_of_happy"]
+        shares = ", ".join(f"{even[share]['value']:.2f}" for share in ("0.25", "0.5", "0.75"))
+        told.append(
+            f"{name}: the smile is {ratio['value']:.2f} times true ones', its corners go {shares} "
+            "of their way at a quarter, half and three quarters of the intensity"
+        )
+    return "; ".join(told) + "."
+
+
+def _value(found: Document | None) -> str:
+    return "" if found is None else f"{found['value']:.2f}"
+
+
+def photographs(document: Document) -> str:
+    """What a paste does and does not do."""
+    sizes, many, rule = document["sizes"], document["five_faces"], document["crop_rule"]
+    kinds = "8 and 16 bits, colour and grey"
+    found = [row for row in sizes if row["found"]]
+    same = max(row["identity_change"] for row in found)
+    outside = max(row["change_outside_the_mask"] for row in found)
+    turned = document["orientations"]
+    parts = [
+        f"Faces of {sizes[0]['face_px']} to {sizes[-1]['face_px']:,} pixels, {kinds}: an edit of "
+        f"nothing changes a pixel by {same} levels at most, an edit changes a pixel outside its "
+        f"mask by {outside}. {many['found']} of {many['faces']} faces in "
+        f"{many['pixels'] // 1_000_000} megapixels found; {len(turned['edited_as_upright'])} of "
+        f"{len(turned['tried'])} EXIF orientations edited as the upright picture.",
+        f"{rule['crops_taken_for_crops']} of {rule['crops']} rendered crops and "
+        f"{rule['portraits_taken_for_crops']} of {rule['portraits']} portraits were taken for "
+        "crops."
+        if rule["portraits"]
+        else "",
+        "Rendered pairs as photographs, given the true edit: "
+        + "; ".join(
+            f"{row['picture_px_of_a_crop_px']} times a crop's size, "
+            f"{row['psnr_db_difference_alone']:.1f} dB to the truth by the difference alone and "
+            f"{row['psnr_db_pasted']:.1f} dB by the paste"
+            for row in document["truth"]
+        )
+        + ".",
+        _sharpness(document["sharpness"]),
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _sharpness(sharpness: Document) -> str:
+    name = "portraits" if "portraits" in sharpness else "rendered"
+    forms = (
+        ("at_1024_px_with_grain", "at 1,024 pixels with a photograph's grain"),
+        ("as_it_is", "as they are"),
+        ("at_1024_px", "grown to 1,024 pixels without grain, where little is left to measure"),
+    )
+    told = []
+    for form, words in forms:
+        found = sharpness[name][form]["pasted"]
+        told.append(f"{words} {found['median']:.2f} ({found['least']:.2f} to {found['most']:.2f})")
+    edits = sharpness[name]["as_it_is"]["pasted"]["n"]
+    return f"Sharpness of {edits} edited {name} in the face, before = 1: {'; '.join(told)}."
+
+
+def photograph_speed(document: Document) -> str:
+    """Whole photographs, and each stage's share of the threads' time."""
+    stages = sorted(document["stages"].items(), key=lambda item: -item[1]["share"])
+    shares = ", ".join(f"{name} {found['share']:.0%}" for name, found in stages)
+    low, high = document["a_second_range"]
+    engines = document["engines"]
+    return (
+        f"{document['a_second']:.1f} photographs of two megapixels a second ({low:.1f} to "
+        f"{high:.1f} in {document['rounds']} runs of {document['pictures']}), {engines['backend']} "
+        f"in {engines['precision']}. Of the threads' time: {shares}. Threads were busy for "
+        f"{document['busy_seconds']:.1f} s of a run of {document['seconds']:.1f} s; "
+        f"{machine_text(document)}."
+    )
+
+
+def studio_preview(document: Document) -> str:
+    """How soon the studio's page shows a change."""
+    shown, runs = document["shown"], document["run_median_s"]
+    text = (
+        f"From the slider's event to the new picture drawn in Chromium, a photograph of "
+        f"{document['megapixels']:.1f} megapixels with one face, shown at {shown['width']} x "
+        f"{shown['height']}: {document['p50_ms']:.0f} ms (p50), {document['p99_ms']:.0f} ms (p99) "
+        f"over {document['changes']} changes."
+    )
+    if runs:
+        text += (
+            f" {document['run_pictures']} such photographs run from the page in "
+            f"{runs['page']:.1f} s, from the command line in {runs['command line']:.1f} s (medians "
+            f"of {len(document['run_seconds']['page'])} by turns)."
+        )
+    return f"{text[:-1]}; {machine_text(document)}."
+
+
+def unfolding(document: Document) -> str:
+    """How even the steps between frames are, in both paces."""
+    units, seen = (document["paces"][pace] for pace in ("units", "seen"))
+    return (
+        f"Over {document['faces']} faces and {len(document['expressions'])} expressions in "
+        f"{document['frames']} frames each, the largest step is {units['median']:.1f} times the "
+        f"mean one by action units (median; at worst {units['largest']:.1f} times) and "
+        f"{seen['median']:.1f} times by what is seen (at worst {seen['largest']:.1f})."
+    )
 
 
 def evaluation(document: Document) -> str:
@@ -78,61 +235,90 @@ def evaluation(document: Document) -> str:
     return f"{body}\n\n{n}; {machine_text(document)}."
 
 
-def london(document: Document) -> str:
-    """Neutral photographs made happy, as MediaPipe reads the smile."""
-    rows = [
-        (f"smile of the {label}, 0 to 1", interval_text(document["smile"][kind], ".2f"))
-        for kind, label in (
-            ("neutral", "neutral photograph"),
-            ("edit", "edit"),
-            ("true", "true smiling photograph"),
-        )
+def models_by_measure(document: Document) -> str:
+    """Several models by every measure, a column a model; intervals behind the figures."""
+    models = document["models"]
+
+    def row(label: str, key: str, form: str, of: str = "figures") -> list[str]:
+        return [label, *(interval_text(model[of][key], form) for model in models)]
+
+    body = [row(label, key, form) for key, label, form in MODEL_FIGURES]
+    contemptuous = [interval_text(model["named_contemptuous"], ".1%") for model in models]
+    body.insert(1, ["contemptuous only", *contemptuous])
+    if all("training_worth" in model for model in models):
+        for regime in ("few", "all"):
+            learnt = _real_people(models[0]["training_worth"][regime])
+            label = f"R+G, real crops of {learnt}"
+            body.insert(2, row(label, regime, ".1%", "training_worth"))
+    body += [
+        row(f"large gap: {label}", key, form, "large_gap_figures")
+        for key, label, form in MODEL_FIGURES
+        if key != "gain_db"
     ]
-    identity, check = document["identity"], document["embedder_on_these_photographs"]
-    rows += [
-        ("identity, edit to the true smile", interval_text(identity["edit_to_true"], ".2f")),
-        ("identity, neutral to true smile", interval_text(identity["neutral_to_true"], ".2f")),
-        ("nearest to its own person", interval_text(identity["nearest_own"], ".0%")),
-        ("the same for the unedited", interval_text(identity["neutral_nearest_own"], ".0%")),
+    # Processor seconds where it was timed from outside: the clock's say little of a busy machine.
+    for label, key in (
+        ("stages", "stages"),
+        ("pictures seen", "pictures_seen"),
+        ("seconds of training", "training_seconds"),
+        ("processor seconds of training", "training_processor_seconds"),
+    ):
+        if all(key in model for model in models):
+            counts = [model[key] for model in models]
+            body.append([label, *("-" if each is None else f"{each:,.0f}" for each in counts)])
+    head = ["", *(model["name"] for model in models)]
+    return f"{markdown_table(head, body)}\n\n{_n(document)}."
+
+
+def _real_people(worth: Document) -> str:
+    people = worth["real_people"]
+    return "all training people" if people is None else f"{people} people"
+
+
+def switches(document: Document) -> str:
+    """What each switch does, a row a training."""
+    head = ["training", *(heading for _, heading, _ in SWITCH_FIGURES), "pictures", "seconds"]
+    body = [
+        [
+            model["name"],
+            *(interval_text(model["figures"][key], form) for key, _, form in SWITCH_FIGURES),
+            f"{model['pictures_seen']:,.0f}",
+            f"{model['training_seconds']:,.0f}",
+        ]
+        for model in document["models"]
     ]
-    worth = "-" if check["accuracy"] is None else f"{check['accuracy']:.0%}"
-    n = (
-        f"{document['people']} people, in brackets 95 % intervals; the identity judge learnt from "
-        f"rendered faces and tells {worth} of these pairs apart; {document['source']}"
+    return f"{markdown_table(head, body)}\n\n{_n(document)}."
+
+
+def _n(document: Document) -> str:
+    models, judges = document["models"], document["judges"]
+    real = f"{judges['on_real_crops']['accuracy']:.1%}" + "".join(
+        f", {worth['value']:.1%} from the real crops of {_real_people(worth)}"
+        for worth in judges.get("training_worth", {}).values()
+        if worth["real_people"] is not None
     )
-    return f"{markdown_table(['', 'neutral made happy'], [list(row) for row in rows])}\n\n{n}."
-
-
-def studio_preview(document: Document) -> str:
-    """How soon the studio's page shows a change."""
-    shown, runs = document["shown"], document["run_median_s"]
-    text = (
-        f"From the slider's event to the new picture drawn in Chromium, a photograph of "
-        f"{document['megapixels']:.1f} megapixels with one face, shown at {shown['width']} x "
-        f"{shown['height']}: {document['p50_ms']:.0f} ms (p50), {document['p99_ms']:.0f} ms (p99) "
-        f"over {document['changes']} changes."
-    )
-    if runs:
-        text += (
-            f" {document['run_pictures']} such photographs run from the page in "
-            f"{runs['page']:.1f} s, from the command line in {runs['command line']:.1f} s (medians "
-            f"of {len(document['run_seconds']['page'])} by turns)."
-        )
-    return f"{text[:-1]}; {machine_text(document)}."
-
-
-def photograph_speed(document: Document) -> str:
-    """Whole photographs, and each stage's share of the threads' time."""
-    stages = sorted(document["stages"].items(), key=lambda item: -item[1]["share"])
-    shares = ", ".join(f"{name} {found['share']:.0%}" for name, found in stages)
-    low, high = document["a_second_range"]
-    engines = document["engines"]
     return (
-        f"{document['a_second']:.1f} photographs of two megapixels a second ({low:.1f} to "
-        f"{high:.1f} in {document['rounds']} runs of {document['pictures']}), {engines['backend']} "
-        f"in {engines['precision']}. Of the threads' time: {shares}. Threads were busy for "
-        f"{document['busy_seconds']:.1f} s of a run of {document['seconds']:.1f} s; "
-        f"{machine_text(document)}."
+        f"{models[0]['edits']} edits of {document['people']['n']} unseen people, and "
+        f"{models[0]['large_gap_edits']} over large gaps (angry to happy, sad to surprised); in "
+        f"brackets 95 % intervals over people; R is {real}; "
+        f"{machine_text(document, ('torch',))}"
+    )
+
+
+def training_step(document: Document) -> str:
+    """What a training step costs, a row a switch."""
+    head = ["", "step", "processor s", "of the first", "GFLOP/s"]
+    body = []
+    for title, setting in document["settings"].items():
+        for name, case in setting["cases"].items():
+            figures = f"{case['step_s']:.2f}", f"{case['of_the_first']:.2f}"
+            body.append([title.split(",")[0], name, *figures, f"{case['gflop_per_s']:.0f}"])
+    setting = next(iter(document["settings"].values()))
+    fastest = document["fastest_gflop_per_s"]["bf16"]["convolution"]
+    arithmetic = "bf16" if setting["bf16"] else "fp32"
+    return (
+        f"{markdown_table(head, body)}\n\nWidth {setting['width']}, batch {setting['batch']}, "
+        f"{arithmetic}, n {setting['n']}, one thread; a large convolution alone reaches "
+        f"{fastest:.0f} GFLOP/s there; torch {document['versions']['torch']}."
     )
 
 
@@ -148,7 +334,7 @@ def backends(document: Document) -> str:
                 way["backend"],
                 way["precision"],
                 str(way["batch"]),
-                " / ".join(f"{whole[figure]:.1f}" for figure in ("p50_ms", "p90_ms", "p99_ms")),
+                " / ".join(f"{whole[figure]:.1f}" for figure in PERCENTILES),
                 f"{way['engines_images_per_s']:.1f}",
                 f"{way['pipeline_images_per_s']:.1f}",
                 f"{way['ratio']:.2f}",
@@ -158,46 +344,140 @@ def backends(document: Document) -> str:
     return f"{markdown_table(head, body)}\n\nMedians of {rounds} rounds; {machine_text(document)}."
 
 
-def endurance(document: Document) -> str:
-    """The long run with broken pictures in it."""
+def opponents(document: Document) -> str:
+    """Directory to directory, a row a way, the slowest first way as 1."""
+    ways, best = document["ways"], best_ways(document["ways"])
+    rows = [("PyTorch, a loop over files one by one", BASE)] if BASE in ways else []
+    rows += [
+        (label, best[family])
+        for family, label in CALLED.items()
+        if best.get(family) not in (None, BASE)
+    ]
+    base = ways[BASE]["images_per_s"] if BASE in ways else None
+    body = [
+        [
+            label,
+            str(ways[name]["batch"]),
+            f"{ways[name]['images_per_s']:.3g}",
+            "" if base is None else f"{ways[name]['images_per_s'] / base:.1f}",
+        ]
+        for label, name in rows
+    ]
+    stages = "one stage" if document["stages"] == 1 else f"{document['stages']} stages"
+    n = (
+        "JPEG to JPEG, each loop at its best batch, efgan-rt at its default, all on "
+        f"{document['threads']} threads; {stages} of width {document['width']}, "
+        f"{document['weights']} weights; medians of {document['rounds']} turns"
+    )
+    shown = markdown_table(["way", "batch", "pictures /s", "times"], body)
+    return f"{shown}\n\n{n}; {machine_text(document)}."
+
+
+def opponent_ratios(document: Document) -> str:
+    """The ratios with their bars."""
+    body = [
+        [
+            f"{ratio['over']} by {ratio['under']}",
+            f"{ratio['ratio']:.2f}",
+            f"{ratio['lowest']:.2f} to {ratio['highest']:.2f}",
+            "" if ratio["bar"] is None else f"{ratio['bar']:g}",
+            verdict(ratio, document["machine"]["bf16"]),
+        ]
+        for ratio in document["ratios"]
+    ]
+    head = ["pictures a second of", "ratio", "turn by turn", "bar", ""]
+    left_out = "".join(f" Left out: {name}." for name in document["left_out"])
     return (
-        f"{document['pictures']:,} pictures and {document['broken']} broken ones in one run: "
-        f"{document['outputs']:,} outputs, {document['named_failures']} failures named, exit "
-        f"status {document['exit_status']}; {document['resident_mb_settled']:.0f} MB resident "
-        f"after {document['settled_at']:,} pictures, {document['growth_mb']:+.1f} MB at the peak "
-        f"after that; {document['rate_first']:.0f} pictures a second at first, "
-        f"{document['rate_last']:.0f} at last; {machine_text(document)}."
+        f"{markdown_table(head, body)}\n\nWidth {document['width']}, stages "
+        f"{document['stages']}; medians over {document['rounds']} turns.{left_out}"
     )
 
 
-def crash(document: Document) -> str:
-    """The run that was killed again and again."""
+def scaling(document: Document) -> str:
+    """How a run grows, axis by axis."""
+    head = ["", "pictures /s", "processor s a picture", "peak memory, MB", "runs"]
+    body = [
+        [
+            f"{label}: {point[axis]:,}",
+            f"{point['images_per_s']:.1f}",
+            f"{point['processor_s'] / point['pictures']:.4f}",
+            f"{point['peak_mb']:.0f}",
+            str(point["rounds"]),
+        ]
+        for axis, label in AXES.items()
+        for point in document["axes"].get(axis, ())
+    ]
+    n = (
+        f"{document['pictures']} pictures of 128 x 128 where nothing else is said; the processor's "
+        "seconds hold the start"
+    )
+    shown = markdown_table(head, body)
+    if document.get("plot"):
+        shown = f"![Pictures a second and peak memory, axis by axis]({document['plot']})\n\n{shown}"
+    return f"{shown}\n\n{n}; {machine_text(document)}."
+
+
+def startup(document: Document) -> str:
+    """Where the time of a run on one picture goes."""
+    parts = document["parts_ms"]
+    body = [
+        [label, f"{part['median']:.0f}", f"{part['median'] / document['wall_ms']['median']:.0%}"]
+        for label, part in parts.items()
+    ]
+    wall = document["wall_ms"]
+    imports = ", ".join(f"{name} {ms:.0f}" for name, ms in document["imports_ms"].items())
     return (
-        f"Killed {document['kills']} times at random moments ({document['kills_at_work']} of them "
-        f"while outputs were appearing), each time given the same command again: "
-        f"{document['torn_or_wrong']} files lost, torn or wrong, {document['finished_done_twice']} "
-        f"finished pictures done twice, {document['in_flight_done_twice']} in flight repeated."
+        f"One picture, from the command to its end: {wall['median'] / 1e3:.2f} s "
+        f"({wall['lowest'] / 1e3:.2f} to {wall['highest'] / 1e3:.2f} in {document['runs']} "
+        f"processes), {document['processor_ms']['median'] / 1e3:.2f} s of the processor; the very "
+        f"first run, which compiles, {document['first_run_ms'] / 1e3:.1f} s.\n\n"
+        f"{markdown_table(['part', 'ms', 'share'], body)}\n\n"
+        f"Imports by package, ms: {imports}; {machine_text(document)}."
     )
 
 
-def fuzz(document: Document) -> str:
-    """The malformed inputs that every reader was given."""
-    slowest = max(reader["slowest_s"] for reader in document["readers"].values())
+def folding(document: Document) -> str:
+    """What the folded files save of each network's time."""
+    head = ["backend", "precision", "network", "as trained, ms", "folded, ms", "ratio"]
+    body = []
+    for way in document["ways"]:
+        for name, ratio in way["ratio"].items():
+            if not name.startswith(("stage_", "whole batch")):
+                continue
+            figures = [f"{way['ms'][form][name]:.1f}" for form in ("as trained", "folded")]
+            body.append([way["backend"], way["precision"], name, *figures, f"{ratio:.2f}"])
+    bar, n = document["image_out"], document["ways"][0]["n"]
     return (
-        f"{document['inputs']:,} malformed inputs tried on the readers of pictures, labels, "
-        f"manifests, checkpoints and `--au`: {document['findings']} crashes, hangs or files "
-        f"outside the output; the slowest took {slowest:.1f} s."
+        f"{markdown_table(head, body)}\n\nA batch of {document['ways'][0]['batch']}, medians of "
+        f"{n} alternating rounds on one thread, width {document['width']}; in fp32 the two differ "
+        f"by at most {bar['largest_difference']:.1e} in `image_out` ({bar['bar']:.0e} is allowed); "
+        f"{machine_text(document)}."
     )
 
 
-def unfolding(document: Document) -> str:
-    """How even the steps between frames are, in both paces."""
-    units, seen = (document["paces"][pace] for pace in ("units", "seen"))
+def int8(document: Document) -> str:
+    """A row a network: the time in int8 over that in each other precision."""
+    others = list(document["ratio"]["whole batch"])
+    head = ["int8's time over that of", *others]
+    body = [
+        [name, *(f"{ratio[other]:.2f}" for other in others)]
+        for name, ratio in document["ratio"].items()
+        if name.startswith(("stage", "whole"))
+    ]
+    costs = "; ".join(
+        f"{name} keeps {figures['worst']:.1f} dB of fp32's pixels at worst and "
+        f"{figures['mean']:.1f} on average"
+        for name, figures in document["pixels_psnr_db"].items()
+    )
+    networks = document["networks"].values()
+    done = sum(network["convolutions"] for network in networks)
+    alone = sum(len(network["left_alone"]) for network in networks)
     return (
-        f"Over {document['faces']} faces and {len(document['expressions'])} expressions in "
-        f"{document['frames']} frames each, the largest step is {units['median']:.1f} times the "
-        f"mean one by action units (median; at worst {units['largest']:.1f} times) and "
-        f"{seen['median']:.1f} times by what is seen (at worst {seen['largest']:.1f})."
+        f"{markdown_table(head, body)}\n\nOf {document['edits']} edits of people whose faces "
+        f"gave no range, {costs}. {done} convolutions in int8, {alone} not; "
+        f"{document['bytes'] / 1e6:.1f} MB. Medians of {document['n']} rounds, batch "
+        f"{document['batch']}, {document['threads']} thread; NNCF {document['nncf']}; "
+        f"{machine_text(document, ('openvino',))}."
     )
 
 
@@ -214,7 +494,7 @@ def gpu(document: Document) -> str:
             [
                 way["way"],
                 str(way["batch"]),
-                " / ".join(f"{whole[figure]:.2f}" for figure in ("p50_ms", "p90_ms", "p99_ms")),
+                " / ".join(f"{whole[figure]:.2f}" for figure in PERCENTILES),
                 f"{way['images_per_s']:,.0f}",
                 f"{way['directory_images_per_s']:,.0f}",
                 f"{way['gpu_share_one_lane']:.0%}",
@@ -260,16 +540,97 @@ def tensorrt_build(document: Document) -> str:
     return f"{markdown_table(head, body)}\n\n{measured}"
 
 
+def endurance(document: Document) -> str:
+    """The long run with broken pictures in it."""
+    return (
+        f"{document['pictures']:,} pictures and {document['broken']} broken ones in one run: "
+        f"{document['outputs']:,} outputs, {document['named_failures']} failures named, exit "
+        f"status {document['exit_status']}; {document['resident_mb_settled']:.0f} MB resident "
+        f"after {document['settled_at']:,} pictures, {document['growth_mb']:+.1f} MB at the peak "
+        f"after that; {document['rate_first']:.0f} pictures a second at first, "
+        f"{document['rate_last']:.0f} at last; {machine_text(document)}."
+    )
+
+
+def crash(document: Document) -> str:
+    """The run that was killed again and again."""
+    return (
+        f"Killed {document['kills']} times at random moments ({document['kills_at_work']} of them "
+        f"while outputs were appearing), each time given the same command again: "
+        f"{document['torn_or_wrong']} files lost, torn or wrong, {document['finished_done_twice']} "
+        f"finished pictures done twice, {document['in_flight_done_twice']} in flight repeated."
+    )
+
+
+def shard_kills(document: Document) -> str:
+    """The runs over two processes that were killed again and again."""
+    disks = document["full_outputs"] + document["full_temporary_folders"]
+    return (
+        f"{document['kills']} kills at random moments ({document['workers_killed']} of workers, "
+        f"{document['coordinators_killed']} of coordinators; {document['killed_at_work']} while "
+        f"outputs were appearing), {document['commands_beside_old_workers']} times the same "
+        f"command while old workers still lived, {disks} full disks: {document['torn_or_wrong']} files "
+        f"lost, torn or other than one process's, {document['finished_read_twice']} finished "
+        f"pictures done twice, {document['in_flight_read_twice']} in flight repeated."
+    )
+
+
+def limits(document: Document) -> str:
+    """Where a cluster's run gives out, measured and simulated."""
+    measured, before = document["measured"], document["before"]["measured"]
+    lines = [
+        "| measured | before, a second | now, a second | before, a processor second | now |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for what, rate in measured.items():
+        if isinstance(rate, dict):
+            figures = [each[what][key] for key in ("per_s", "per_processor_s")
+                       for each in (before, measured)]  # fmt: skip
+            lines.append(f"| {what} | {' | '.join(f'{figure:,}' for figure in figures)} |")
+    lines += ["", "| made-up files | folders | | MB before | listed | MB now |"]
+    lines.append("|---:|---:|---|---:|---:|---:|")
+    listed = document["before"]["listing"]
+    for number, walked in enumerate(document["listing"]):
+        for what in (each for each in walked if isinstance(walked[each], dict)):
+            old = listed[number].get(what, {}).get("peak_mb", "") if number < len(listed) else ""
+            old = f"{old} of {listed[number]['files']:,}" if old else ""
+            lines.append(
+                f"| {walked['files']:,} | {walked['folders']:,} | {what} | {old} | "
+                f"{walked[what]['per_processor_s']:,} a processor second | "
+                f"{walked[what]['peak_mb']} |"
+            )
+    lines += [
+        "",
+        "| GPUs simulated | pictures/s asked | pictures/s done | GPUs busy | coordinator busy | "
+        "file system busy |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    for each in document["simulated"]:
+        busy = each["busy"]
+        lines.append(
+            f"| {each['gpus']} | {each['wanted_per_s']:,} | {each['pictures_per_s']:,} | "
+            f"{busy['gpus']:.0%} | {busy['coordinator']:.0%} | {busy['files']:.0%} |"
+        )
+    return "\n".join(lines)
+
+
+def fuzz(document: Document) -> str:
+    """The malformed inputs that every reader was given."""
+    slowest = max(reader["slowest_s"] for reader in document["readers"].values())
+    return (
+        f"{document['inputs']:,} malformed inputs tried on the readers of pictures, labels, "
+        f"manifests, checkpoints and `--au`: {document['findings']} crashes, hangs or files "
+        f"outside the output; the slowest took {slowest:.1f} s."
+    )
+
+
 TABLES: dict[str, Callable[[Document], str]] = {
     "unfolding": unfolding,
-    "quality": quality,
     "cascade": models_by_measure,
-    "intensity": intensity,
     "ablation": models_by_measure,
     "switches": switches,
     "evaluation": evaluation,
     "judged": judged,
-    "london": london,
     "photographs": photographs,
     "backends": backends,
     "photograph_speed": photograph_speed,
@@ -277,6 +638,8 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "endurance": endurance,
     "endurance_100000": endurance,
     "crash": crash,
+    "shard_kills": shard_kills,
+    "limits": limits,
     "fuzz": fuzz,
     "gpu": gpu,
     "tensorrt_build": tensorrt_build,
@@ -299,17 +662,8 @@ SOURCES = {
 # What not every machine can measure: shown where there are results, else its place is left empty.
 OPTIONAL = {
     *("ablation", "cascade", "switches"),
-    *("evaluation", "judged", "london", "photographs", "photograph_speed", "gpu"),
+    *("evaluation", "judged", "photographs", "photograph_speed", "gpu"),
     "studio_preview",
     *("opponents", "opponents_w64", "opponents_ratios", "opponents_w64_ratios"),
     *("scaling", "startup", "folding"),
 }
-
-
-def _examples(column: Document) -> str:
-    right, shown = column["examples_named_right"], column["examples_shown"]
-    return "" if right is None else f"{right} of {shown}"
-
-
-def _rise(rise: Document) -> str:
-    return f"{rise['before']:.2f} → {rise['after']:.2f}"

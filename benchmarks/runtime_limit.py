@@ -2,7 +2,7 @@
 
 It keeps as many inferences in flight as the plugin likes best, has no pipeline around it, and was
 written by the runtime's makers. Each network is measured alone; a picture needs all of them, so the
-cascade's limit is 1 / (1 / a + 1 / b + ...). Pictures a second are taken from its count and its
+set's limit is 1 / (1 / a + 1 / b + ...). Pictures a second are taken from its count and its
 duration, because what it calls FPS depends on what it takes for the batch.
 """
 
@@ -17,70 +17,67 @@ from typing import Final
 
 from efgan_rt.errors import EfganError
 from engines.directory import EngineDirectory
-from engines.manifest import Manifest
 from engines.openvino_engine import PRECISIONS
 
 TOOL: Final = Path(sysconfig.get_path("scripts")) / "benchmark_app"
 REPORT: Final = "benchmark_report.json"
+SMALL_SHARE: Final = 0.02  # of a picture's time: such a network is measured once
 
 
-def network_limits(
-    directory: Path,
-    manifest: Manifest,
-    folder: Path,
-    *,
-    precision: str,
-    batch: int,
-    seconds: float,
-    passed_over: Collection[str] = (),
-) -> dict[str, float]:
-    """Pictures a second of each network alone.
+class RuntimeLimit:
+    """The limit of an engine set in a precision, at a batch, over so many seconds a network."""
 
-    Args:
-        directory: an engine directory.
-        manifest: of it.
-        folder: an existing one for files in between.
-        precision: `fp32` or `bf16`.
-        batch: pictures in an inference.
-        seconds: for each network; whole ones, as the tool wants them.
-        passed_over: networks that are not measured.
+    def __init__(
+        self, directory: EngineDirectory, precision: str, batch: int, seconds: float
+    ) -> None:
+        self._directory = directory
+        self._precision = precision
+        self._batch = batch
+        self._seconds = seconds
+        self._limits: dict[str, float] = {}
 
-    Raises:
-        EfganError: the tool is missing or fails.
-    """
-    if not TOOL.is_file():
-        raise EfganError(f"{TOOL} is missing; it comes with openvino: pip install openvino")
-    found = {}
-    for name, entry in manifest.networks.items():
-        if name in passed_over:
-            continue
-        model = folder / f"{name}.onnx"
-        model.write_bytes(EngineDirectory(directory, manifest).model(name))
-        shapes = ",".join(
-            f"{spec.name}[{','.join(map(str, spec.resolve(B=batch)))}]" for spec in entry.inputs
-        )
-        command = [
-            *(sys.executable, str(TOOL), "-m", str(model), "-d", "CPU", "-hint", "throughput"),
-            *(
-                "-infer_precision",
-                PRECISIONS[precision],
-                "-shape",
-                shapes,
-                "-t",
-                str(ceil(seconds)),
-            ),
-            *("-report_type", "no_counters", "-json_stats", "-report_folder", str(folder)),
-        ]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        if run.returncode:
-            raise EfganError(f"benchmark_app fails on {name}: {_last_words(run)}")
-        found[name] = batch * inferences_per_s(json.loads((folder / REPORT).read_text()))
-    return found
+    def run(self, _: int, folder: Path) -> float:
+        """Pictures a second of the whole set; `folder` is for files in between.
 
+        Raises:
+            EfganError: the tool is missing or fails.
+        """
+        limits = self._limits
+        small = {n for n, each in limits.items() if whole_limit(limits) / each < SMALL_SHARE}
+        limits |= self.network_limits(folder, passed_over=small)
+        return whole_limit(limits)
 
-def _last_words(run: subprocess.CompletedProcess[str]) -> str:
-    lines = (run.stderr.strip() or run.stdout.strip()).splitlines()
-    return lines[-1] if lines else f"exit status {run.returncode}"
+    def network_limits(self, folder: Path, passed_over: Collection[str] = ()) -> dict[str, float]:
+        """Pictures a second of each network alone, but for those that are passed over.
+
+        Raises:
+            EfganError: the tool is missing or fails.
+        """
+        if not TOOL.is_file():
+            raise EfganError(f"{TOOL} is missing; it comes with openvino: pip install openvino")
+        found = {}
+        for name, entry in self._directory.manifest.networks.items():
+            if name in passed_over:
+                continue
+            model = folder / f"{name}.onnx"
+            model.write_bytes(self._directory.model(name))
+            shapes = ",".join(
+                f"{s.name}[{','.join(map(str, s.resolve(B=self._batch)))}]" for s in entry.inputs
+            )
+            command = [
+                *(sys.executable, str(TOOL), "-m", str(model), "-d", "CPU", "-hint", "throughput"),
+                *("-infer_precision", PRECISIONS[self._precision], "-shape", shapes),
+                *("-t", str(ceil(self._seconds)), "-report_type", "no_counters", "-json_stats"),
+                *("-report_folder", str(folder)),
+            ]
+            run = subprocess.run(command, capture_output=True, text=True, check=False)
+            if run.returncode:
+                lines = (run.stderr.strip() or run.stdout.strip()).splitlines()
+                said = lines[-1] if lines else f"exit status {run.returncode}"
+                raise EfganError(f"benchmark_app fails on {name}: {said}")
+            report = json.loads((folder / REPORT).read_text())
+            found[name] = self._batch * inferences_per_s(report)
+        return found
 
 
 def inferences_per_s(report: Mapping[str, Mapping[str, object]]) -> float:
@@ -90,6 +87,6 @@ def inferences_per_s(report: Mapping[str, Mapping[str, object]]) -> float:
     return float(str(results["total number of iterations"])) / milliseconds * 1e3
 
 
-def cascade_limit(limits: Mapping[str, float]) -> float:
+def whole_limit(limits: Mapping[str, float]) -> float:
     """Pictures a second of all networks one after the other."""
     return 1 / sum(1 / each for each in limits.values())

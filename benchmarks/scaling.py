@@ -1,8 +1,8 @@
 """How a run grows: with pictures, their size, the batch, lanes and cores; time and memory.
 
-    python benchmarks/scaling.py --json benchmarks/results/scaling.json --plot docs/scaling.png
-    python benchmarks/scaling.py --pictures-axis 100 1000 5000 20000
-    python benchmarks/scaling.py --only size_px --only lanes --rounds 5
+    python -m benchmarks scaling --json benchmarks/results/scaling.json --plot docs/scaling.png
+    python -m benchmarks scaling --pictures-axis 100 1000 5000 20000
+    python -m benchmarks scaling --only size_px --only lanes --rounds 5
 
 Every point is an `efgan-rt batch` in a process of its own, on crops (links to a dozen files), with
 one thing changed and the rest as it is by default; points take turns over the rounds and medians
@@ -12,11 +12,9 @@ cores are taken away by affinity. A table for people, one JSON object last, and 
 matplotlib is installed.
 """
 
-import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,22 +25,28 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
+from benchmarks.kit import (
+    COMMAND,
+    ENVIRONMENT,
+    FACES,
+    Document,
+    finish,
+    medians,
+    parser,
+    with_machine,
+)
+from benchmarks.readme_tables import AXES
+from efgan_rt.errors import EfganError
+from efgan_rt.extras import needs_extra
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import encode_picture
+from efgan_rt.reporting.bench import picture_files
 
-from efgan_rt.errors import EfganError  # noqa: E402
-from efgan_rt.extras import needs_extra  # noqa: E402
-from efgan_rt.pictures.read import read_picture  # noqa: E402
-from efgan_rt.pictures.write import encode_picture  # noqa: E402
-from efgan_rt.reporting.bench import picture_files  # noqa: E402
-from efgan_rt.reporting.machine import machine_facts  # noqa: E402
-
-FACES: Final = REPOSITORY / "examples" / "faces"
 PICTURES_AXIS: Final = (100, 1000, 5000)
 REPEATED_UP_TO: Final = 1000  # pictures: a longer run is its own average
+COLOURS: Final = {"images_per_s": "#1f5f99", "peak_mb": "#b4531a"}
+HEADROOM: Final = 1.15  # of a panel, above its highest point
 
 
 @dataclass(frozen=True)
@@ -78,19 +82,6 @@ def points(
     return [replace(Point(pictures), **{axis: value}) for value in values[axis]]
 
 
-LABELS: Final = {
-    "pictures": "pictures",
-    "size_px": "their side, pixels",
-    "batch": "batch",
-    "lanes": "lanes",
-    "cores": "cores",
-}
-AXES: Final = tuple(LABELS)
-SPEED_COLOUR: Final = "#1f5f99"
-HEADROOM: Final = 1.15  # of a panel, above its highest point
-MEMORY_COLOUR: Final = "#b4531a"
-
-
 def write_pictures(point: Point, faces: Sequence[Path], folder: Path) -> None:
     """The run's input: JPEG crops of its size, links to a few real files."""
     folder.mkdir()
@@ -113,10 +104,8 @@ def run_point(point: Point, source: Path, out: Path, options: Sequence[str]) -> 
     Raises:
         EfganError: the run failed.
     """
-    command = [
-        *(sys.executable, "-m", "efgan_rt.cli.app", "batch", str(source), str(out)),
-        *("--expression", "happy", "--crops", "--json", *options),
-    ]
+    command = [*COMMAND, "batch", str(source), str(out)]
+    command += ["--expression", "happy", "--crops", "--json", *options]
     for name, value in (("--batch-size", point.batch), ("--lanes", point.lanes)):
         command += [] if value is None else [name, str(value)]
     usable = sorted(os.sched_getaffinity(0))
@@ -124,7 +113,7 @@ def run_point(point: Point, source: Path, out: Path, options: Sequence[str]) -> 
     read_end, write_end = os.pipe()
     process = subprocess.Popen(
         ["taskset", "--cpu-list", ",".join(map(str, used)), *command],
-        cwd=REPOSITORY,
+        env=ENVIRONMENT,
         stdout=write_end,
         stderr=subprocess.PIPE,
         text=True,
@@ -176,19 +165,14 @@ def measure(
                     print(said, file=sys.stderr, flush=True)
     return {
         axis: [
-            asdict(point)
-            | {"rounds": len(found[axis, number])}
-            | {
-                figure: statistics.median(each[figure] for each in found[axis, number])
-                for figure in ("images_per_s", "processor_s", "peak_mb")
-            }
+            asdict(point) | {"rounds": len(runs := found[axis, number])} | medians(runs)
             for number, point in enumerate(row)
         ]
         for axis, row in planned.items()
     }
 
 
-def draw(path: Path, document: dict[str, Any]) -> None:
+def draw(path: Path, document: Document) -> None:
     """A panel an axis: pictures a second, and peak memory beside it.
 
     Raises:
@@ -200,71 +184,41 @@ def draw(path: Path, document: dict[str, Any]) -> None:
     figure = Figure(figsize=(3.2 * len(axes), 2.9), layout="constrained")
     for number, (axis, rows) in enumerate(axes.items(), start=1):
         panel = figure.add_subplot(1, len(axes), number)
+        beside = panel.twinx()
         values = [row[axis] for row in rows]
-        panel.plot(values, [row["images_per_s"] for row in rows], "o-", color=SPEED_COLOUR)
-        panel.set_ylim(0, HEADROOM * max(row["images_per_s"] for row in rows))
+        for on, name, style in ((panel, "images_per_s", "o-"), (beside, "peak_mb", "s--")):
+            on.plot(values, [row[name] for row in rows], style, color=COLOURS[name])
+            on.set_ylim(0, HEADROOM * max(row[name] for row in rows))
+            on.tick_params(axis="y", labelcolor=COLOURS[name])
         panel.set_xscale("log")
         panel.set_xticks(values, [f"{value:,}" for value in values])
         panel.minorticks_off()
-        panel.set_xlabel(LABELS[axis])
-        panel.tick_params(axis="y", labelcolor=SPEED_COLOUR)
-        beside = panel.twinx()
-        beside.plot(values, [row["peak_mb"] for row in rows], "s--", color=MEMORY_COLOUR)
-        beside.set_ylim(0, HEADROOM * max(row["peak_mb"] for row in rows))
-        beside.tick_params(axis="y", labelcolor=MEMORY_COLOUR)
+        panel.set_xlabel(AXES[axis])
         if number == 1:
-            panel.set_ylabel("pictures a second", color=SPEED_COLOUR)
+            panel.set_ylabel("pictures a second", color=COLOURS["images_per_s"])
         if number == len(axes):
-            beside.set_ylabel("peak memory, MB", color=MEMORY_COLOUR)
+            beside.set_ylabel("peak memory, MB", color=COLOURS["peak_mb"])
     figure.savefig(path, dpi=120)
 
 
-def main() -> int:
-    """Runs the script; what the user can mend is one sentence and status 1."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--only", action="append", choices=AXES, help="this axis; may be repeated")
+def main() -> None:
+    """Measures, prints, writes and draws."""
+    options = parser(__doc__)
+    add = options.add_argument
+    add("--only", action="append", choices=tuple(AXES), help="this axis; may be repeated")
     add("--pictures", type=int, default=200, metavar="N", help="of the runs that do not change it")
     add("--pictures-axis", type=int, nargs="+", default=list(PICTURES_AXIS), metavar="N")
     add("--rounds", type=int, default=3, metavar="N")
-    add("--json", type=Path, metavar="FILE", help="also write the figures there")
     add("--plot", type=Path, metavar="FILE.png", help="also draw them; needs matplotlib")
-    arguments, rest = parser.parse_known_args()
+    arguments, rest = options.parse_known_args()
     axes = tuple(dict.fromkeys(arguments.only or AXES))
-    try:
-        found = measure(axes, arguments.pictures, arguments.rounds, rest, arguments.pictures_axis)
-    except EfganError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    document = {
-        "machine": machine_facts(),
-        "pictures": arguments.pictures,
-        "rounds": arguments.rounds,
-        "options": rest,
-        "plot": arguments.plot.name if arguments.plot else None,
-        "axes": found,
-    }
-    if arguments.json:
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+    document = with_machine(
+        pictures=arguments.pictures,
+        rounds=arguments.rounds,
+        options=rest,
+        plot=arguments.plot.name if arguments.plot else None,
+        axes=measure(axes, arguments.pictures, arguments.rounds, rest, arguments.pictures_axis),
+    )
+    finish(arguments.json, document, "scaling")
     if arguments.plot:
         draw(arguments.plot, document)
-    for axis, rows in found.items():
-        Console().print(_table(axis, rows))
-    print(json.dumps(document))
-    return 0
-
-
-def _table(axis: str, rows: Sequence[dict[str, Any]]) -> Table:
-    table = Table(title=f"By {axis}", title_justify="left")
-    for heading in (axis, "images /s", "processor s", "peak MB"):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        figures = (row["images_per_s"], row["processor_s"], row["peak_mb"])
-        table.add_row(str(row[axis]), *(f"{figure:.1f}" for figure in figures))
-    return table
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -15,14 +15,11 @@ but by a worker that was there before. Prints a line for people and one JSON obj
 goes to benchmarks/results/shard_kills.json.
 """
 
-import argparse
-import json
 import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -32,15 +29,13 @@ from typing import Final
 
 import numpy as np
 
+from benchmarks.kit import COMMAND, FACES, REPOSITORY, finish, parser, with_machine
 from efgan_rt.pictures.write import write_picture
 from efgan_rt.pipeline.journal import FOLDER, Journal
-from efgan_rt.reporting.machine import machine_facts
 from tests.broken_pictures import write_broken_pictures
 from tests.toy_engines import write_toy_engines
 
-REPOSITORY: Final = Path(__file__).resolve().parents[1]
-RESULTS: Final = REPOSITORY / "benchmarks" / "results" / "shard_kills.json"
-A_JPEG: Final = next((REPOSITORY / "examples" / "faces").glob("*.jpg"))
+A_JPEG: Final = min(FACES.glob("*.jpg"))
 RUN_LIMIT_S: Final = 300.0
 PAUSE_S: Final = 0.02
 SIDE_PX: Final = 48
@@ -314,7 +309,7 @@ class KillTest:
         self.result.runs += 1
         return subprocess.Popen(
             [
-                *(sys.executable, "-m", "efgan_rt.cli.app", "batch", *folders, *self._options),
+                *(*COMMAND, "batch", *folders, *self._options),
                 *(options or ("--processes", "2", "--workers", "1")),
             ],
             cwd=REPOSITORY,
@@ -429,39 +424,18 @@ def shard_kills(
 
 def main() -> int:
     """Runs, prints, writes; the exit status says whether all was as it must be."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--kills", type=int, default=200, metavar="N")
-    parser.add_argument("--pictures", type=int, default=120, metavar="N")
-    parser.add_argument("--full", type=int, default=2, metavar="N", help="full disks of each kind")
-    parser.add_argument("--minutes", type=float, default=60, metavar="N", help="at most")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
-    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
-    given = parser.parse_args()
-    machine, began = machine_facts(), time.perf_counter()
+    options = parser(__doc__, "shard_kills")
+    options.add_argument("--kills", type=int, default=200, metavar="N")
+    options.add_argument("--pictures", type=int, default=120, metavar="N")
+    options.add_argument("--full", type=int, default=2, metavar="N", help="disks of each kind")
+    options.add_argument("--minutes", type=float, default=60, metavar="N", help="at most")
+    options.add_argument("--seed", type=int, default=0, metavar="N")
+    given = options.parse_args()
+    began = time.perf_counter()
     result = shard_kills(
         given.pictures, given.kills, given.seed, full=given.full, seconds=60 * given.minutes
     )
-    document = {
-        "machine": machine,
-        "seed": given.seed,
-        "kills": result.kills,
-        **asdict(result),
-        "seconds": round(time.perf_counter() - began, 1),
-    }
-    given.json.parent.mkdir(parents=True, exist_ok=True)
-    given.json.write_text(json.dumps(document, indent=1) + "\n")
-    print(
-        f"{result.kills} kills ({result.workers_killed} of workers, {result.coordinators_killed} "
-        f"of coordinators; {result.killed_at_work} while outputs were appearing), "
-        f"{result.full_outputs + result.full_temporary_folders} full disks: "
-        f"{result.torn_or_wrong} files lost, torn or wrong; read twice: "
-        f"{result.finished_read_twice} finished pictures, {result.in_flight_read_twice} in flight"
-    )
-    print(json.dumps(document))
+    seconds = round(time.perf_counter() - began, 1)
+    document = with_machine(seed=given.seed, kills=result.kills, **asdict(result), seconds=seconds)
+    finish(given.json, document, "shard_kills")
     return 0 if result.is_clean else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

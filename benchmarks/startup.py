@@ -1,7 +1,7 @@
 """How long `efgan-rt batch` takes for one picture, and where every part of it goes.
 
-    python benchmarks/startup.py
-    python benchmarks/startup.py --runs 15 --json FILE
+    python -m benchmarks startup
+    python -m benchmarks startup --runs 15 --json FILE
 
 The command runs in fresh processes, with a cache folder of its own that its very first run has
 filled, as on a user's second day. Every other process is the same command with clocks around its
@@ -11,117 +11,31 @@ is left. Each part is without the parts inside it, so that they add up to the wh
 beside the clock's, which a busy machine stretches. A table for people, one JSON object last.
 """
 
-import argparse
-import builtins
 import json
-import os
 import re
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-STARTED = time.monotonic()
-REPOSITORY = Path(__file__).resolve().parents[1]
-FACES: Final = REPOSITORY / "examples" / "faces"
+from benchmarks import startup_clocks
+from benchmarks.kit import ENVIRONMENT, FACES, finish, parser, spread, with_machine
+from benchmarks.startup_clocks import IMPORTS, OPENING, PIPELINE, PYTHON, REST
+
 COMMAND: Final = ("-m", "efgan_rt.cli.app")
-PYTHON, IMPORTS, OPENING = "Python itself", "imports", "opening the engines"
 NETWORKS, CODECS = "the first batch in the networks", "decoding and encoding"
-PIPELINE, REST = "the rest of the pipeline", "the rest of the command"
 END: Final = "the process's end"
 PARTS: Final = (PYTHON, IMPORTS, OPENING, NETWORKS, CODECS, PIPELINE, REST, END)
 FILE_STAGES: Final = ("decode", "encode")
 SHOWN_IMPORTS: Final = 12
 LEAST_RUNS: Final = 9
 _LINE = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)")
-
-
-class Clocks:
-    """Time inside nested parts, each without those inside it."""
-
-    def __init__(self) -> None:
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-        self._open: list[str] = []
-        self._since = time.monotonic()
-
-    def _note(self) -> None:
-        now = time.monotonic()
-        if self._open:
-            self.seconds[self._open[-1]] += now - self._since
-        self._since = now
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """A part, for as long as the context is open."""
-        self._note()
-        self._open.append(name)
-        try:
-            yield
-        finally:
-            self._note()
-            self._open.pop()
-
-    def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, as a part."""
-
-        def timed(*arguments: Any, **named: Any) -> Any:
-            with self.part(name):
-                return function(*arguments, **named)
-
-        return timed
-
-
-def timed_command(arguments: Sequence[str]) -> None:
-    """The command in this process with its clocks; writes what they say behind its output.
-
-    Args:
-        arguments: when the process was started, by the system's clock; then those of `efgan-rt`.
-    """
-    spawned, *words = arguments
-    clocks = Clocks()
-    clocks.seconds[PYTHON] = STARTED - float(spawned)
-    importing, own_import = 0, builtins.__import__
-    main_thread = threading.get_ident()
-
-    def counted_import(*given: Any, **named: Any) -> Any:
-        nonlocal importing
-        if importing or threading.get_ident() != main_thread:
-            return own_import(*given, **named)
-        importing += 1
-        try:
-            with clocks.part(IMPORTS):
-                return own_import(*given, **named)
-        finally:
-            importing -= 1
-
-    with clocks.part(REST):
-        sys.path.insert(0, str(REPOSITORY))
-        builtins.__import__ = counted_import
-        from efgan_rt.cli import app, batch_run
-        from efgan_rt.editing import OpenedSet
-
-        opened = clocks.around(OPENING, OpenedSet.open)
-        OpenedSet.open = staticmethod(opened)  # type: ignore[method-assign]
-        for name, part in (("choose_for_run", OPENING), ("run_batch", PIPELINE)):
-            setattr(batch_run, name, clocks.around(part, getattr(batch_run, name)))
-        sys.argv = ["efgan-rt", *words]
-        try:
-            app.main()
-        except SystemExit as end:
-            assert not end.code, f"status {end.code}"
-    builtins.__import__ = own_import
-    sys.stdout.flush()
-    ended = time.monotonic()
-    print(json.dumps({"parts": dict(clocks.seconds), "ended": ended}), flush=True)
-    os._exit(0)  # as the command itself ends
 
 
 def parts_of(document: dict[str, Any], told: dict[str, Any], finished: float) -> dict[str, float]:
@@ -164,8 +78,7 @@ class Command:
         face = sorted(FACES.glob("*.jpg"))[0]
         (folder / "in" / face.name).write_bytes(face.read_bytes())
         kept = {"XDG_CACHE_HOME": str(folder / "cache"), "XDG_DATA_HOME": str(folder / "data")}
-        path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
-        self._environment = os.environ | kept | {"PYTHONPATH": path}
+        self._environment = ENVIRONMENT | kept
 
     def run(self, start: Sequence[str]) -> tuple[subprocess.CompletedProcess[str], float, float]:
         """The finished process, and its seconds by the clock and of the processor."""
@@ -189,7 +102,7 @@ class Command:
 
     def timed(self) -> dict[str, float]:
         """Milliseconds of every part."""
-        run, _, _ = self.run([__file__, "--command", "NOW"])
+        run, _, _ = self.run([startup_clocks.__file__, "NOW"])
         finished = time.monotonic()
         document, end = json.JSONDecoder().raw_decode(run.stdout)
         return parts_of(document, json.loads(run.stdout[end:]), finished)
@@ -224,41 +137,10 @@ def measure(runs: int, options: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, lowest and highest."""
-    found = {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
-    return {name: round(value, 1) for name, value in found.items()}
-
-
 def main() -> None:
     """Measures and prints."""
-    if sys.argv[1:2] == ["--command"]:
-        timed_command(sys.argv[2:])
-        return
-    sys.path.insert(0, str(REPOSITORY))
-    from rich.console import Console
-    from rich.table import Table
-
-    from efgan_rt.reporting.machine import machine_facts
-
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--runs", type=int, default=LEAST_RUNS, metavar="N")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
-    arguments, rest = parser.parse_known_args()
-    document = {"machine": machine_facts(), "options": rest, **measure(arguments.runs, rest)}
-    if arguments.json:
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n")
-    table = Table(title="One picture, milliseconds, medians", title_justify="left")
-    for heading in ("part", "ms", "lowest", "highest"):
-        table.add_column(heading, justify="left" if heading == "part" else "right")
-    rows = {"the whole command": document["wall_ms"], "of the processor": document["processor_ms"]}
-    for label, row in (rows | document["parts_ms"]).items():
-        table.add_row(label, *(f"{row[key]:.0f}" for key in ("median", "lowest", "highest")))
-    Console().print(table)
-    print(json.dumps(document))
-
-
-if __name__ == "__main__":
-    main()
+    options = parser(__doc__)
+    options.add_argument("--runs", type=int, default=LEAST_RUNS, metavar="N")
+    arguments, rest = options.parse_known_args()
+    document = with_machine(options=rest, **measure(arguments.runs, rest))
+    finish(arguments.json, document, "startup")

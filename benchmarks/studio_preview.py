@@ -1,6 +1,6 @@
 """How soon the studio's page shows a change, and what a run from the page costs.
 
-    python benchmarks/studio_preview.py
+    python -m benchmarks studio_preview
 
 A photograph of one face, enlarged to the height of a canvas of two megapixels, is opened in
 `efgan-rt studio`, in a headless Chromium. The intensity is changed a hundred times, each time once
@@ -12,14 +12,10 @@ process of its own, by the clock.
 Prints a line each and writes benchmarks/results/studio_preview.json.
 """
 
-import argparse
-import json
-import os
 import random
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -28,22 +24,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
+import cv2
+import numpy as np
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
+from benchmarks.chromium import BROWSER, DRIVER, MISSING, open_browser, wait_for
+from benchmarks.kit import (
+    COMMAND,
+    ENVIRONMENT,
+    PORTRAIT,
+    Document,
+    finish,
+    parser,
+    with_machine,
+)
+from benchmarks.photograph_speed import HEIGHT, WIDTH
+from efgan_rt.errors import EfganError
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import write_picture
 
-from benchmarks.chromium import BROWSER, DRIVER, MISSING, open_browser, wait_for  # noqa: E402
-from benchmarks.photograph_speed import HEIGHT, WIDTH  # noqa: E402
-from efgan_rt.pictures.original import Picture  # noqa: E402
-from efgan_rt.pictures.read import read_picture  # noqa: E402
-from efgan_rt.pictures.write import write_picture  # noqa: E402
-from efgan_rt.reporting.machine import machine_facts  # noqa: E402
-
-RESULTS: Final = REPOSITORY / "benchmarks" / "results" / "studio_preview.json"
-PORTRAIT: Final = REPOSITORY / "examples" / "photographs" / "astronaut.jpg"
-COMMAND: Final = (sys.executable, "-m", "efgan_rt.cli.app")
 CHANGE: Final = """
   const slider = document.getElementById("intensity");
   slider.value = arguments[0];
@@ -73,7 +72,7 @@ def photograph() -> Picture:
 @contextmanager
 def studio(folder: Path) -> Iterator[str]:
     """The address of a studio in a process of its own."""
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
+    environment = ENVIRONMENT | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         [*COMMAND, "studio", str(folder)], stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -129,13 +128,13 @@ def run_seconds(browser: Any, folder: Path, pictures: int, rounds: int) -> dict[
             [*COMMAND, "batch", str(folder), str(out), "-e", "happy", *page],
             check=True,
             capture_output=True,
-            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            env=ENVIRONMENT,
         )
         seconds["command line"].append(time.perf_counter() - started)
     return seconds
 
 
-def measure(changes: int, pictures: int, rounds: int) -> dict[str, Any]:
+def measure(changes: int, pictures: int, rounds: int) -> Document:
     """All figures."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "pictures"
@@ -148,47 +147,28 @@ def measure(changes: int, pictures: int, rounds: int) -> dict[str, Any]:
                 shutil.copy(folder / "000.jpg", folder / f"{number:03}.jpg")
             seconds = run_seconds(browser, folder, pictures, rounds) if rounds else {}
     found = {f"p{each}_ms": float(np.percentile(durations, each)) for each in (50, 90, 99)}
-    return {
-        "what": "from the slider's event to the new picture drawn in Chromium, one face",
-        "machine": machine_facts(),
-        "megapixels": WIDTH * HEIGHT / 1e6,
-        "edit_p50_ms": shown.pop("edit_ms"),
-        "shown": shown,
-        "changes": len(durations),
+    return with_machine(
+        what="from the slider's event to the new picture drawn in Chromium, one face",
+        megapixels=WIDTH * HEIGHT / 1e6,
+        edit_p50_ms=shown.pop("edit_ms"),
+        shown=shown,
+        changes=len(durations),
         **found,
-        "largest_ms": max(durations),
-        "run_pictures": pictures,
-        "run_seconds": seconds,
-        "run_median_s": {name: statistics.median(each) for name, each in seconds.items()},
-    }
-
-
-def main() -> int:
-    """Runs the script."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        largest_ms=max(durations),
+        run_pictures=pictures,
+        run_seconds=seconds,
+        run_median_s={name: statistics.median(each) for name, each in seconds.items()},
     )
-    add = parser.add_argument
-    add("--changes", type=int, default=100, metavar="N")
-    add("--pictures", type=int, default=24, metavar="N", help="in the folder that is run")
-    add("--rounds", type=int, default=3, metavar="N", help="of the folder's run, each way")
-    add("--json", type=Path, default=RESULTS, metavar="FILE")
-    options = parser.parse_args()
+
+
+def main() -> None:
+    """Measures, writes, prints."""
+    given = parser(__doc__, "studio_preview")
+    given.add_argument("--changes", type=int, default=100, metavar="N")
+    given.add_argument("--pictures", type=int, default=24, metavar="N", help="in the run's folder")
+    given.add_argument("--rounds", type=int, default=3, metavar="N", help="of the run, each way")
+    options = given.parse_args()
     if not (BROWSER and DRIVER):
-        print(f"error: {MISSING}", file=sys.stderr)
-        return 1
+        raise EfganError(MISSING)
     document = measure(options.changes, options.pictures, options.rounds)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
-    print(
-        f"{document['changes']} changes: p50 {document['p50_ms']:.0f} ms, p99 "
-        f"{document['p99_ms']:.0f} ms, largest {document['largest_ms']:.0f} ms; the edit itself "
-        f"{document['edit_p50_ms']:.0f} ms (p50)"
-    )
-    for name, median in document["run_median_s"].items():
-        print(f"{document['run_pictures']} pictures from the {name}: {median:.1f} s")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    finish(options.json, document, "studio_preview")

@@ -12,28 +12,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from efgan_rt.action_units import FloatArray
-from efgan_rt.families.cascade import AU_ESTIMATOR, INTERPOLATOR, stage_name
-from efgan_rt.lane import SOURCE_AU, ByteArray, Edited, even_progress
-from engines.base import Array
+from efgan_rt.families.cascade import AU_ESTIMATOR
+from efgan_rt.families.family import PIXELS
+from efgan_rt.lane import SOURCE_AU, Edited, even_progress
+from engines.arrays import Array, Bytes, FloatArray
 from export.networks import ExportedNetwork
 
 
 class TorchLoop:
-    """Copies a batch up, calls the networks, copies it back; a `BatchEditor`."""
+    """Copies a batch up, calls the networks in their program's order, copies it back.
+
+    A `BatchEditor`.
+    """
 
     def __init__(
         self, networks: Mapping[str, ExportedNetwork], stages: int, batch: int, device: str
     ) -> None:
-        self._networks = {name: network.module for name, network in networks.items()}
-        self._stages = stages
+        self._networks = networks
         self._device = device
         self._progress = even_progress(stages, batch)
 
     @torch.inference_mode()
     def run(
         self,
-        pixels: ByteArray,
+        pixels: Bytes,
         goal: Mapping[str, Array],
         *,
         known: Mapping[str, Array] | None = None,
@@ -44,30 +46,32 @@ class TorchLoop:
         assert not stages, "speed is measured of whole edits"
         clock = _Clock(self._device)
         progress = self._progress if progress is None else progress
-        source_au = (known or {}).get(SOURCE_AU)
-        asked = (goal["target_scale"], goal["target_offset"])
-        up = [self._up(each) for each in (pixels, *asked, progress)]
-        picture, source = up[0], None if source_au is None else self._up(source_au)
+        given = {PIXELS: pixels, **goal, "progress": progress, **(known or {})}
+        places: dict[str, Any] = {place: self._up(array) for place, array in given.items()}
         clock.lap("upload")
-        if source is None:
-            source = self._networks[AU_ESTIMATOR](picture)
-            clock.lap(AU_ESTIMATOR)
-        stage_au = self._networks[INTERPOLATOR](source, *up[1:])
-        clock.lap(INTERPOLATOR)
-        image = picture
-        for number in range(1, self._stages + 1):
-            image, edited, attention = self._networks[stage_name(number)](
-                image, stage_au[number - 1]
-            )
-            clock.lap(stage_name(number))
-        down = [each.cpu().numpy() for each in (edited, source, stage_au, attention)]
+        step = None
+        for name, network in self._networks.items():
+            step = network.step
+            if set(step.outputs.values()) <= given.keys():
+                continue  # what it would read is known
+            inputs = step.gathered(places)
+            found = network.module(*(inputs[spec.name] for spec in network.inputs))
+            made = found if isinstance(found, tuple) else (found,)
+            for spec, tensor in zip(network.outputs, made, strict=True):
+                places[step.outputs[spec.name]] = tensor
+            clock.lap(name)
+        assert step is not None, "a program has steps"
+        last = {tensor: places[place] for tensor, place in step.outputs.items()}
+        read = [last["pixels_out"], places[SOURCE_AU], places["stage_au"], last["attention"]]
+        down = [each.cpu().numpy() for each in read]
         clock.lap("download")
         return Edited(down[0], {SOURCE_AU: down[1]}, down[2], down[3], clock.seconds())
 
     @torch.inference_mode()
-    def estimate(self, pixels: ByteArray) -> FloatArray:
+    def estimate(self, pixels: Bytes) -> FloatArray:
         """See `efgan_rt.lane.BatchEditor.estimate`; the array is the caller's own."""
-        read: FloatArray = self._networks[AU_ESTIMATOR](self._up(pixels)).cpu().numpy()
+        reader = self._networks[AU_ESTIMATOR].module
+        read: FloatArray = reader(self._up(pixels)).cpu().numpy()
         return read
 
     def _up(self, array: Any) -> Tensor:

@@ -1,6 +1,6 @@
 """What a training step costs, and what each switch of a recipe saves.
 
-    taskset -c 0 python -m benchmarks.training_step --json benchmarks/results/training_step.json
+    taskset -c 0 python -m benchmarks training_step
 
 Costs are processor seconds of one thread, so that a shared machine does not show in them (what
 shares the core's caches and its other hyperthread still does: compare within one run). The networks
@@ -10,7 +10,6 @@ What limits a step is told by its arithmetic: the operations counted by PyTorch 
 second, against the convolution and the matrix product that this core does fastest.
 """
 
-import argparse
 import json
 import platform
 import time
@@ -26,6 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.kit import Document, parser, write
 from efgan_rt.action_units import AU_NAMES
 from train.data.faces import FaceSet
 from train.data.labels import LabelTable
@@ -158,11 +158,10 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 def main() -> None:
     """Measures and writes; a line a case as it goes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--paper-width", action="store_true", help="width 64 too: minutes a step")
-    parser.add_argument("--n", type=int, default=3, help="steps a case, of which the median counts")
-    arguments = parser.parse_args()
+    given = parser(__doc__, "training_step")
+    given.add_argument("--paper-width", action="store_true", help="width 64 too: minutes a step")
+    given.add_argument("--n", type=int, default=3, help="steps a case, of which the median counts")
+    arguments = given.parse_args()
     torch.set_num_threads(1)
     faces = random_faces()
     small = {"width": 16, "batch": 8, "bf16": True, "ours": True, "n": arguments.n}
@@ -173,7 +172,7 @@ def main() -> None:
     if arguments.paper_width:
         paper = {"width": 64, "batch": 2, "bf16": False, "ours": False, "n": arguments.n}
         settings["one stage, width 64, batch 2, fp32"] = {**paper, "stages": 1}
-    result: dict[str, Any] = {
+    result: Document = {
         "what": "processor seconds of a training step, one thread",
         "machine": {"processor": platform.processor() or platform.machine(), "threads": 1},
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__)},
@@ -195,16 +194,11 @@ def main() -> None:
             critics |= {"loss.condition": 0.0}
             cases["paired critics (phase paired_adversarial)"] = ("paired_adversarial", critics)
             cases["no critics (phase warm_up)"] = ("warm_up", {})
-        rows: dict[str, Any] = {}
+        rows: Document = {}
         result["settings"][title] = {**setting, "cases": rows}
         for name, (each, changes) in cases.items():
             rows[name] = measure(setting, each, changes, faces)
             base = rows[next(iter(rows))]["step_s"]
             rows[name]["of_the_first"] = round(rows[name]["step_s"] / base, 3)
             print(title, "|", name, "|", json.dumps(rows[name]), flush=True)
-            if arguments.json:
-                arguments.json.write_text(json.dumps(result, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+            write(arguments.json, result)

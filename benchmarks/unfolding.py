@@ -1,34 +1,29 @@
 """How evenly an expression unfolds, by action units and by what is seen; and a picture of it.
 
-    python benchmarks/unfolding.py
+    python -m benchmarks unfolding
 
 Every example face is taken to happy, angry and surprised in twelve frames, in both paces. Of the
 changes from frame to frame (mean absolute difference of the crops, in levels) the largest is put
 beside the mean one: 1 is perfectly even. The picture shows two people in nine frames each.
 """
 
-import argparse
-import json
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))  # a script's own folder is there, the repository is not
-
-from efgan_rt.editing import OpenedSet  # noqa: E402
-from efgan_rt.engine_sets import find_set  # noqa: E402
-from efgan_rt.expressions import target_for, target_places  # noqa: E402
-from efgan_rt.lane import even_progress  # noqa: E402
-from efgan_rt.pictures.crop import to_crop  # noqa: E402
-from efgan_rt.pictures.original import Picture  # noqa: E402
-from efgan_rt.pictures.read import read_picture  # noqa: E402
-from efgan_rt.pictures.write import write_picture  # noqa: E402
-from efgan_rt.reporting.machine import machine_facts  # noqa: E402
-from efgan_rt.unfolding import PROBES, Pace, Unfolding, frame_shares  # noqa: E402
+from benchmarks.kit import FACES, REPOSITORY, finish, parser, with_machine
+from efgan_rt.choices import Pace
+from efgan_rt.editing import OpenedSet
+from efgan_rt.engine_sets import find_set
+from efgan_rt.expressions import target_for, target_places
+from efgan_rt.lane import even_progress
+from efgan_rt.pictures.crop import to_crop
+from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import write_picture
+from efgan_rt.unfolding import PROBES, Unfolding, frame_shares
 
 EXPRESSIONS = ("happy", "angry", "surprised")
 FRAMES = 12
@@ -85,38 +80,33 @@ def strip(engines: OpenedSet, faces: dict[str, Picture]) -> Picture:
 
 def main() -> None:
     """Measures, and writes results and picture."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--engines", type=Path)
-    parser.add_argument("--out", type=Path, default=REPOSITORY / "benchmarks" / "results")
-    parser.add_argument("--picture", type=Path, default=REPOSITORY / "docs" / "unfolding.jpg")
-    arguments = parser.parse_args()
+    given = parser(__doc__, "unfolding")
+    given.add_argument("--engines", type=Path, metavar="DIR")
+    picture = REPOSITORY / "docs" / "unfolding.jpg"
+    given.add_argument("--picture", type=Path, default=picture, metavar="FILE")
+    arguments = given.parse_args()
     directory = find_set(arguments.engines).directory
     engines = OpenedSet.open(directory, backend="onnxruntime", threads=1)
-    paths = sorted((REPOSITORY / "examples" / "faces").glob("*.jpg"))
+    paths = sorted(FACES.glob("*.jpg"))
     faces = {path.stem: to_crop(read_picture(path), engines.crop_px) for path in paths}
     crops = np.stack(list(faces.values()))
     found: dict[str, list[float]] = {pace: [] for pace in Pace}
     for expression in EXPRESSIONS:
         for pace in Pace:
             found[pace] += unevenness(unfolded(engines, crops, expression, pace, FRAMES))
-    document = {
-        "what": "largest step between frames by the mean one; median and largest over faces",
-        "frames": FRAMES,
-        "faces": len(faces),
-        "expressions": EXPRESSIONS,
-        "probes": PROBES,
-        "paces": {
-            pace: {"median": round(float(np.median(each)), 3), "largest": round(max(each), 3)}
-            for pace, each in found.items()
-        },
-        "backend": engines.choice.backend,
-        "precision": engines.choice.precision,
-        "machine": machine_facts(),
+    paces = {
+        pace: {"median": round(float(np.median(each)), 3), "largest": round(max(each), 3)}
+        for pace, each in found.items()
     }
-    (arguments.out / "unfolding.json").write_text(json.dumps(document, indent=1) + "\n")
+    document = with_machine(
+        what="largest step between frames by the mean one; median and largest over faces",
+        frames=FRAMES,
+        faces=len(faces),
+        expressions=EXPRESSIONS,
+        probes=PROBES,
+        paces=paces,
+        backend=engines.choice.backend,
+        precision=engines.choice.precision,
+    )
     write_picture(arguments.picture, strip(engines, faces), quality=90)
-    print(json.dumps(document["paces"], indent=1))
-
-
-if __name__ == "__main__":
-    main()
+    finish(arguments.json, document, "unfolding")

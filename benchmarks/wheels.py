@@ -1,7 +1,7 @@
 """Whether what is built installs and runs elsewhere, and whether every extra goes with every other.
 
-    python benchmarks/wheels.py                     (make wheels)
-    python benchmarks/wheels.py --install all       every extra in an environment of its own
+    python -m benchmarks wheels                     (make wheels)
+    python -m benchmarks wheels --install all       every extra in an environment of its own
 
 Builds wheel and sdist, installs each into a clean environment on this Python, edits the example
 photograph there, and asks `pip check`. Then pip resolves the core and every extra for the newer
@@ -13,8 +13,6 @@ It needs a network, so it is no part of `make test`. Writes benchmarks/results/w
 status is 1 where something does not hold that is not listed as known.
 """
 
-import argparse
-import json
 import re
 import subprocess
 import sys
@@ -24,11 +22,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-RESULTS: Final = REPOSITORY / "benchmarks" / "results" / "wheels.json"
+from benchmarks.kit import PORTRAIT, REPOSITORY, Document, parser, write
+
 MOST_MB: Final = 40.0
 PYTHONS: Final = ("3.12", "3.13", "3.14")
-PHOTOGRAPHS: Final = REPOSITORY / "examples" / "photographs"
 AT_ONCE: Final = 4  # of pip's resolutions, which wait for the network
 # Two builds of one import package: of each set one is installed, never two.
 APART: Final = (("cpu", "gpu"), ("gpu", "rtx"))
@@ -91,7 +88,7 @@ def installed(place: Path, file: Path, extra: str, *, edit: bool) -> dict[str, A
     info = run(command, "info", cwd=place)
     found["info"] = info.returncode == 0 and "overwrite each other" not in info.stdout
     if edit:
-        done = run(command, "batch", PHOTOGRAPHS, place / "out", "-e", "happy", cwd=place)
+        done = run(command, "batch", PORTRAIT.parent, place / "out", "-e", "happy", cwd=place)
         found["edits"] = done.returncode == 0 and (place / "out" / "astronaut.jpg").is_file()
     return found
 
@@ -115,13 +112,9 @@ def together(extras: list[str]) -> list[tuple[str, ...]]:
 
 def main() -> int:
     """Runs the script."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--install", default=",".join(SMALL), metavar="EXTRAS", help="for real; all, or none")
-    add("--json", type=Path, default=RESULTS, metavar="FILE")
-    options = parser.parse_args()
+    given = parser(__doc__, "wheels")
+    given.add_argument("--install", default=",".join(SMALL), metavar="EXTRAS", help="or all, none")
+    options = given.parse_args()
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     extras = sorted(project["optional-dependencies"])
     chosen = extras if options.install == "all" else options.install.split(",")
@@ -137,7 +130,7 @@ def main() -> int:
         wheel, sdist = build(place / "built")
         size = wheel.stat().st_size / 1e6
         told("the wheel's size, MB", f"{size:.1f}", "" if size < MOST_MB else f"{size:.1f}")
-        document: dict[str, Any] = {"wheel_mb": round(size, 1), "installed": {}, "resolves": {}}
+        document: Document = {"wheel_mb": round(size, 1), "installed": {}, "resolves": {}}
         asked = [(python, each) for python in PYTHONS for each in ("", *extras)]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             answers = pool.map(lambda it: resolved(wheel, (it[1],) if it[1] else (), it[0]), asked)
@@ -159,12 +152,7 @@ def main() -> int:
             known = extra in SOURCE_ALONE
             told(what, found, f"{', '.join(wrong)}: {found}" if wrong and not known else "")
     document["python"] = ".".join(map(str, sys.version_info[:3]))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(document, indent=1) + "\n")
+    write(options.json, document)
     for fault in faults:
         print(f"fault: {fault}", file=sys.stderr)
     return int(bool(faults))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

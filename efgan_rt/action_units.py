@@ -7,12 +7,7 @@ in every checkpoint and every engine manifest, and readers map by name, never by
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from efgan_rt.errors import EfganError
-
-FloatArray = npt.NDArray[np.float32]
 
 MAX_INTENSITY: Final = 5.0
 AU_DESCRIPTIONS: Final[Mapping[str, str]] = {

@@ -14,15 +14,15 @@ from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.device_paste import DevicePaste
 from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.families.family import Family
 from efgan_rt.families.properties import Properties
 from efgan_rt.families.registry import family_of
-from efgan_rt.lane import BatchEditor, ByteArray, Edited, Lane, MotionBatch
-from engines.base import Array, Engine, EngineError
+from efgan_rt.lane import BatchEditor, Edited, Lane, MotionBatch
+from engines.arrays import Array, Bytes, FloatArray
+from engines.base import Engine, EngineError
 from engines.choice import DEVICE_BACKENDS, BackendChoice, choose_backend
 from engines.cuda_memory import Cuda
 from engines.device import DeviceEngine
@@ -86,7 +86,7 @@ def padded(parts: Sequence[Array], batch: int) -> Array:
 def edit_batches(
     lane: BatchEditor,
     batch: int,
-    pixels: ByteArray,
+    pixels: Bytes,
     goal: Mapping[str, Array],
     *,
     known: Mapping[str, Array] | None = None,
@@ -284,7 +284,7 @@ class OpenedSet:
 
     def edit(
         self,
-        pixels: ByteArray,
+        pixels: Bytes,
         goal: Mapping[str, FloatArray],
         *,
         known: Mapping[str, Array] | None = None,
@@ -329,7 +329,7 @@ class OpenedSet:
                     seconds[name] = seconds.get(name, 0.0) + taken
         return _joined(parts, seconds)
 
-    def estimate(self, pixels: ByteArray, *, lane: Lane | None = None) -> FloatArray:
+    def estimate(self, pixels: Bytes, *, lane: Lane | None = None) -> FloatArray:
         """The action units of any number of pictures, as the set's own estimator reads them.
 
         Args:
@@ -348,7 +348,7 @@ class OpenedSet:
             return np.zeros((0, len(self.au_names)), np.float32)
         return self.read(pixels, self.wiring.units, lane=lane)
 
-    def read(self, pixels: ByteArray, output: Output, *, lane: Lane | None = None) -> FloatArray:
+    def read(self, pixels: Bytes, output: Output, *, lane: Lane | None = None) -> FloatArray:
         """What some network says of any number of pictures, at least one, a row each."""
         found = []
         with closing(self.lane()) if lane is None else nullcontext(lane) as used:

@@ -17,7 +17,6 @@ from typing import Any, Final, Self, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.editing import OpenedSet
 from efgan_rt.editor_arguments import (
     face_of,
@@ -48,6 +47,7 @@ from efgan_rt.presets.library import load_preset
 from efgan_rt.presets.preset import Preset
 from efgan_rt.probed import choose_for_run, rates_for
 from efgan_rt.requests.reference import crop_of_picture, is_table, units_of_table
+from engines.arrays import FloatArray
 from engines.directory import EngineDirectory
 from engines.program import Output
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import MAX_INTENSITY, FloatArray
+from efgan_rt.action_units import MAX_INTENSITY
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.framing import Framed
@@ -16,6 +16,7 @@ from efgan_rt.families.family import Wish
 from efgan_rt.families.properties import Properties
 from efgan_rt.pictures.original import Original, Pixels
 from efgan_rt.pictures.read import read_original
+from engines.arrays import FloatArray
 
 
 def is_several(image: Any) -> bool:

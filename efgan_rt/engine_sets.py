@@ -4,7 +4,6 @@
 a file called `current` there holds its name. Nothing here opens an engine or reads a manifest.
 """
 
-import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Final
 from efgan_rt.errors import EfganError
 from efgan_rt.user_folders import cache_folder, data_folder
 from engines.manifest import MANIFEST_NAME
+from engines.whole_file import write_whole
 
 CURRENT: Final = "current"
 SHIPPED_MODEL: Final = "cascade"
@@ -79,10 +79,7 @@ def make_current(directory: Path, model: str = SHIPPED_MODEL) -> None:
     """Makes an engine directory inside `sets_folder()` the current one, and that of its family."""
     assert directory.parent == sets_folder(), "only the user's own sets can be current"
     for name in (CURRENT, f"{CURRENT}-{model}"):
-        pointer = sets_folder() / name
-        part = pointer.with_name(f".{name}-{os.getpid()}")
-        part.write_text(f"{directory.name}\n")
-        os.replace(part, pointer)
+        write_whole(sets_folder() / name, f"{directory.name}\n")
 
 
 def shipped_set() -> Path | None:

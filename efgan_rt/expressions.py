@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from efgan_rt.action_units import MAX_INTENSITY, FloatArray, index_of
+from efgan_rt.action_units import MAX_INTENSITY, index_of
 from efgan_rt.errors import EfganError
+from engines.arrays import FloatArray
 
 # 1 is the expression as the training set shows it on average; beyond it lies exaggeration.
 MAX_EXPRESSION_INTENSITY = 2.0

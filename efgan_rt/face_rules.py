@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from efgan_rt.action_units import MAX_INTENSITY, FloatArray, index_of
+from efgan_rt.action_units import MAX_INTENSITY, index_of
 from efgan_rt.errors import EfganError
 from efgan_rt.families.family import Goal
+from engines.arrays import FloatArray
 
 CONDITION: Final = re.compile(r"\s*(?P<name>\w+)\s*(?P<operator><=|>=|<|>)\s*(?P<number>\S+)\s*")
 OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {

@@ -7,18 +7,16 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.mouths import Mouths
 from efgan_rt.families.family import PIXELS, Wiring
 from efgan_rt.families.properties import Properties
-from engines.base import Array
+from engines.arrays import Array, Bytes, FloatArray
 from engines.device_lane import DeviceLane
 from engines.host_lane import HostLane
 from engines.program import Output
 
-ByteArray = npt.NDArray[np.uint8]
 SOURCE_AU: Final = "source_au"
 
 
@@ -45,17 +43,17 @@ class MotionBatch:
 class Edited:
     """What a batch has become. From a lane: its own arrays, overwritten by its next run."""
 
-    pixels: ByteArray
+    pixels: Bytes
     """uint8 (B, crop, crop, 3), RGB, of the last stage."""
     kept: Mapping[str, Array]
     """What later runs of the same faces may be given; see `Wiring.kept`."""
     aims: FloatArray | None
     """float32 (S, B, K): what each stage aimed at, of a family that says so."""
-    attention: ByteArray | None
+    attention: Bytes | None
     """uint8 (B, crop, crop), 255 where the last stage edited most, of a family that says so."""
     seconds: Mapping[str, float]
     """Time of each network that was run; on a GPU also of `upload` and `download`."""
-    stage_pixels: tuple[ByteArray, ...] = ()
+    stage_pixels: tuple[Bytes, ...] = ()
     """What each stage made, in order, each like `pixels`, which is the last; only if asked for."""
     motion: MotionBatch | None = None
     """What the last stage says of each face, of a set with motion."""
@@ -79,7 +77,7 @@ class BatchEditor(Protocol):
 
     def run(
         self,
-        pixels: ByteArray,
+        pixels: Bytes,
         goal: Mapping[str, Array],
         *,
         known: Mapping[str, Array] | None = None,
@@ -89,7 +87,7 @@ class BatchEditor(Protocol):
         """See `Lane.run`."""
         ...
 
-    def estimate(self, pixels: ByteArray) -> FloatArray:
+    def estimate(self, pixels: Bytes) -> FloatArray:
         """See `Lane.estimate`."""
         ...
 
@@ -109,14 +107,14 @@ class Lane:
         """Gives back what it holds; a second call does nothing."""
         self._lane.close()
 
-    def read(self, pixels: ByteArray, output: Output) -> Array:
+    def read(self, pixels: Bytes, output: Output) -> Array:
         """What some network says of a batch of crops, uint8 (B, crop, crop, 3).
 
         Ownership: the lane's own array, overwritten by its next run.
         """
         return self._lane.run({PIXELS: pixels}, (output,)).outputs[output]
 
-    def estimate(self, pixels: ByteArray) -> FloatArray:
+    def estimate(self, pixels: Bytes) -> FloatArray:
         """The action units of a batch, uint8 (B, crop, crop, 3) -> float32 (B, K).
 
         Ownership: the lane's own array, overwritten by its next run.
@@ -130,7 +128,7 @@ class Lane:
 
     def run(
         self,
-        pixels: ByteArray,
+        pixels: Bytes,
         goal: Mapping[str, Array],
         *,
         known: Mapping[str, Array] | None = None,

@@ -13,7 +13,6 @@ from typing import Final
 import cv2
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.editor_arguments import face_of
 from efgan_rt.faces.align import Similarity
 from efgan_rt.faces.detect import Face
@@ -24,6 +23,7 @@ from efgan_rt.faces.paste import paste, paste_box
 from efgan_rt.families.family import Goal
 from efgan_rt.pictures.original import Picture, Pixels, rgb8
 from efgan_rt.unfolding import PROBES, Unfolding, frame_shares
+from engines.arrays import FloatArray
 
 # A face's edits that are kept: going back and forth between a few runs no network. 0.3 MB each.
 KEPT_EDITS: Final = 8

@@ -7,8 +7,8 @@ on as it began, whatever a probe says now, for what another precision has made w
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -22,11 +22,13 @@ from efgan_rt.remote.path import RemotePath
 from efgan_rt.remote.places import has_journal
 from efgan_rt.tuning import default_batch
 from efgan_rt.user_folders import data_folder
+from efgan_rt.written import write_file
 from engines.choice import BackendChoice, Rates, choose_backend, lack_of_bf16
 from engines.directory import EngineDirectory
 from engines.manifest import MANIFEST_NAME
 from engines.probe import measure
 from engines.processor import this_processor
+from engines.whole_file import write_whole
 
 BEGUN_WITH: Final = "engines"
 
@@ -113,16 +115,11 @@ def note_beginning(output: Path, directory: EngineDirectory, choice: BackendChoi
         EfganError: the output folder cannot be written.
     """
     path = output / FOLDER / BEGUN_WITH
-    fingerprint = _fingerprint(directory, choice.backend, choice.precision)
+    begun = _fingerprint(directory, choice.backend, choice.precision)
     if isinstance(path, RemotePath):
-        path.write_text(fingerprint)
-        return
-    try:
-        part = path.with_name(f".{BEGUN_WITH}-{os.getpid()}")
-        part.write_text(fingerprint)
-        part.replace(path)
-    except OSError as error:
-        raise EfganError(f"{path}: cannot be written: {error.strerror}") from error
+        path.write_text(begun)
+    else:
+        write_file(path, begun)
 
 
 def _begun_with(output: Path, directory: EngineDirectory) -> str | None:
@@ -175,9 +172,5 @@ def _kept(path: Path) -> Rates | None:
 
 
 def _keep(path: Path, document: dict[str, Any]) -> None:
-    try:
-        part = path.with_name(f".{path.name}-{os.getpid()}")
-        part.write_text(json.dumps(document, indent=1) + "\n")
-        part.replace(path)
-    except OSError:
-        pass  # it is measured again
+    with suppress(OSError):  # it is measured again
+        write_whole(path, json.dumps(document, indent=1) + "\n")

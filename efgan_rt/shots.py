@@ -8,7 +8,7 @@ animation is one file of several shots.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from efgan_rt.unfolding import Pace
+from efgan_rt.choices import Pace
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,15 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from efgan_rt.errors import EfganError
+import msgspec
+
 from efgan_rt.user_folders import data_folder
+from efgan_rt.written import write_file
 from engines.choice import DEVICE_BACKENDS, BackendChoice
 from engines.directory import EngineDirectory
 from engines.manifest import MANIFEST_NAME, Manifest
@@ -42,6 +44,9 @@ GPU_PACKAGES: Final = (
 )
 
 
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
 @dataclass(frozen=True)
 class RunSettings:
     """How a run is shared out.
@@ -53,10 +58,10 @@ class RunSettings:
         workers: decoding threads, and as many that encode.
     """
 
-    batch: int
-    lanes: int | None
-    threads: int | None
-    workers: int
+    batch: Positive
+    lanes: Positive | None
+    threads: Positive | None
+    workers: Positive
 
     def __str__(self) -> str:
         lanes = "" if self.lanes is None else f", {self.lanes} {_plural('lane', self.lanes)}"
@@ -138,13 +143,10 @@ def find_tuning(directory: Path, choice: BackendChoice) -> RunSettings | None:
     try:
         if not _tunings().is_dir():  # finding out what a tuning would be called takes longer
             return None
-        found = json.loads(tuning_file(directory, choice).read_text())["settings"]
-        settings = RunSettings(**{field.name: found[field.name] for field in fields(RunSettings)})
-    except (OSError, ValueError, KeyError, TypeError, EfganError):
+        kept = json.loads(tuning_file(directory, choice).read_bytes())["settings"]
+        return msgspec.convert(kept, RunSettings)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    optional = (settings.lanes, settings.threads)
-    numbers = (settings.batch, settings.workers, *(each for each in optional if each is not None))
-    return settings if all(type(each) is int and each >= 1 for each in numbers) else None
 
 
 def write_tuning(
@@ -163,13 +165,7 @@ def write_tuning(
     """
     path = tuning_file(directory, choice)
     document = {"settings": asdict(settings), "of": _subject(directory, choice), **about}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}-{os.getpid()}")
-        part.write_text(json.dumps(document, indent=1) + "\n")
-        part.replace(path)
-    except OSError as error:
-        raise EfganError(f"{path}: cannot be written: {error.strerror}") from error
+    write_file(path, json.dumps(document, indent=1) + "\n", make_folder=True)
     return path
 
 

@@ -9,26 +9,18 @@ of action units, for whoever measures with the frames.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.pictures.original import Picture
+from engines.arrays import FloatArray
 
 # With 16 the largest step of 12 was 1.1 to 1.5 times the mean one (four example faces, happy,
 # surprised and angry); with 8 up to 2.2 times, with 32 up to 1.3 times.
 PROBES: Final = 16
 # Of the change added to each probe, so that a face that does not change at all has a pace, too.
 FLOOR_LEVELS: Final = 1e-3
-
-
-class Pace(StrEnum):
-    """What is even about the steps between frames."""
-
-    SEEN = "seen"
-    UNITS = "units"
 
 
 class Unfolding:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 from msgspec import Meta
 
-Array = npt.NDArray[Any]
+from engines.arrays import Array
 
 
 class EngineError(Exception):

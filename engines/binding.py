@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from engines.base import Array, EngineError, TensorSpec
+from engines.arrays import Array
+from engines.base import EngineError, TensorSpec
 
 
 def at_batch(specs: Iterable[TensorSpec], batch: int) -> tuple[TensorSpec, ...]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engines.processor import this_processor
+from engines.whole_file import write_whole
 
 MOST_BYTES: Final = 1 << 30  # a few sets of paper width; the shipped set takes 23 MB
 SUFFIX: Final = ".compiled"
@@ -70,14 +71,10 @@ class CompiledCache:
         """Writes a blob, and lets the oldest go."""
         if len(blob) > self._most_bytes:
             return
-        part = path.with_name(f".{path.name}-{os.getpid()}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(hashlib.sha256(blob).digest() + blob)
-            part.replace(path)
+            write_whole(path, hashlib.sha256(blob).digest() + blob)
         except OSError:  # a full or read-only disk is no reason not to run
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
             return
         with suppress(OSError):  # another process may be doing the same
             self._let_go(path)

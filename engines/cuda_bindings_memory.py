@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.base import Array
+from engines.arrays import Array
 from engines.cuda_faults import (
     ProviderMissingError,
     call_failed,

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 import numpy.typing as npt
 
-from engines.base import Array
+from engines.arrays import Array
 
 PROVIDERS: Final = ("pycuda", "cuda-bindings")
 

@@ -25,7 +25,8 @@ from typing import Final
 import numpy as np
 
 from engines import binding
-from engines.base import Array, EngineError, TensorSpec
+from engines.arrays import Array
+from engines.base import EngineError, TensorSpec
 from engines.cuda_memory import Cuda, DeviceBuffer, DeviceSlice, Event, Graph
 from engines.device import DeviceEngine, tensor_bytes
 from engines.launch import Launch

@@ -7,7 +7,8 @@ batch.
 from collections.abc import Collection, Mapping
 from time import perf_counter
 
-from engines.base import Array, Engine
+from engines.arrays import Array
+from engines.base import Engine
 from engines.program import Output, Program, Ran
 
 

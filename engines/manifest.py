@@ -11,7 +11,6 @@ the ONNX files alone. The same goes for files of OpenVINO's in int8, which some 
 
 import json
 import operator
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +22,7 @@ import msgspec
 from msgspec import Meta
 
 from engines.base import EngineError, TensorSpec
+from engines.whole_file import write_whole
 
 MANIFEST_NAME: Final = "manifest.json"
 FORMAT: Final = "efgan-rt engines 1"
@@ -220,9 +220,7 @@ class Manifest:
         except ValueError as error:
             raise directory_fault(path, f"{error}: expected finite numbers only") from error
         _parse(path, text)  # a fault shows here, not at the reader's
-        temporary = path.with_suffix(".json.tmp")
-        temporary.write_text(text + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(path, text + "\n")
         return path
 
 
@@ -325,18 +323,26 @@ def converted(path: Path, what: str, document: object, kind: type[T]) -> T:
     try:
         return msgspec.convert(document, kind)
     except (msgspec.ValidationError, OverflowError) as error:
-        expected, _, path_in = str(error).partition(" - at `$")
-        steps = re.findall(r"\.(\w+)|\[(\d+)\]", path_in.partition("[...]")[0])
-        keys = [name or int(number) for name, number in steps]
-        place: Any = document
-        found = repr(reduce(operator.getitem, keys, place))
-        shown = found if len(found) <= MAX_SHOWN else f"{found[:MAX_SHOWN]}..."
-        where = ".".join(map(str, keys))
-        if missing := re.fullmatch(r"Object missing required field `(\w+)`", expected):
-            place = ", ".join(filter(None, (what, where)))
-            raise directory_fault(path, f"{place} has no '{missing[1]}'") from error
-        right = _in_words(expected)
-        raise directory_fault(path, f"{what}: {where or 'it'} is {shown}, {right}") from error
+        raise directory_fault(path, wrong_value(error, document, what)) from error
+
+
+def wrong_value(error: Exception, document: Any, what: str) -> str:
+    """What msgspec found wrong: the place, what is there, and what was expected.
+
+    Args:
+        error: a `ValidationError` of `msgspec.convert`, or an `OverflowError`.
+        document: what it was to convert.
+        what: the document is.
+    """
+    expected, _, path_in = str(error).partition(" - at `$")
+    steps = re.findall(r"\.(\w+)|\[(\d+)\]", path_in.partition("[...]")[0])
+    keys = [name or int(number) for name, number in steps]
+    where = ".".join(map(str, keys))
+    if missing := re.fullmatch(r"Object missing required field `(\w+)`", expected):
+        return f"{', '.join(filter(None, (what, where)))} has no '{missing[1]}'"
+    found = repr(reduce(operator.getitem, keys, document))
+    shown = found if len(found) <= MAX_SHOWN else f"{found[:MAX_SHOWN]}..."
+    return f"{what}: {where or 'it'} is {shown}, {_in_words(expected)}"
 
 
 def _in_words(expected: str) -> str:

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from engines import binding, processor, runtimes
-from engines.base import Array, EngineError, TensorSpec
+from engines.arrays import Array
+from engines.base import EngineError, TensorSpec
 from engines.manifest import NetworkEntry
 
 # Names of the runtime's tensor types -> numpy's.

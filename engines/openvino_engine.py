@@ -16,7 +16,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from engines import binding, runtimes
-from engines.base import Array, EngineError, TensorSpec
+from engines.arrays import Array
+from engines.base import EngineError, TensorSpec
 from engines.compiled_cache import CompiledCache
 from engines.manifest import NetworkEntry
 from engines.signal_stack import kept_signal_stack

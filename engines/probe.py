@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from engines.base import Array, Request, TensorSpec
+from engines.arrays import Array
+from engines.base import Request, TensorSpec
 from engines.choice import BackendChoice, Rates
 from engines.directory import EngineDirectory
 from engines.open import open_engine

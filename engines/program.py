@@ -9,7 +9,8 @@ program serves an edit, a reading alone, and an edit whose reading is known alre
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from engines.base import Array, EngineError
+from engines.arrays import Array
+from engines.base import EngineError
 
 Output = tuple[str, str]
 """A network and one of its output tensors."""

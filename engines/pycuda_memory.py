@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.base import Array
+from engines.arrays import Array
 from engines.cuda_bindings_memory import import_cuda_runtime
 from engines.cuda_faults import (
     ProviderMissingError,

@@ -11,18 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.pictures.crop import resized
+from engines.arrays import Bytes, FloatArray
 from export.to_half import fast_half_convolutions, half_twin
 from train.evaluation.editors import goals
 from train.families.registry import load_checkpoint, trained_family
 from train.torch_program import TorchProgram
-
-Bytes = npt.NDArray[np.uint8]
 
 TITLE: Final = "FP16 (PyTorch, half arithmetic)"
 BATCH: Final = 16

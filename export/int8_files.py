@@ -19,12 +19,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.editing import OpenedSet
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import target_places
 from efgan_rt.families.cascade import stage_name
 from efgan_rt.families.registry import read_properties
+from engines.arrays import FloatArray
 from engines.choice import INT8
 from engines.directory import EngineDirectory
 from engines.manifest import Int8Facts, Int8Files, Manifest, StoredFile, read_manifest

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from efgan_rt.errors import EfganError
-from engines.base import Array
+from engines.arrays import Array
 from engines.runtimes import import_onnxruntime
 from export.networks import ExportedNetwork
 from export.to_half import LARGEST_HALF

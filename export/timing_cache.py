@@ -5,7 +5,6 @@ measurements hold for one GPU and one version of the library, so both are in the
 cache that is damaged or of another device is replaced, never an error.
 """
 
-import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from efgan_rt.errors import EfganError
 from efgan_rt.user_folders import cache_folder
 from engines.nvidia_driver import Gpu
+from engines.whole_file import write_whole
 from export.tensorrt_module import trt
 
 
@@ -54,11 +54,6 @@ def keep_timing_cache(config: trt.IBuilderConfig, path: Path | None) -> None:
     serialized = cache.serialize() if cache is not None else None
     if serialized is None or path is None:
         return
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(memoryview(serialized))
-        os.replace(part, path)
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
+        write_whole(path, memoryview(serialized))

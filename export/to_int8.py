@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from efgan_rt.extras import needs_extra
-from engines.base import Array
+from engines.arrays import Array
 from engines.runtimes import import_openvino, without_telemetry
 
 CONVOLUTIONS: Final = ("Convolution", "ConvolutionBackpropData")

@@ -1,7 +1,7 @@
 """Malformed inputs by the thousand: seeded mutations of good files, for each reader of ours.
 
-The suite tries a few hundred for each reader, `benchmarks/fuzz.py` many more. An input is known by
-its reader and its number, so that whatever a run finds can be made again.
+The suite tries a few hundred for each reader, `python -m benchmarks fuzz` many more. An input is
+known by its reader and its number, so that whatever a run finds can be made again.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from efgan_rt.action_units import AU_NAMES, FloatArray
+from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import target_for
 from efgan_rt.families.cascade import CASCADE
@@ -31,6 +31,7 @@ from efgan_rt.pictures.original import Density, Metadata, Original
 from efgan_rt.pictures.read import decode_original
 from efgan_rt.pictures.write import encode_original
 from efgan_rt.requests.target_table import read_target_table
+from engines.arrays import FloatArray
 from engines.base import EngineError
 from engines.directory import EngineDirectory
 from tests.picture_files import WITH_MORE_INSIDE, with_difference

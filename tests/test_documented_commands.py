@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from benchmarks.readme import REPOSITORY, pages
+from benchmarks.kit import REPOSITORY
+from benchmarks.readme import pages
 from efgan_rt.cli.app import app
 from efgan_rt.engine_sets import make_current, own_set
 from efgan_rt.pictures.read import read_picture

@@ -16,7 +16,7 @@ FLOORS = ("engines", "efgan_rt", "train", "export")
 ALLOWED = {
     "engines": ("engines",),
     "efgan_rt": ("efgan_rt", "engines"),
-    "train": ("train", "efgan_rt"),
+    "train": ("train", "efgan_rt", "engines.arrays", "engines.whole_file"),
     "export": (
         "export",
         "train.families",

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.action_units import AU_NAMES
+from engines.arrays import Values
 from train.portraits.camera import Drawn, Fit, projected
 from train.portraits.face_model import (
     EYEBALLS,
@@ -23,7 +24,6 @@ from train.portraits.fit import OF_478, FittedFace
 from train.portraits.mouths import LOWER_LIP, UPPER_LIP
 from train.portraits.movement import Mover
 
-Doubles = npt.NDArray[np.float64]
 MOUTH_Y = -6.0
 SINGLE = ("jawOpen", "mouthShrugLower", "mouthShrugUpper", "mouthRollLower", "mouthRollUpper")
 # Centre on the left side (x > 0), movement, in cm.
@@ -51,7 +51,7 @@ BUMPS = {
 }
 
 
-def marks() -> Doubles:
+def marks() -> Values:
     """(68, 2), x and y of Multi-PIE's landmarks, cm, y up."""
     turn = np.linspace(0, np.pi, 17)
     jaw = np.stack([-7.5 * np.cos(turn), 1 - 11.5 * np.sin(turn)], axis=1)
@@ -69,7 +69,7 @@ def marks() -> Doubles:
 
 
 @cache
-def toy_arrays() -> tuple[Doubles, Doubles, Doubles, tuple[str, ...], npt.NDArray[np.int32]]:
+def toy_arrays() -> tuple[Values, Values, Values, tuple[str, ...], npt.NDArray[np.int32]]:
     """`neutral`, `identities`, `expressions`, their names and `triangles`."""
     from scipy.spatial import Delaunay
 
@@ -106,12 +106,12 @@ def toy_arrays() -> tuple[Doubles, Doubles, Doubles, tuple[str, ...], npt.NDArra
     return neutral, identities, np.stack(shapes), tuple(names), triangles
 
 
-def _below(x: Doubles, y: Doubles) -> Doubles:
+def _below(x: Values, y: Values) -> Values:
     """How much of a place goes with the jaw: all or nothing at the lips, softly beside them."""
     return np.asarray(np.where(abs(x) < 2.2, y < MOUTH_Y, 1 / (1 + np.exp((y - MOUTH_Y) / 0.5))))
 
 
-def _shape(name: str, side: float, neutral: Doubles, numbers: npt.NDArray[np.integer]) -> Doubles:
+def _shape(name: str, side: float, neutral: Values, numbers: npt.NDArray[np.integer]) -> Values:
     x, y = neutral[numbers, 0] * side, neutral[numbers, 1]
     below = _below(x, y)
     found = np.zeros_like(neutral)
@@ -134,7 +134,7 @@ def toy_model() -> FaceModel:
     return face_model(*toy_arrays())
 
 
-def turned(yaw: float = 0.0, roll: float = 0.0) -> Doubles:
+def turned(yaw: float = 0.0, roll: float = 0.0) -> Values:
     """A rotation (3, 3), from degrees."""
     a, b = np.deg2rad([yaw, roll])
     about_y = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
@@ -142,7 +142,7 @@ def turned(yaw: float = 0.0, roll: float = 0.0) -> Doubles:
     return np.asarray(about_z @ about_y)
 
 
-def toy_fit(side: int, units: dict[str, float], rotation: Doubles | None = None) -> Fit:
+def toy_fit(side: int, units: dict[str, float], rotation: Values | None = None) -> Fit:
     """A face in the middle of a picture, with the shapes of some action units."""
     model = toy_model()
     scale = side * 0.335 / 6.55
@@ -153,7 +153,7 @@ def toy_fit(side: int, units: dict[str, float], rotation: Doubles | None = None)
     return Fit(rotation, scale, shift, np.array([0.7, -0.4]), expression)
 
 
-def landmarks_of(fit: Fit) -> Doubles:
+def landmarks_of(fit: Fit) -> Values:
     """(478, 2): MediaPipe's landmarks of a fit, those that are used."""
     model = toy_model()
     points = projected(fit, model.vertices(fit.identity, fit.expression))
@@ -167,7 +167,7 @@ def landmarks_of(fit: Fit) -> Doubles:
     return found
 
 
-def toy_face(side: int, units: dict[str, float], rotation: Doubles | None = None) -> FittedFace:
+def toy_face(side: int, units: dict[str, float], rotation: Values | None = None) -> FittedFace:
     """A face of known units, with its picture."""
     fit = toy_fit(side, units, rotation)
     landmarks = landmarks_of(fit)

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.expressions import prototype_of
 from efgan_rt.families import registry
 from efgan_rt.families.family import (
@@ -37,6 +36,7 @@ from efgan_rt.families.properties import (
     common_properties,
     named_vectors,
 )
+from engines.arrays import FloatArray
 from engines.base import TensorSpec
 from engines.directory import EngineDirectory
 from engines.program import Program, Step

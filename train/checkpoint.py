@@ -19,8 +19,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from engines.arrays import FloatArray
+from engines.whole_file import whole_file
 
 FORMAT: Final = "efgan-rt checkpoint 1"
 CHECKPOINTS: Final = "the .pt or .safetensors of an efgan-rt train"
@@ -129,17 +130,14 @@ def save_safetensors(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    temporary = path.with_name(path.name + ".part")
     try:
-        with temporary.open("wb") as handle:
+        with whole_file(path) as handle:
             write(handle)
-        temporary.replace(path)
     except (OSError, RuntimeError) as error:
         # PyTorch makes an error of its own of a full disk; what Python said of it is behind it.
         cause = error if isinstance(error, OSError) else error.__context__
         if not isinstance(cause, OSError):
             raise
-        temporary.unlink(missing_ok=True)
         raise EfganError(
             f"{path}: cannot be written: {cause.strerror}; the file that was there before is kept"
         ) from error

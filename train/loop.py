@@ -17,8 +17,8 @@ from typing import Any, Final
 import torch
 
 from efgan_rt import __version__
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from engines.arrays import FloatArray
 from train import distributed
 from train.checkpoint import save_pt, save_safetensors
 from train.data.alignment import alignment_beside

@@ -9,24 +9,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from efgan_rt import __version__
-from efgan_rt.action_units import FloatArray
+from efgan_rt.choices import FrameRule, LabelFormat, Naming
 from efgan_rt.cli.console import picture_progress, printable, remark
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector
 from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.detector_file import fetch_detector, open_detector
 from efgan_rt.faces.template import STANDARD_POINTS, read_template
-from efgan_rt.labels.matching import FrameRule
 from efgan_rt.labels.rows import Labels, canonical_expression
 from efgan_rt.pictures.crop import CROP_PX
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.outcome import Failure
 from efgan_rt.reporting.contact_sheet import check_contact_sheet
 from efgan_rt.shots import stills
-from train.data.formats import LabelFormat, read_any_labels
+from engines.arrays import FloatArray
+from train.data.formats import read_any_labels
 from train.data.framing import FramingRule
 from train.data.ganimation import read_id_list
-from train.data.names import Naming, compiled_pattern
+from train.data.names import compiled_pattern
 from train.data.prepare import (
     PrepareOutcome,
     SourceRule,

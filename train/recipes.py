@@ -2,17 +2,14 @@
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
 from importlib.abc import Traversable
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any
 
 from efgan_rt.errors import EfganError
+from efgan_rt.typed import typed
 from train.families.registry import FAMILIES, trained_family
-from train.recipe import DataRecipe, Recipe
-
-T = TypeVar("T")
-NAMED: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+from train.recipe import Recipe
 
 
 def recipe_files() -> dict[str, Traversable]:
@@ -95,35 +92,11 @@ def recipe_from_dict(values: dict[str, Any], *, where: str) -> Recipe:
     except EfganError as error:
         raise EfganError(f"{where}: {error}") from error
     phases: list[Any] = [
-        _build(family.phase, phase, f"{where}, phase {number}")
+        typed(phase, family.phase, f"{where}, phase {number}")
         for number, phase in enumerate(values.pop("phases", ()), start=1)
     ]
     if not phases:
         raise EfganError(f"{where}: no [[phases]], expected at least one")
-    values["model"] = _build(family.model, values.get("model", {}), f"{where}, model")
-    values["data"] = _build(DataRecipe, values.get("data", {}), f"{where}, data")
-    return _build(Recipe, {**values, "phases": tuple(phases)}, where)
-
-
-def _build(kind: type[T], values: dict[str, Any], where: str) -> T:
-    """A dataclass, with those in it, from plain values; lists become tuples, integers floats."""
-    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise EfganError(f"{where}: unknown {' '.join(unknown)}, expected {' '.join(known)}")
-    plain: dict[str, Any] = {}
-    for name, value in values.items():
-        expected = known[name].type
-        if is_dataclass(expected) and isinstance(value, dict):
-            value = _build(cast(type, expected), value, where)
-        if isinstance(value, list):
-            value = tuple(value)
-        if expected is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if expected in (bool, int, float, str) and type(value) is not expected:
-            raise EfganError(f"{where}: {name} is {value!r}, expected {NAMED[expected]}")
-        plain[name] = value
-    try:
-        return kind(**plain)
-    except TypeError as error:
-        raise EfganError(f"{where}: {error}") from error
+    model: Any = typed(values.get("model", {}), family.model, f"{where}, model")
+    # Model and phases are the family's, so that the recipe itself takes whatever they are.
+    return typed({**values, "phases": tuple(phases), "model": model}, Recipe, where)

@@ -5,16 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.families.family import PIXELS
 from efgan_rt.lane import even_progress
+from engines.arrays import Bytes, FloatArray
 from train.families.family import TrainedFamily
-
-Bytes = npt.NDArray[np.uint8]
 
 
 class TorchProgram:

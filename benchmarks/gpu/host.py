@@ -14,9 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.gpu.links import UNITS, LinksEdited, edit_links
-from efgan_rt.action_units import FloatArray
-from efgan_rt.lane import SOURCE_AU, ByteArray, Edited
-from engines.base import Array
+from efgan_rt.lane import SOURCE_AU, Edited
+from engines.arrays import Array, Bytes, FloatArray
 
 LANES: Final = 2
 
@@ -29,7 +28,7 @@ class NullLane:
 
     def run(
         self,
-        pixels: ByteArray,
+        pixels: Bytes,
         goal: Mapping[str, Array],
         *,
         known: Mapping[str, Array] | None = None,
@@ -39,7 +38,7 @@ class NullLane:
         """See `efgan_rt.lane.Lane.run`."""
         return Edited(pixels, {SOURCE_AU: self.estimate(pixels)}, None, None, {})
 
-    def estimate(self, pixels: ByteArray) -> FloatArray:
+    def estimate(self, pixels: Bytes) -> FloatArray:
         """No action unit anywhere."""
         return np.zeros((self.batch, UNITS), np.float32)
 

@@ -22,7 +22,8 @@ from efgan_rt.expressions import target_places
 from efgan_rt.families.cascade import CASCADE, stage_name
 from efgan_rt.families.properties import Properties
 from efgan_rt.pictures.crop import resized
-from engines.base import Array, EngineError
+from engines.arrays import Array
+from engines.base import EngineError
 from engines.choice import BackendChoice, choose_backend
 from engines.cuda_memory import Cuda
 from engines.device import DeviceEngine, tensor_bytes

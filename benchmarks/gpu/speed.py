@@ -30,10 +30,11 @@ from efgan_rt.editing import OpenedSet, device_lane
 from efgan_rt.families.cascade import CASCADE
 from efgan_rt.families.properties import Properties
 from efgan_rt.families.registry import read_properties
-from efgan_rt.lane import BatchEditor, ByteArray
+from efgan_rt.lane import BatchEditor
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.bench import WHOLE_BATCH, measure
-from engines.base import Array, EngineError
+from engines.arrays import Array, Bytes
+from engines.base import EngineError
 from engines.cuda_memory import Cuda
 from engines.device_lane import DOWNLOAD, UPLOAD
 from engines.directory import EngineDirectory
@@ -213,7 +214,7 @@ def free_bytes(cuda: Cuda) -> int:
         return cuda.free_bytes()
 
 
-def any_batch(batch: int) -> tuple[ByteArray, dict[str, Array]]:
+def any_batch(batch: int) -> tuple[Bytes, dict[str, Array]]:
     """A full batch of noise, and what it is to become."""
     pixels = np.random.default_rng(0).integers(0, 256, (batch, 128, 128, 3), dtype=np.uint8)
     return pixels, {place: np.tile(row, (batch, 1)) for place, row in TARGET.places.items()}

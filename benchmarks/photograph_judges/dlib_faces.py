@@ -19,7 +19,7 @@ POINTS: Final = "shape_predictor_5_face_landmarks.dat"
 NETWORK: Final = "dlib_face_recognition_resnet_model_v1.dat"
 
 
-def main() -> None:
+def answer() -> None:
     """Answers each line of stdin by one of stdout."""
     dlib, cv2 = import_module("dlib"), import_module("cv2")
     package = importlib.metadata.distribution("face-recognition-models")
@@ -40,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer()

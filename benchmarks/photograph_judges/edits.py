@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import cv2
-import numpy as np
 
 from benchmarks.photograph_judges.judges import Say
 from benchmarks.photograph_judges.photographs import Photograph
@@ -25,6 +24,7 @@ from efgan_rt.faces.paste import paste_box
 from efgan_rt.families.registry import read_properties
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
+from efgan_rt.written import write_file
 from engines.directory import EngineDirectory
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
@@ -201,7 +201,7 @@ def _edit_one(
         file = edited.file(photograph, wish)
         key = str(file.relative_to(edited.folder))
         edited.changed_outside[key] = changed_outside(picture, made, box)
-        _write_whole(file, made)
+        _write_picture(file, made)
 
 
 def changed_outside(before: Picture, after: Picture, box: tuple[slice, slice]) -> int:
@@ -211,18 +211,13 @@ def changed_outside(before: Picture, after: Picture, box: tuple[slice, slice]) -
     return int(differs.sum())
 
 
-def _write_whole(file: Path, picture: Picture) -> None:
+def _write_picture(file: Path, picture: Picture) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}")
-    bgr = cv2.cvtColor(np.asarray(picture, np.uint8), cv2.COLOR_RGB2BGR)
-    if not cv2.imwrite(str(partial), bgr, FAST_PNG):
-        raise EfganError(f"{file}: cannot be written")
-    partial.replace(file)
+    is_coded, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), FAST_PNG)
+    assert is_coded, "PNG takes any picture"
+    write_file(file, data.tobytes())
 
 
 def _store_facts(edited: EditedSet, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
     values = {OUTSIDE: edited.changed_outside, "faceless": sorted(set(edited.faceless))}
-    partial = file.with_suffix(".part")
-    partial.write_text(json.dumps(values, indent=1) + "\n")
-    partial.replace(file)
+    write_file(file, json.dumps(values, indent=1) + "\n", make_folder=True)

@@ -19,7 +19,7 @@ NAMES: Final = ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "n
 NETWORK: Final = "data/emotion_model_quantized.tflite"
 
 
-def main() -> None:
+def answer() -> None:
     """Answers each line of stdin by one of stdout."""
     package = importlib.metadata.distribution("fer")
     interpreter = import_module("ai_edge_litert.interpreter").Interpreter(
@@ -42,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer()

@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.faces.align import Similarity, similarity_between, warp
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.template import STANDARD_POINTS, STANDARD_PX
 from efgan_rt.pictures.original import Picture, rgb8
+from engines.arrays import FloatArray
 from train.metrics.sharpness import Patch
 
 STEADY: Final = slice(0, 3)  # of the five points: eyes and nose, which a smile moves least

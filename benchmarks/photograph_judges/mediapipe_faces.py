@@ -17,7 +17,7 @@ from typing import Final
 CORNERS: Final = (61, 291)  # of the mouth, among the 478 landmarks
 
 
-def main() -> None:
+def answer() -> None:
     """Answers each line of stdin by one of stdout."""
     mediapipe, cv2 = import_module("mediapipe"), import_module("cv2")
     vision = import_module("mediapipe.tasks.python.vision")
@@ -47,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer()

@@ -13,14 +13,15 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.london_crops import is_test_person
-from benchmarks.photograph_kit import grown, with_grain
+from benchmarks.kit import london_pairs
+from benchmarks.photograph_faces import grown, with_grain
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import similarity_between
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.template import STANDARD_POINTS, STANDARD_PX
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import encode_picture
+from efgan_rt.written import write_file
 
 EXPRESSIONS: Final = ("happy", "surprised", "sad", "disgusted", "fearful", "angry", "neutral")
 GROUPS: Final = ("neutral", "smile", "portrait", "enlarged")
@@ -58,19 +59,11 @@ def london_photographs(folder: Path, *, everybody: bool) -> list[Photograph]:
         EfganError: there is nobody with both pictures.
     """
     found = []
-    for neutral in sorted((folder / "images").glob("*_neutral.jpg")):
-        number = neutral.stem.removesuffix("_neutral")
-        happy = neutral.with_name(f"{number}_happy.jpg")
-        if (everybody or is_test_person(number)) and happy.is_file():
-            found += [
-                Photograph(neutral.stem, number, "neutral", neutral, happy, "happy"),
-                Photograph(happy.stem, number, "smile", happy, neutral, "neutral"),
-            ]
-    if not found:
-        raise EfganError(
-            f"{folder}: nobody with images/N_neutral.jpg and images/N_happy.jpg; expected the "
-            "London set, named by --london"
-        )
+    for person, (neutral, happy) in london_pairs(folder, everybody=everybody).items():
+        found += [
+            Photograph(neutral.stem, person, "neutral", neutral, happy, "happy"),
+            Photograph(happy.stem, person, "smile", happy, neutral, "neutral"),
+        ]
     return found
 
 
@@ -117,11 +110,8 @@ def enlarged(photograph: Photograph, face: Face, folder: Path) -> Photograph:
         scale = similarity_between(face.points, STANDARD_POINTS).scale
         large = grown(read_picture(photograph.file), LARGE_PX / STANDARD_PX * scale)
         seed = int.from_bytes(photograph.name.encode()[:4], "big")
-        folder.mkdir(parents=True, exist_ok=True)
         made = with_grain(np.ascontiguousarray(large), seed)
-        partial = file.with_suffix(".part")
-        partial.write_bytes(encode_picture(".png", made))
-        partial.replace(file)
+        write_file(file, encode_picture(".png", made), make_folder=True)
     return Photograph(photograph.name, photograph.person, "enlarged", file)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 
-def main() -> None:
+def answer() -> None:
     """Answers each line of stdin by one of stdout."""
     torch = import_module("torch")
     package = ModuleType("piq")
@@ -45,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer()

@@ -23,6 +23,7 @@ from benchmarks.photograph_judges.judges import (
 from efgan_rt.faces.detect import Detector, Face
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
+from efgan_rt.written import write_file
 
 MARGIN: Final = 0.05  # around the detector's box, for both networks of expressions
 FACE_API_PX, FER_PX = 112, 64
@@ -100,15 +101,9 @@ def see(
                 jobs[name].append((file, job))
         if count % SHOW_EVERY == 0:
             say(f"faces: {count} pictures")
-            _store(store, kept)
-    _store(store, kept)
+            write_file(store, json.dumps(kept))
+    write_file(store, json.dumps(kept))
     return jobs
-
-
-def _store(file: Path, kept: Mapping[str, Any]) -> None:
-    partial = file.with_suffix(".part")
-    partial.write_text(json.dumps(kept))
-    partial.replace(file)
 
 
 def jobs_of(file: Path, sha256: str, picture: Picture, face: Face) -> dict[str, Job]:

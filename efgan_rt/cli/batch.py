@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from efgan_rt.choices import NoFace, Pace
 from efgan_rt.cli.edit_options import (
     AuOption,
     FpsOption,
@@ -13,7 +14,6 @@ from efgan_rt.cli.edit_options import (
     IntensityOption,
     KnownUnitsOption,
     OnlyIfOption,
-    Pace,
     PaceOption,
     PresetsOption,
     ReferencesOption,
@@ -27,7 +27,6 @@ from efgan_rt.cli.face_options import (
     FetchDetectorOption,
     MinFaceOption,
     MinScoreOption,
-    NoFace,
     NoFaceOption,
 )
 from efgan_rt.cli.options import (
@@ -250,14 +249,12 @@ def batch(
     from efgan_rt.cli.batch_run import BatchRequest, run
     from efgan_rt.errors import EfganError
     from efgan_rt.pictures.animation import Playback
-    from efgan_rt.pipeline.faces import NoFace as PipelineNoFace
     from efgan_rt.pipeline.workers import BatchOptions
     from efgan_rt.presets.library import load_presets
     from efgan_rt.requests.edits import EditOptions
     from efgan_rt.requests.faces import FaceOptions, face_choice
     from efgan_rt.requests.outputs import OutputKind
     from efgan_rt.tuning import RunWishes
-    from efgan_rt.unfolding import Pace as UnfoldingPace
 
     if ray is not None and (processes is not None or gpus is not None):
         raise typer.BadParameter(
@@ -271,7 +268,7 @@ def batch(
         kind = OutputKind(
             f".{format_}" if format_ else None,
             frames,
-            UnfoldingPace(pace or Pace.SEEN),
+            pace or Pace.SEEN,
             stages,
             playback,
         )
@@ -292,7 +289,7 @@ def batch(
         face_options = FaceOptions(
             face_choice(faces, min_face, crops),
             min_score,
-            PipelineNoFace(no_face),
+            no_face,
             detector,
             fetch_detector,
         )

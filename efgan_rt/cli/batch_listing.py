@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from efgan_rt.choices import NoFace
 from efgan_rt.cli.console import print_text, remark
 from efgan_rt.counting import counted
 from efgan_rt.pictures.header import FORMAT_OF
 from efgan_rt.pictures.mark import UNMARKABLE_FORMATS
-from efgan_rt.pipeline.faces import FaceFinding, NoFace
+from efgan_rt.pipeline.faces import FaceFinding
 from efgan_rt.pipeline.files import PictureJob, PlanCount
 from efgan_rt.pipeline.resume import Inspector, Need, OutputRecords
 

@@ -13,6 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
+from efgan_rt.choices import NoFace
 from efgan_rt.cli import batch_report
 from efgan_rt.cli.batch_listing import list_work, with_bmp_said
 from efgan_rt.cli.batch_report import Report
@@ -35,7 +36,7 @@ from efgan_rt.families.family import KNOWN_UNITS
 from efgan_rt.families.properties import Properties
 from efgan_rt.families.registry import family_of
 from efgan_rt.pipeline.batch import run_batch
-from efgan_rt.pipeline.faces import FaceFinding, NoFace
+from efgan_rt.pipeline.faces import FaceFinding
 from efgan_rt.pipeline.files import PictureJob, Plan, PlanCount, unlisted_reason
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
 from efgan_rt.pipeline.journal import Journal

@@ -11,7 +11,7 @@ from efgan_rt.pipeline.files import Plan
 from efgan_rt.requests.faces import Faces
 from efgan_rt.requests.known_units import KnownUnits, read_known_units
 from efgan_rt.requests.reference import crop_of_picture
-from engines.base import Array
+from engines.arrays import Array
 from engines.program import Output
 
 

@@ -1,20 +1,12 @@
 """Options about the edit, some of which more than one command has; imports nothing but typer."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from efgan_rt.choices import Pace
 from efgan_rt.cli.options import EDIT_PANEL
-
-
-class Pace(StrEnum):
-    """What is even about the steps between frames; `efgan_rt.unfolding.Pace` without its module."""
-
-    SEEN = "seen"
-    UNITS = "units"
-
 
 IntensityOption = Annotated[
     float,

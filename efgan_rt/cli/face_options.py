@@ -1,20 +1,13 @@
 """Options about the faces in pictures that more than one command has; imports nothing but typer."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from efgan_rt.choices import NoFace
+
 FACES_PANEL = "The faces"
-
-
-class NoFace(StrEnum):
-    """What becomes of a picture without a face; `efgan_rt.pipeline.faces.NoFace` likewise."""
-
-    FAIL = "fail"
-    COPY = "copy"
-    SKIP = "skip"
 
 
 FacesOption = Annotated[

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from efgan_rt.choices import FrameRule, LabelFormat, Naming
 from efgan_rt.cli.face_options import FACES_PANEL, DetectorOption, FetchDetectorOption
 from efgan_rt.cli.options import (
     FILES_PANEL,
@@ -25,34 +26,6 @@ PAIRS_PANEL = "Pairs for motion, without labels"
 # What counts where pairs are made, and what counts nowhere else.
 PAIRS_ONLY = ("face_model", "landmarker", "pairs", "min_crop", "held_out")
 PAIRS_TOO = ("pictures", "out", "overwrite", "max_pixels", "workers")
-
-
-class LabelFormat(StrEnum):
-    """Formats that labels come in; AUTO looks at the columns."""
-
-    AUTO = "auto"
-    TABLE = "table"
-    OPENFACE = "openface"
-    PYFEAT = "pyfeat"
-    LIBREFACE = "libreface"
-    GANIMATION = "ganimation"
-    AFFECTNET = "affectnet"
-
-
-class Naming(StrEnum):
-    """Conventions of picture names; AUTO knows RaFD's."""
-
-    AUTO = "auto"
-    RAFD = "rafd"
-    FOLDERS = "folders"
-    NONE = "none"
-
-
-class Frames(StrEnum):
-    """How a frame number tells its picture."""
-
-    NUMBER = "number"
-    ORDER = "order"
 
 
 class Points(StrEnum):
@@ -203,12 +176,12 @@ def prepare(
         ),
     ] = None,
     frames: Annotated[
-        Frames,
+        FrameRule,
         typer.Option(
             rich_help_panel=LABELS_PANEL,
             help="Frames are told by the number in a picture's name, or by the names' order.",
         ),
-    ] = Frames.NUMBER,
+    ] = FrameRule.NUMBER,
     detector: DetectorOption = None,
     fetch_detector: FetchDetectorOption = False,
     template: Annotated[

@@ -96,9 +96,9 @@ def video(
 
     **Exit status**: 0 done, 1 it could not be done, 2 wrong usage, 130 interrupted.
     """
+    from efgan_rt.choices import NoFace
     from efgan_rt.cli.video_run import VideoRequest, run
     from efgan_rt.errors import EfganError
-    from efgan_rt.pipeline.faces import NoFace
     from efgan_rt.requests.edits import EditOptions
     from efgan_rt.requests.faces import FaceOptions, face_choice
     from efgan_rt.tuning import RunWishes

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.original import Pixels
+from engines.arrays import FloatArray
 
 MARGIN_PX: Final = 4  # around what a crop shows of its picture: the reach of cubic interpolation
 # Points further away than this are no place in a picture; the arithmetic of a warp stays finite.

@@ -13,8 +13,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.pictures.original import Picture
+from engines.arrays import FloatArray
 
 FILE: Final = Path(__file__).parent / "cover" / "cover.onnx"
 SEEN_PX: Final = 64

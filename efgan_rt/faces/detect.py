@@ -21,7 +21,6 @@ from typing import Final, Protocol
 import cv2
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
 from efgan_rt.faces.detector_facts import DetectorFacts, sha256_of
@@ -34,6 +33,7 @@ from efgan_rt.faces.search import (
 )
 from efgan_rt.faces.yunet_network import YunetNetwork
 from efgan_rt.pictures.original import Picture, rgb8
+from engines.arrays import FloatArray
 
 MIRRORED: Final = [1, 0, 2, 4, 3]  # which of them each one is in a mirror
 SMALLEST_FACE_PX: Final = 40  # searched for, unless another is asked for

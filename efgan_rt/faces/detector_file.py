@@ -7,7 +7,6 @@ fetched once, pinned: the same bytes, or they are refused. Nothing is fetched un
 """
 
 import hashlib
-import os
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -17,6 +16,7 @@ from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import MIN_SCORE, SMALLEST_FACE_PX, Detector, HaarCascade, YuNet
 from efgan_rt.faces.detector_facts import sha256_of
 from efgan_rt.user_folders import data_folder
+from efgan_rt.written import write_file
 
 NAME: Final = "face_detection_yunet_2026may.onnx"
 BYTES: Final = 229_738
@@ -118,24 +118,9 @@ def fetch_detector(addresses: Sequence[str] = ADDRESSES) -> tuple[Path, str]:
         if hashlib.sha256(data).hexdigest() != SHA256:
             failures.append(f"{address}: another file than the pinned one")
             continue
-        _store(file, data)
+        write_file(file, data, make_folder=True)
         return file, f"fetched {file}"
     raise EfganError(
         f"the detector cannot be fetched ({'; '.join(failures)}); fetch {NAME} by other means "
         "and give it with --detector FILE"
     )
-
-
-def _store(file: Path, data: bytes) -> None:
-    """Writes the file whole or not at all."""
-    part = file.with_name(f".{file.name}-{os.getpid()}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(data)
-            os.replace(part, file)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise EfganError(f"{file}: cannot be written: {error.strerror}") from error

@@ -20,7 +20,6 @@ from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.faces.align import Similarity
 from efgan_rt.faces.motion import (
     CORNER_LIGHT,
@@ -40,7 +39,8 @@ from efgan_rt.faces.motion import (
 from efgan_rt.faces.motion_paste import MotionPaste
 from efgan_rt.faces.mouths import DEPTH, GAMMA, Mouths
 from efgan_rt.pictures.original import Pixels
-from engines.base import Array, EngineError
+from engines.arrays import Array, FloatArray
+from engines.base import EngineError
 from engines.cuda_memory import Cuda, DeviceBuffer, DeviceSlice, Kernel
 
 SOURCE: Final = Path(__file__).with_name("motion_paste.cu")

@@ -12,8 +12,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.pictures.original import Picture
+from engines.arrays import FloatArray
 
 # Of the mean luma in the middle of the face, in levels.
 DIM, BRIGHT = 50.0, 212.0

@@ -21,7 +21,6 @@ from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
 from efgan_rt.faces.cover import free_share
@@ -31,6 +30,7 @@ from efgan_rt.faces.exposure import to_network
 from efgan_rt.faces.template import HAAR_CENTRE, HAAR_SIDE, STANDARD_POINTS, STANDARD_PX, Template
 from efgan_rt.pictures.crop import CROP_PX, to_crop
 from efgan_rt.pictures.original import Picture, Pixels, rgb8
+from engines.arrays import FloatArray
 
 MIN_FACE_PX: Final = SMALLEST_FACE_PX
 CROP_SIZE_FACTOR: Final = 1.25

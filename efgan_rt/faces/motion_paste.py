@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.faces.align import Similarity
 from efgan_rt.faces.exposure import exposure_of, to_network
 from efgan_rt.faces.motion import (
@@ -37,8 +36,7 @@ from efgan_rt.faces.motion import (
 )
 from efgan_rt.faces.mouths import DEPTH, encoded, linear
 from efgan_rt.pictures.original import Picture, Pixels
-
-Places = npt.NDArray[np.complex64]
+from engines.arrays import FloatArray, Places
 
 # A region is worked on in tiles, so that a face that fills a picture of 24 megapixels takes little
 # more memory than a small one.

@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from engines.arrays import FloatArray
 
 Picture = npt.NDArray[np.uint8]
 

@@ -13,7 +13,6 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.faces.cover import fitted
@@ -23,8 +22,7 @@ from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.motion_paste import TILE_PX, MotionPaste, Move
 from efgan_rt.pictures.crop import add_difference
 from efgan_rt.pictures.original import Picture, Pixels, rgb8
-
-Places = npt.NDArray[np.complex64]
+from engines.arrays import Places
 
 # In shares of the crop's side: where the mask is nothing, and where it is all.
 MASK_NONE: Final = 2 / 128

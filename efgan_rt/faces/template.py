@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detector_facts import POINT_NAMES, DetectorFacts
+from engines.arrays import FloatArray
 
 FORMAT: Final = "efgan-rt template 1"
 NAME: Final = "template.json"

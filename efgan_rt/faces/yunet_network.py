@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.original import Picture
+from engines.arrays import FloatArray
 from engines.base import EngineError
 from engines.runtimes import import_onnxruntime, import_openvino
 from engines.signal_stack import kept_signal_stack

@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import prototype_of
 from efgan_rt.families.family import (
@@ -33,6 +32,7 @@ from efgan_rt.families.properties import (
     named_vectors,
     property_fault,
 )
+from engines.arrays import FloatArray
 from engines.base import TensorSpec
 from engines.directory import EngineDirectory
 from engines.program import Program, Step

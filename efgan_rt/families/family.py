@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.families.properties import Properties, Specs
-from engines.base import Array
+from engines.arrays import Array, FloatArray
 from engines.directory import EngineDirectory
 from engines.program import Output, Program
 

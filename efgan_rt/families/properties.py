@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.mouths import Mouths
 from efgan_rt.faces.template import Template, template_from_dict
+from engines.arrays import FloatArray
 from engines.base import EngineError, TensorSpec
 from engines.directory import EngineDirectory
 

@@ -13,9 +13,9 @@ from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.labels.rows import LANDMARKS
+from engines.arrays import FloatArray
 
 LARGEST_NUMBER: Final = 1e6  # of pixels or of anything; what is beyond is a slip
 

@@ -10,18 +10,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import PurePosixPath
 
+from efgan_rt.choices import FrameRule
 from efgan_rt.errors import EfganError
 from efgan_rt.labels.rows import LabelRow
-
-
-class FrameRule(StrEnum):
-    """How a frame number tells its picture."""
-
-    NUMBER = "number"
-    ORDER = "order"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import AU_NAMES, FloatArray
+from efgan_rt.action_units import AU_NAMES
 from efgan_rt.labels.csv_table import CsvRow, CsvTable, read_csv
 from efgan_rt.labels.rows import (
     LabelRow,
@@ -18,6 +18,7 @@ from efgan_rt.labels.rows import (
     checked_intensity,
     lacking_units,
 )
+from engines.arrays import FloatArray
 
 REGION_COLUMNS: Final = tuple(
     f"{name}_{axis}" for name in ("eyes", "nose", "mouth") for axis in "xy"

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
+from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY
 from efgan_rt.errors import EfganError
+from engines.arrays import FloatArray
 
 # The 68 points that OpenFace, py-feat and AffectNet give, by what they surround.
 LANDMARKS: Final = 68

@@ -22,8 +22,8 @@ import numpy.typing as npt
 from PIL import Image, ImageCms
 
 from efgan_rt.pictures.original import Pixels, Stored, eight_bits
+from engines.arrays import FloatArray
 
-Floats = npt.NDArray[np.float32]
 _WHITE_NITS: Final = 203.0
 _HLG_GAMMA: Final = 1.2  # of a screen of 1,000 nits
 # H.273's numbers of primaries, as x and y of red, green and blue, all with white D65.
@@ -174,7 +174,7 @@ def _to_xyz(primaries: tuple[float, ...]) -> npt.NDArray[np.float64]:
     return np.asarray(columns * np.linalg.solve(columns, white))
 
 
-def _linear(coded: Floats, transfer: float) -> Floats:
+def _linear(coded: FloatArray, transfer: float) -> FloatArray:
     """Light, 1 is white, of coded values from 0 to 1."""
     light: Any
     if transfer == _PQ:
@@ -195,7 +195,7 @@ def _linear(coded: Floats, transfer: float) -> Floats:
     return np.asarray(light, dtype=np.float32)
 
 
-def _coded(light: Floats, transfer: float) -> Floats:
+def _coded(light: FloatArray, transfer: float) -> FloatArray:
     """The inverse of `_linear`."""
     coded: Any
     if transfer == _PQ:

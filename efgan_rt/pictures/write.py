@@ -7,8 +7,6 @@ sRGB, transparency in a JPEG to a white ground.
 """
 
 import io
-import itertools
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -34,12 +32,11 @@ from efgan_rt.pictures.original import (
     on_white,
 )
 from efgan_rt.pictures.read import ASSOCIATED, UNASSOCIATED
+from efgan_rt.written import write_file
 
 JPEG_QUALITY: Final = 95  # where there is no JPEG to take it from
 _LOSSLESS_WEBP: Final = 101  # OpenCV's quality above 100
 _DEEP_FORMATS: Final = ("PNG", "TIFF", "JPEG XL")
-
-_part_numbers = itertools.count()
 
 
 def write_picture(path: Path, picture: Picture, *, quality: int = JPEG_QUALITY) -> None:
@@ -61,19 +58,7 @@ def write_original(path: Path, original: Original, *, quality: int | None = JPEG
             it, or the file cannot be written; an `OSError` behind it is its cause.
     """
     data = encode_original(path.suffix, original, quality=quality)
-    # The same folder, because a rename is atomic only within one file system. The name is short,
-    # because the picture's own may already be as long as names may be.
-    part = path.parent / f".efgan-{os.getpid()}-{next(_part_numbers)}.part"
-    try:
-        try:
-            with open(part, "xb") as file:
-                file.write(data)
-            os.replace(part, path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise EfganError(f"{path}: cannot be written: {error.strerror}") from error
+    write_file(path, data)
 
 
 def encode_picture(

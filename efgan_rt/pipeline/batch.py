@@ -14,6 +14,7 @@ from functools import partial
 from time import perf_counter
 from typing import Final
 
+from efgan_rt.choices import NoFace
 from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.lane import BatchEditor
 from efgan_rt.pictures.crop import CROP_PX
@@ -22,7 +23,7 @@ from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.crew import Crew
 from efgan_rt.pipeline.decoders import decode_pictures
 from efgan_rt.pipeline.encoders import encode_pictures
-from efgan_rt.pipeline.faces import FaceFinding, NoFace, whole_crops
+from efgan_rt.pipeline.faces import FaceFinding, whole_crops
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.journal import Journal

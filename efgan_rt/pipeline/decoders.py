@@ -10,13 +10,14 @@ from typing import Final
 
 import cv2
 
+from efgan_rt.choices import NoFace
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.framing import FaceFramer, Framed
 from efgan_rt.pictures.original import Original
 from efgan_rt.pictures.read import checked_header, decode_original, read_bytes
 from efgan_rt.pipeline.budget import Share
 from efgan_rt.pipeline.channel import AbortError
-from efgan_rt.pipeline.faces import NoFace, no_face_reason
+from efgan_rt.pipeline.faces import no_face_reason
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import PictureResult, Status, reason_of

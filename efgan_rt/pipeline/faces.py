@@ -7,20 +7,12 @@ copies are no longer wanted, or faces are sought in another way, its picture is 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
+from efgan_rt.choices import NoFace
 from efgan_rt.faces.framing import FaceChoice, FaceFramer
 from efgan_rt.faces.search import LEAST_FACE_PX
-
-
-class NoFace(StrEnum):
-    """What becomes of a picture in which no face is found."""
-
-    FAIL = "fail"
-    COPY = "copy"
-    SKIP = "skip"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.face_rules import FaceRule
 from efgan_rt.families.family import Goal
@@ -43,6 +42,7 @@ from efgan_rt.pipeline.names import is_case_blind, one_name, refuse_windows_name
 from efgan_rt.pipeline.sidecars import EXTENSIONS as SIDECAR_EXTENSIONS
 from efgan_rt.shots import Product
 from efgan_rt.video.reader import EXTENSIONS as VIDEO_EXTENSIONS
+from engines.arrays import FloatArray
 
 INSTEAD: Final = ".jpg"  # of a format that can be read and not written
 RAW_EXTENSIONS: Final = frozenset(

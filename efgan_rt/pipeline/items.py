@@ -11,7 +11,6 @@ from time import perf_counter
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.face_rules import target_of_face
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.motion import Motion
@@ -22,6 +21,7 @@ from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.resume import Need, Work
 from efgan_rt.pipeline.stages import BatchTimes
 from efgan_rt.shots import Product
+from engines.arrays import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

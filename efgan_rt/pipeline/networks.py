@@ -10,7 +10,7 @@ from time import perf_counter
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
+from efgan_rt.choices import Pace
 from efgan_rt.editing import padded
 from efgan_rt.families.cascade import AU_ESTIMATOR
 from efgan_rt.lane import SOURCE_AU, BatchEditor, Edited, MotionBatch, even_progress
@@ -20,8 +20,8 @@ from efgan_rt.pipeline.stages import MEASURE, WAIT_LANE
 from efgan_rt.pipeline.views import read_batch
 from efgan_rt.pipeline.workers import Workshop
 from efgan_rt.shots import NetworkRun
-from efgan_rt.unfolding import Pace, Unfolding
-from engines.base import Array
+from efgan_rt.unfolding import Unfolding
+from engines.arrays import Array, FloatArray
 
 
 def edit_batches(

@@ -4,7 +4,6 @@ An .xmp is cleaned and marked as embedded XMP is. A Takeout .json holds no pictu
 it is. Apple's .AAE is left out: it would cut and colour the edit as the original once was.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from efgan_rt.errors import EfganError
 from efgan_rt.pictures.mark import marked_xmp
 from efgan_rt.pictures.read import read_bytes
 from efgan_rt.pictures.xmp import cleaned
+from efgan_rt.written import write_file
 
 # Behind a picture's whole name, and behind its name without the extension.
 _BEHIND_NAME: Final = (".xmp", ".XMP", ".json", ".supplemental-metadata.json")
@@ -47,15 +47,9 @@ def copy_sidecars(source: Path, output: Path, *, mark: bool, overwrite: bool) ->
         if beside.suffix.lower() == ".xmp":
             data, _ = cleaned(data)
             data = marked_xmp(data) if mark else data
-        part = target.with_name(f".efgan-{os.getpid()}.part")  # no longer than a name may be
-        try:
-            if target.exists():
-                if target.read_bytes() == data:
-                    continue
-                if not overwrite:
-                    raise EfganError(f"{target}: is there already; replace it with --overwrite")
-            part.write_bytes(data)
-            os.replace(part, target)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise EfganError(f"{target}: cannot be written: {error.strerror}") from error
+        if target.exists():
+            if read_bytes(target) == data:
+                continue
+            if not overwrite:
+                raise EfganError(f"{target}: is there already; replace it with --overwrite")
+        write_file(target, data)

@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import clipped_target
 from efgan_rt.faces.align import warp
@@ -27,6 +26,7 @@ from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.items import Item, Reading
 from efgan_rt.pipeline.resume import Need
 from efgan_rt.shots import Product
+from engines.arrays import FloatArray
 
 # At 128 pixels and this quality a face takes about 5 kB, and no block shows at twice its size.
 VIEW_QUALITY: Final = 88

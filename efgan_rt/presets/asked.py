@@ -7,11 +7,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray, index_of
+from efgan_rt.action_units import index_of
 from efgan_rt.face_rules import Condition, FaceRule, parse_conditions
 from efgan_rt.families.family import Family, Goal, ReadPicture, Wish
 from efgan_rt.families.properties import Properties
 from efgan_rt.presets.preset import Ask, Preset, Rule
+from engines.arrays import FloatArray
 
 
 def _say_nothing(_: str) -> None:

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.face_rules import FaceRule, parse_conditions, plain_target
 from efgan_rt.families.family import (
@@ -35,6 +34,7 @@ from efgan_rt.presets.preset import Preset, preset_toml
 from efgan_rt.requests.known_units import KnownUnits
 from efgan_rt.requests.outputs import OutputKind, Outputs, outputs_of, recipe_of
 from efgan_rt.requests.target_table import TargetTable, read_target_table
+from engines.arrays import FloatArray
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from efgan_rt.choices import NoFace
 from efgan_rt.environment import installation_fault
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector
 from efgan_rt.faces.detector_file import fetch_detector, open_detector
 from efgan_rt.faces.framing import FaceChoice, FaceFramer, framing_notes
 from efgan_rt.families.properties import Properties
-from efgan_rt.pipeline.faces import FaceFinding, NoFace, whole_crops
+from efgan_rt.pipeline.faces import FaceFinding, whole_crops
 
 
 @dataclass(frozen=True)

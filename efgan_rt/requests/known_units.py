@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.labels.csv_table import csv_files, read_csv
 from efgan_rt.labels.matching import match_rows
 from efgan_rt.labels.openface import is_openface, read_openface
 from efgan_rt.labels.own_table import read_own_table
 from efgan_rt.labels.rows import LabelRow, Labels
+from engines.arrays import FloatArray
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from efgan_rt.choices import Pace
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.animation import EXTENSIONS, Playback, check_animation
 from efgan_rt.shots import Product, Shot
-from efgan_rt.unfolding import PROBES, Pace, frame_shares
+from efgan_rt.unfolding import PROBES, frame_shares
 
 MAX_FRAMES = 1000
 # An animation has no kind of its own for these: the others are stills of the same name.

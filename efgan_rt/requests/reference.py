@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.requests.known_units import read_units, units_of
+from engines.arrays import FloatArray
 
 if TYPE_CHECKING:
     from efgan_rt.faces.framing import FaceFramer

@@ -17,7 +17,6 @@ from typing import Final, TypeVar
 import cv2
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.editing import edit_batches, padded
 from efgan_rt.faces.align import warp
 from efgan_rt.faces.exposure import from_network, to_network
@@ -36,6 +35,7 @@ from efgan_rt.video.tracks import (
     smoothed,
     strengths,
 )
+from engines.arrays import FloatArray
 
 SMALL_PX: Final = (32, 18)  # of the grey frame by which new scenes are seen
 FRAMES_IN_HAND: Final = 16

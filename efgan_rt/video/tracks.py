@@ -17,8 +17,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.faces.detect import Face
+from engines.arrays import FloatArray
 
 # Standard deviations over time of what a frame's neighbours count.
 SMOOTH_S: Final = 0.16

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.int8 import main, parse_arguments, ratios, run, unseen_faces
+from benchmarks.int8 import ratios, run, unseen_faces
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.write import write_picture
+from engines.base import EngineError
 from tests.toy_engines import toy_faces
 
 
@@ -30,20 +31,17 @@ def test_a_folder_without_other_faces_is_told(tmp_path: Path) -> None:
 
 def test_int8_is_divided_by_each_other_precision() -> None:
     seconds = {"int8": {"stage_1": 1.0}, "bf16": {"stage_1": 2.0}, "fp32": {"stage_1": 4.0}}
-    assert ratios({"seconds": seconds}) == {"stage_1": {"bf16": 0.5, "fp32": 0.25}}
+    assert ratios(seconds) == {"stage_1": {"bf16": 0.5, "fp32": 0.25}}
 
 
 def test_engines_with_int8_files_are_measured_as_they_are(int8_toy: Path, folder: Path) -> None:
     options = ["--engines", str(int8_toy), "--pictures", str(folder), "--rounds", "2"]
-    document = run(parse_arguments([*options, "--batch", "2"]))
+    document, _ = run([*options, "--batch", "2"])
     assert document["edits"] == 4  # two faces to two expressions
     assert document["ratio"].keys() >= {"stage_1", "stage_2", "whole batch"}
     assert 0 < document["pixels_psnr_db"]["int8"]["worst"] < 99
 
 
-def test_what_the_user_can_mend_is_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["int8.py", "--engines", str(tmp_path)])
-    assert main() == 1
-    assert "no manifest.json, so this is no engine directory" in capsys.readouterr().err
+def test_a_folder_that_is_no_engine_directory_is_told(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"no manifest\.json, so this is no engine directory"):
+        run(["--engines", str(tmp_path)])

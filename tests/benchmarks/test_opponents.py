@@ -7,32 +7,26 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.contest import FIRST, Contest
-from benchmarks.file_loops import SessionLoop, edit_files, largest_difference, open_sessions
-from benchmarks.opponent_ratios import (
-    BASE,
-    best_ways,
-    find_ratios,
-    ratio_table,
-    verdict,
-    ways_table,
-)
-from benchmarks.opponent_ways import (
-    ONE_BY_ONE,
+from benchmarks.file_loops import edit_files, largest_difference
+from benchmarks.kit import SHIPPED
+from benchmarks.opponent_ratios import BASE, best_ways, find_ratios, verdict
+from benchmarks.opponents import (
+    FIRST,
+    Contest,
+    Field,
     Pictures,
-    RuntimeLimit,
     Way,
-    common_target,
     engines_alone,
+    parse_arguments,
     pipeline_run,
+    run,
 )
-from benchmarks.opponents import parse_arguments
-from benchmarks.runtime_limit import cascade_limit, inferences_per_s, network_limits
+from benchmarks.runtime_limit import RuntimeLimit, inferences_per_s, whole_limit
 from efgan_rt.editing import OpenedSet
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target
 from efgan_rt.pictures.write import write_picture
-from engines.manifest import read_manifest
+from engines.directory import EngineDirectory
 from tests.toy_engines import AU_NAMES, CROP_PX, write_toy_engines
 
 TARGET = Target(np.zeros(len(AU_NAMES), np.float32), np.full(len(AU_NAMES), 2.0, np.float32))
@@ -54,11 +48,9 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_loop_over_files_gives_what_the_pipeline_gives(toy: Path, tmp_path: Path) -> None:
     files = sorted((toy / "faces").iterdir())
     cascade = OpenedSet.open(toy, backend="onnxruntime", batch=2, threads=1)
-    sessions = open_sessions(toy, read_manifest(toy), cascade.stages, threads=1)
-    loop = SessionLoop(sessions, cascade.stages, batch=2)
     for name in ("pipeline", "loop"):
         (tmp_path / name).mkdir()
-    assert edit_files(loop, TARGET, files, tmp_path / "loop", batch=2) > 0
+    assert edit_files(cascade.lane(), TARGET, files, tmp_path / "loop", batch=2) > 0
     assert pipeline_run(cascade, TARGET, toy / "faces", tmp_path / "pipeline") > 0
     assert len(list((tmp_path / "loop").iterdir())) == 5
     apart = largest_difference(tmp_path / "pipeline", tmp_path / "loop")
@@ -98,12 +90,12 @@ def way(name: str, family: str, speeds: list[float], batch: int = 1, level: int 
 def test_the_best_of_each_family_takes_turns_and_all_are_kept(tmp_path: Path) -> None:
     contest = Contest(tmp_path, seconds=0.1)  # too short for a second run in the trial
     contest.attempt(way(FIRST, "ours", [5, 6, 7], level=7))
-    contest.attempt(way(ONE_BY_ONE, "loop", [1, 2, 3]))
+    contest.attempt(way(BASE, "loop", [1, 2, 3]))
     contest.attempt(way("loop, batch 4", "loop", [4, 8, 9], batch=4, level=9))
     contest.attempt(way("loop, batch 8", "loop", [2], batch=8))
     contest.compare()
     finalists = contest.finalists()
-    assert [each.name for each in finalists] == [FIRST, ONE_BY_ONE, "loop, batch 4"]
+    assert [each.name for each in finalists] == [FIRST, BASE, "loop, batch 4"]
     for _ in range(2):
         contest.turn(finalists)
     ways = contest.ways_document()
@@ -208,43 +200,31 @@ def test_a_bar_for_other_processors_says_so() -> None:
     assert verdict(ratio | {"bar": None}, None) == ""
 
 
-def test_the_tables_show_every_way_and_ratio() -> None:
-    document: dict[str, Any] = {
-        "rounds": 3,
-        "width": 16,
-        "ways": WAYS,
-        "ratios": find_ratios(WAYS, 16),
-        "machine": {"bf16": "AVX512-BF16"},
-    }
-    assert ways_table(document).row_count == len(WAYS)
-    assert ratio_table(document).row_count == len(document["ratios"]) == 5
-
-
 def test_the_engines_alone_are_measured_without_files(toy: Path, tmp_path: Path) -> None:
     cascade = OpenedSet.open(toy, backend="onnxruntime", batch=2, threads=1)
     files = sorted((toy / "faces").iterdir())
-    target = common_target(read_manifest(toy))
-    assert engines_alone(cascade, target, files, 4, tmp_path) > 0
+    ground = Field(toy, Pictures(files, tmp_path), [2])
+    assert engines_alone(cascade, ground.target, files, 4, tmp_path) > 0
     assert list(tmp_path.iterdir()) == []
 
 
 def test_networks_that_hardly_count_are_measured_once(toy: Path, tmp_path: Path) -> None:
     asked: list[set[str]] = []
 
-    def limits(*_: Any, passed_over: set[str], **__: Any) -> dict[str, float]:
+    def limits(_: Path, passed_over: set[str]) -> dict[str, float]:
         asked.append(passed_over)
         found = {"small": 1e4, "large": 10.0}
         return {name: each for name, each in found.items() if name not in passed_over}
 
-    limit = RuntimeLimit(toy, read_manifest(toy), "fp32", 2, 1)
-    limit._measure = limits  # type: ignore[assignment]
+    limit = RuntimeLimit(EngineDirectory(toy), "fp32", 2, 1)
+    limit.network_limits = limits  # type: ignore[assignment]
     first, second = limit.run(0, tmp_path), limit.run(0, tmp_path)
     assert asked == [set(), {"small"}]
     assert first == second == pytest.approx(1 / (1 / 10 + 1e-4))
 
 
 def test_the_limit_of_several_networks_is_their_times_sum() -> None:
-    assert cascade_limit({"a": 100.0, "b": 50.0}) == pytest.approx(100 / 3)
+    assert whole_limit({"a": 100.0, "b": 50.0}) == pytest.approx(100 / 3)
     report = {
         "execution_results": {
             "total execution time (ms)": "500.0",
@@ -255,9 +235,9 @@ def test_the_limit_of_several_networks_is_their_times_sum() -> None:
 
 
 def test_benchmark_app_measures_every_network(toy: Path, tmp_path: Path) -> None:
-    manifest = read_manifest(toy)
-    found = network_limits(toy, manifest, tmp_path, precision="fp32", batch=2, seconds=1)
-    assert found.keys() == manifest.networks.keys()
+    directory = EngineDirectory(toy)
+    found = RuntimeLimit(directory, "fp32", 2, 1).network_limits(tmp_path)
+    assert found.keys() == directory.manifest.networks.keys()
     assert all(speed > 0 for speed in found.values())
 
 
@@ -266,11 +246,23 @@ def test_a_missing_benchmark_app_is_told(
 ) -> None:
     monkeypatch.setattr("benchmarks.runtime_limit.TOOL", tmp_path / "benchmark_app")
     with pytest.raises(EfganError, match="benchmark_app is missing; it comes with openvino"):
-        network_limits(toy, read_manifest(toy), tmp_path, precision="fp32", batch=2, seconds=1)
+        RuntimeLimit(EngineDirectory(toy), "fp32", 2, 1).run(0, tmp_path)
 
 
 def test_the_defaults_are_what_ships() -> None:
     options = parse_arguments([])
-    assert (options.engines / "manifest.json").is_file()
+    assert options.engines == SHIPPED
     assert options.checkpoint.is_file()
     assert not options.width
+
+
+@pytest.mark.slow
+def test_the_engines_that_ship_are_set_against_loops_over_them() -> None:
+    options = ["--minutes=0", "--seconds=0.1", "--compile-seconds=0", "--batches", "1"]
+    options += ["--rounds=1", "--batch=1", "--app-seconds=1", "--ours", "openvino fp32"]
+    document = run(parse_arguments(options))
+    families = {way["family"] for way in document["ways"].values()}
+    assert families >= {"efgan-rt openvino fp32", "torch fp32 loop", "onnxruntime fp32 loop"}
+    loop = document["ways"]["onnxruntime fp32 loop, batch 1"]
+    assert loop["largest_difference_levels"] <= 40, "motion is applied by the pipeline itself"
+    assert {ratio["under"] for ratio in document["ratios"]} >= {BASE}

@@ -5,15 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.mediapipe_scores import smiles_of
-from benchmarks.photograph_checks import (
-    as_kind,
-    measure_crop_rule,
-    measure_orientations,
-    outside_mask,
-)
-from benchmarks.photograph_detail import measure_sharpness, measure_truth
-from benchmarks.photograph_kit import (
+from benchmarks.kit import london_pairs
+from benchmarks.photograph_faces import (
     Kit,
     added_alone,
     grown,
@@ -22,8 +15,15 @@ from benchmarks.photograph_kit import (
     with_faces,
     with_grain,
 )
-from benchmarks.photographs import london_pairs, parse_arguments, write_face_sheet
-from benchmarks.readme_photographs import photographs
+from benchmarks.photographs import (
+    as_kind,
+    measure_crop_rule,
+    measure_orientations,
+    measure_sharpness,
+    measure_truth,
+    outside_mask,
+)
+from benchmarks.readme_tables import photographs
 from efgan_rt.engine_sets import shipped_set
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity
@@ -104,14 +104,6 @@ def test_the_paste_comes_nearer_to_the_truth(synth_dir: Path) -> None:
         assert row["psnr_db_pasted"] > row["psnr_db_difference_alone"]
 
 
-def test_a_sheet_shows_the_given_face_and_its_edits(
-    kit: Kit, photograph: Picture, tmp_path: Path
-) -> None:
-    write_face_sheet(tmp_path / "sheet.png", kit, {"one": photograph})
-    sheet = read_picture(tmp_path / "sheet.png")
-    assert sheet.shape[1] > 4 * 256 and sheet.shape[0] > 256
-
-
 def test_kinds_of_pixels() -> None:
     picture = np.full((4, 5, 3), (200, 100, 50), np.uint8)
     kinds = {kind: as_kind(picture, kind) for kind in ("rgb8", "grey8", "rgb16", "grey16")}
@@ -125,14 +117,10 @@ def test_the_test_people_alone_are_measured(tmp_path: Path) -> None:
     for name in ("112_neutral", "112_happy", "113_neutral", "020_neutral", "020_happy"):
         write_picture(tmp_path / "images" / f"{name}.jpg", np.zeros((8, 8, 3), np.uint8))
     assert list(london_pairs(tmp_path)) == ["112"]
-    with pytest.raises(EfganError, match="no test person with a neutral and a happy picture"):
+    with pytest.raises(
+        EfganError, match=r"nobody with images/N_neutral\.jpg and images/N_happy\.jpg"
+    ):
         london_pairs(tmp_path / "images")
-
-
-def test_a_landmarker_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EfganError, match=r"x\.task: no such file"):
-        smiles_of([], Path("python"), tmp_path / "x.task")
-    assert parse_arguments(["--times"]).times
 
 
 def test_the_readme_says_what_was_measured() -> None:
@@ -161,13 +149,6 @@ def test_the_readme_says_what_was_measured() -> None:
                 for form in ("at_1024_px_with_grain", "as_it_is", "at_1024_px")
             }
         },
-        "smiles": {
-            "people": 23,
-            "smile": {
-                "neutral": {"value": 0.04}, "pasted": {"value": 0.71},
-                "true_smile": {"value": 0.52},
-            },
-        },
     }  # fmt: skip
     text = photographs(document)
     for expected in (
@@ -177,7 +158,5 @@ def test_the_readme_says_what_was_measured() -> None:
         "11 of 12 rendered crops and 0 of 3 portraits",
         "31.4 dB to the truth by the difference alone and 33.1 dB by the paste",
         "Sharpness of 6 edited portraits in the face, before = 1: at 1,024 pixels with",
-        "rises from 0.04 to 0.71; of their true smiles it reads 0.52",
     ):
         assert expected in text, text
-    assert "MediaPipe" not in photographs({**document, "smiles": None})

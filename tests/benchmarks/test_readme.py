@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from benchmarks.readme import REPOSITORY, pages, rewritten
+from benchmarks.kit import REPOSITORY
+from benchmarks.readme import pages, rewritten
 from efgan_rt.cli.app import app
 
 
@@ -16,7 +17,7 @@ def texts() -> dict[str, str]:
 
 
 def test_every_table_is_what_the_results_say() -> None:
-    assert rewritten(texts()) == texts(), "run python benchmarks/readme.py"
+    assert rewritten(texts()) == texts(), "run python -m benchmarks readme"
 
 
 def test_every_command_and_option_that_they_show_exists() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import readme
 from benchmarks.opponent_ratios import BASE, find_ratios
-from benchmarks.readme_speed import folding, opponent_ratios, opponents, startup
+from benchmarks.readme_tables import folding, opponent_ratios, opponents, startup
 
 MACHINE = {
     "processor": "CPU",

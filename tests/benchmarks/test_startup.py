@@ -6,18 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.kit import spread
 from benchmarks.startup import (
     CODECS,
     END,
     NETWORKS,
     PARTS,
-    PIPELINE,
-    Clocks,
     Command,
     imports_by_package,
     parts_of,
-    spread,
 )
+from benchmarks.startup_clocks import PIPELINE, Clocks
 from tests.toy_engines import write_toy_engines
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from efgan_rt.expressions import target_places
-from engines.base import Array
+from engines.arrays import Array
 
 
 def asked(

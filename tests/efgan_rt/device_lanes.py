@@ -13,7 +13,8 @@ from efgan_rt.expressions import target_places
 from efgan_rt.families.cascade import CASCADE
 from efgan_rt.families.registry import read_properties
 from efgan_rt.lane import Edited, Lane
-from engines.base import Array, EngineError
+from engines.arrays import Array
+from engines.base import EngineError
 from engines.device_lane import DeviceLane
 from engines.directory import EngineDirectory
 from engines.manifest import Manifest, read_manifest

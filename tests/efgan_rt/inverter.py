@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from efgan_rt.action_units import AU_NAMES, FloatArray
+from efgan_rt.action_units import AU_NAMES
 from efgan_rt.expressions import Target
 from efgan_rt.lane import SOURCE_AU, Edited
 from efgan_rt.pictures.original import Picture
@@ -17,7 +17,7 @@ from efgan_rt.pipeline.outcome import Failure, Outcome
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.shots import one_shot_each, stills
-from engines.base import Array
+from engines.arrays import Array, FloatArray
 
 K = len(AU_NAMES)
 BATCH = 4

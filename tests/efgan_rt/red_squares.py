@@ -6,6 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from efgan_rt.choices import NoFace
 from efgan_rt.faces.align import Similarity
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.detector_facts import DetectorFacts
@@ -13,7 +14,7 @@ from efgan_rt.faces.framing import FaceChoice, FaceFramer
 from efgan_rt.faces.paste import paste
 from efgan_rt.faces.template import STANDARD_POINTS, Template
 from efgan_rt.pictures.original import Picture, Pixels
-from efgan_rt.pipeline.faces import FaceFinding, NoFace
+from efgan_rt.pipeline.faces import FaceFinding
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.outcome import Outcome
 from efgan_rt.shots import stills

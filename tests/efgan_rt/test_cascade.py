@@ -12,7 +12,8 @@ from efgan_rt.errors import EfganError
 from efgan_rt.expressions import target_places
 from efgan_rt.families.registry import read_properties, wiring_of
 from efgan_rt.lane import Edited, Lane
-from engines.base import Array, Engine, EngineError, Request, TensorSpec
+from engines.arrays import Array
+from engines.base import Engine, EngineError, Request, TensorSpec
 from engines.choice import BackendChoice
 from engines.directory import EngineDirectory
 from engines.host_lane import HostLane

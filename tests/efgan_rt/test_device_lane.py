@@ -25,7 +25,8 @@ from efgan_rt.pipeline.journal import Journal
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.shots import one_shot_each, stills
 from engines import device_lane as lanes_of_engines
-from engines.base import Array, EngineError
+from engines.arrays import Array
+from engines.base import EngineError
 from engines.directory import EngineDirectory
 from tests.efgan_rt.asking import asked
 from tests.efgan_rt.device_lanes import (

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from efgan_rt.action_units import AU_NAMES, FloatArray
+from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target, target_for
+from engines.arrays import FloatArray
 
 AU04, AU12 = AU_NAMES.index("AU04"), AU_NAMES.index("AU12")
 HAPPY = np.linspace(0, 4, len(AU_NAMES), dtype=np.float32)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from efgan_rt.action_units import AU_NAMES, FloatArray
+from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.detector_facts import DetectorFacts
@@ -15,6 +15,7 @@ from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.write import write_picture
 from efgan_rt.requests.known_units import read_known_units
 from efgan_rt.requests.reference import crop_of_picture, is_table, say_units, units_of_table
+from engines.arrays import FloatArray
 from tests.label_files import openface_csv
 
 AU12 = AU_NAMES.index("AU12")

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from efgan_rt.choices import NoFace
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.framing import Framed
@@ -16,7 +17,6 @@ from efgan_rt.pictures.original import Metadata, Original, Picture, Pixels
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import write_original, write_picture
 from efgan_rt.pipeline import pasting
-from efgan_rt.pipeline.faces import NoFace
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.outcome import PictureResult, Status
 from efgan_rt.pipeline.workers import BatchOptions

@@ -5,7 +5,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.face_rules import parse_conditions, target_of_face
 from efgan_rt.families.cascade import CASCADE
@@ -20,6 +19,7 @@ from efgan_rt.presets.preset import (
     read_preset,
     read_rules,
 )
+from engines.arrays import FloatArray
 
 NAMES = ("AU01", "AU12", "AU45")
 HAPPY = np.array([0, 4, 0], np.float32)

@@ -5,7 +5,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import Target, target_for, target_towards
 from efgan_rt.families.cascade import CASCADE
@@ -14,6 +13,7 @@ from efgan_rt.families.family import Goal, Wish
 from efgan_rt.families.properties import Properties
 from efgan_rt.requests.edits import EditOptions, Edits
 from efgan_rt.requests.target_table import TargetTable, read_target_table
+from engines.arrays import FloatArray
 
 AU_NAMES = ("AU01", "AU12", "AU45")
 EXPRESSIONS = {

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.faces.align import similarity_between
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.framing import Framed
@@ -21,6 +20,7 @@ from efgan_rt.video.tracks import (
     smoothed,
     strengths,
 )
+from engines.arrays import FloatArray
 
 FPS = 25.0
 

@@ -27,7 +27,7 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from engines.base import Array
+from engines.arrays import Array, Bytes
 from engines.cuda_faults import no_device_memory
 from engines.cuda_memory import DeviceFacts, DeviceMemory, DeviceSlice, Event, Graph, Kernel, Stream
 from tests.engines.pinned_array import PinnedArray
@@ -36,8 +36,6 @@ from tests.tensorrt_on_cpu import find_compiler
 ALIGNMENT = 256
 POISON = 0xA5
 FACTS = DeviceFacts("Fake GPU", "9.0", "580.65.06", 1 << 30)
-
-Bytes = npt.NDArray[np.uint8]
 
 
 class HazardError(AssertionError):

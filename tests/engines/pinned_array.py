@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.base import Array
+from engines.arrays import Array
 
 # Methods of an array that read it without going through numpy's functions.
 _READERS = ("copy", "astype", "tobytes", "tolist", "item", "all", "any", "sum", "max", "min")

@@ -12,7 +12,8 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from engines import openvino_engine
-from engines.base import Array, Engine, EngineError, TensorSpec
+from engines.arrays import Array
+from engines.base import Engine, EngineError, TensorSpec
 from engines.choice import BackendChoice
 from engines.directory import EngineDirectory
 from engines.manifest import Manifest, read_manifest

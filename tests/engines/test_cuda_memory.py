@@ -15,7 +15,8 @@ import pytest
 
 from engines import cuda_bindings_memory, nvidia_driver
 from engines import open_cuda as opening
-from engines.base import Array, EngineError
+from engines.arrays import Array
+from engines.base import EngineError
 from engines.cuda_bindings_memory import CudaBindings
 from engines.cuda_graph import capture_graph
 from engines.cuda_memory import Cuda, DeviceMemory, DeviceSlice

@@ -6,7 +6,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from engines.base import Array, EngineError
+from engines.arrays import Array
+from engines.base import EngineError
 from engines.cuda_memory import Cuda, DeviceMemory, Stream
 from tests.engines.fake_cuda import FakeCuda, HazardError
 from tests.engines.pinned_array import PinnedArray

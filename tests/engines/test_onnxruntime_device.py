@@ -16,7 +16,8 @@ import pytest
 
 from benchmarks.host_cuda import HostCuda, HostMemory, bytes_at
 from engines import onnxruntime_cuda_engine, runtimes, tensorrt_rtx_engine
-from engines.base import Array, EngineError
+from engines.arrays import Array
+from engines.base import EngineError
 from engines.binding import at_batch
 from engines.device import tensor_bytes
 from engines.directory import EngineDirectory

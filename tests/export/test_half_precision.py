@@ -10,7 +10,7 @@ import torch
 from onnx import TensorProto, numpy_helper
 from torch import nn
 
-from engines.base import Array
+from engines.arrays import Array
 from engines.runtimes import import_onnxruntime, import_openvino
 from export.networks import exported_networks
 from export.parity import Arrays, run_file, run_in_torch

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from efgan_rt import editing
-from efgan_rt.action_units import FloatArray
 from efgan_rt.editing import OpenedSet, device_lane
 from efgan_rt.expressions import target_for, target_places
 from efgan_rt.faces.device_paste import DevicePaste
@@ -24,6 +23,7 @@ from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.shots import stills
+from engines.arrays import FloatArray
 from engines.base import EngineError
 from engines.choice import BackendChoice
 from engines.directory import EngineDirectory

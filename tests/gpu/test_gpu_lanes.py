@@ -15,7 +15,8 @@ from efgan_rt.editing import device_lane
 from efgan_rt.expressions import target_places
 from efgan_rt.families.cascade import CASCADE
 from efgan_rt.families.registry import read_properties
-from efgan_rt.lane import ByteArray, Lane
+from efgan_rt.lane import Lane
+from engines.arrays import Bytes
 from engines.cuda_memory import Cuda
 from engines.device_lane import DOWNLOAD, UPLOAD
 from engines.directory import EngineDirectory
@@ -52,14 +53,14 @@ def new_lane(cuda: Cuda, engines: Engines, sets: dict[str, Path]) -> Iterator[Ca
         yield opened
 
 
-def edit(lane: Lane, pixels: ByteArray, happy: float) -> ByteArray:
+def edit(lane: Lane, pixels: Bytes, happy: float) -> Bytes:
     """The faces with every unit at one value."""
     units = 17
     scale, offset = (np.full((BATCH, units), value, np.float32) for value in (0.0, happy))
     return lane.run(pixels, target_places(scale, offset)).pixels.copy()
 
 
-def levels(left: ByteArray, right: ByteArray) -> int:
+def levels(left: Bytes, right: Bytes) -> int:
     """How far two pictures are apart. 1 is allowed: a transposed convolution may add up in any
     order on a GPU, and a value on the edge rounds either way; a race makes garbage.
     """
@@ -74,7 +75,7 @@ def test_lanes_side_by_side_give_what_each_gives_alone(
     alone = [edit(lane, pixels, aim) for lane, aim in zip(lanes, aims, strict=True)]
     assert levels(alone[0], alone[2]) > 10
 
-    def many(lane: Lane, aim: float) -> list[ByteArray]:
+    def many(lane: Lane, aim: float) -> list[Bytes]:
         return [edit(lane, pixels, aim) for _ in range(20)]
 
     with ThreadPoolExecutor(len(lanes)) as pool:

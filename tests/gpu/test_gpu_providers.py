@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from efgan_rt.faces.device_paste import DevicePaste, made_up_pastes
-from engines.base import Array, EngineError
+from engines.arrays import Array
+from engines.base import EngineError
 from engines.cuda_memory import Cuda, Stream
 
 pytestmark = pytest.mark.gpu

@@ -17,7 +17,8 @@ from efgan_rt.editing import OpenedSet, device_lane
 from efgan_rt.expressions import target_places
 from efgan_rt.families.cascade import CASCADE
 from efgan_rt.families.registry import read_properties
-from efgan_rt.lane import ByteArray, Lane
+from efgan_rt.lane import Lane
+from engines.arrays import Bytes
 from engines.base import EngineError
 from engines.choice import BackendChoice, choose_backend
 from engines.cuda_memory import Cuda
@@ -76,12 +77,12 @@ def new_lanes(cuda: Cuda, with_plans: Path) -> Iterator[list[Lane]]:
         lane.close()
 
 
-def edit(lane: Lane, pixels: ByteArray, value: float) -> ByteArray:
+def edit(lane: Lane, pixels: Bytes, value: float) -> Bytes:
     scale, offset = (np.full((BATCH, 17), each, np.float32) for each in (0.0, value))
     return np.array(lane.run(pixels, target_places(scale, offset)).pixels.copy())
 
 
-def psnr_db(left: ByteArray, right: ByteArray) -> float:
+def psnr_db(left: Bytes, right: Bytes) -> float:
     mean_square = float(np.mean((left.astype(np.float64) - right) ** 2))
     return 99.0 if mean_square == 0 else float(10 * np.log10(255**2 / mean_square))
 
@@ -121,7 +122,7 @@ def test_lanes_in_threads_give_what_each_gives_alone(
     pixels, values = reference.probe.pixels, [0.5, 1.5, 2.5]
     alone = [edit(new_lanes[0], pixels, value) for value in values]
 
-    def many(lane: Lane, value: float) -> list[ByteArray]:
+    def many(lane: Lane, value: float) -> list[Bytes]:
         return [edit(lane, pixels, value) for _ in range(30)]
 
     with ThreadPoolExecutor(len(values)) as pool:

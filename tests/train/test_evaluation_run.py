@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from benchmarks import readme_tables
-from efgan_rt.action_units import AU_NAMES, FloatArray
+from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
+from engines.arrays import FloatArray
 from tests.toy_people import draw, write_people
 from train.evaluation.document import to_document
 from train.evaluation.judging import JudgeChoice, JudgeRecipes

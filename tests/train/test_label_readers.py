@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from efgan_rt.action_units import AU_NAMES
+from efgan_rt.choices import LabelFormat
 from efgan_rt.errors import EfganError
 from efgan_rt.labels.openface import read_openface
 from efgan_rt.labels.own_table import read_own_table
@@ -21,7 +22,7 @@ from tests.label_files import (
     python_2_pickle,
 )
 from train.data.affectnet import read_affectnet
-from train.data.formats import LabelFormat, read_any_labels
+from train.data.formats import read_any_labels
 from train.data.ganimation import read_ganimation, read_id_list
 from train.data.libreface import read_libreface
 from train.data.pyfeat import read_pyfeat

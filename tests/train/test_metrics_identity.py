@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from efgan_rt.action_units import FloatArray
+from engines.arrays import Bytes, FloatArray
 from tests.toy_people import read_people, write_people
 from train.data.faces import FaceSet
 from train.metrics.identity import person_directions, score_identity, verify_embedder
 from train.metrics.identity_embedder import load_or_train_embedder, reduced
 from train.metrics.judge_training import JudgeRecipe
-from train.metrics.paired import Bytes, EditPlan, plan_edits
+from train.metrics.paired import EditPlan, plan_edits
 
 PEOPLE = ["id200", "id201", "id202"]
 

@@ -1,10 +1,7 @@
-"""What is made of a judge's readings: shares named as wanted, and the rise of an action unit."""
+"""What is made of a judge's readings: shares named as wanted."""
 
-import numpy as np
 import pytest
 
-from efgan_rt.action_units import FloatArray
-from train.metrics.au_rise import measure_rise
 from train.metrics.expression_accuracy import measure_accuracy
 
 
@@ -30,28 +27,3 @@ def test_accuracy_needs_a_reading_for_each_edit(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         measure_accuracy(wanted, named)
-
-
-def readings(*values: float) -> FloatArray:
-    return np.array(values, np.float32)
-
-
-def test_a_rise_is_measured_picture_by_picture() -> None:
-    found = measure_rise(readings(0, 1, 2), readings(4, 4, 1))
-    assert (found.count, found.before, found.after) == (3, 1.0, 3.0)
-    assert found.rise == pytest.approx(2.0)
-    assert found.smallest == pytest.approx(-1.0)
-    assert found.spread == pytest.approx(np.std([4, 3, -1]))
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (readings(), readings()),
-        (readings(1), readings(1, 2)),
-        (readings(1)[None], readings(1)[None]),
-    ],
-)
-def test_a_rise_needs_aligned_readings(before: FloatArray, after: FloatArray) -> None:
-    with pytest.raises(ValueError, match="readings of shape"):
-        measure_rise(before, after)

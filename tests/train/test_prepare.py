@@ -8,24 +8,18 @@ import numpy as np
 import pytest
 
 from efgan_rt.action_units import AU_NAMES
+from efgan_rt.choices import FrameRule, Naming
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector, Face, YuNet
 from efgan_rt.faces.detector_facts import DetectorFacts, sha256_of
 from efgan_rt.faces.template import STANDARD_POINTS
-from efgan_rt.labels.matching import FrameRule, match_rows
+from efgan_rt.labels.matching import match_rows
 from efgan_rt.labels.rows import LabelRow
 from tests.label_files import landmarks
 from train.data.alignment import alignment_beside
 from train.data.framing import FramingRule, frame_face
 from train.data.labels import read_labels
-from train.data.names import (
-    Naming,
-    compiled_pattern,
-    facts_of,
-    folder_facts,
-    names_are_rafd,
-    rafd_facts,
-)
+from train.data.names import compiled_pattern, facts_of, folder_facts, names_are_rafd, rafd_facts
 
 RAFD = "Rafd090_01_Caucasian_female_angry_frontal.jpg"
 

@@ -118,11 +118,14 @@ def test_a_phase_that_is_not_there_is_named() -> None:
         ('name = "x"\nspeed = 3\n[[phases]]\nsteps = 1', "unknown speed"),
         ('name = "x"\n[[phases]]\nsteps = 1\nlerning_rate = 1.0', "unknown lerning_rate"),
         ('name = "x"\n[[phases]]\nsteps = "many"', "steps is 'many', expected a whole number"),
-        ('name = "x"\n[[phases]]\nkind = "magic"\nsteps = 1', "phase kind 'magic'"),
+        (
+            'name = "x"\n[[phases]]\nkind = "magic"\nsteps = 1',
+            "kind is 'magic', expected one of au_head",
+        ),
         ('name = "x"\n[[phases]]\nbatch = 8', "expected exactly one of them above 0"),
         ('name = "x"\n[[phases]]\nsteps = 1\nbatch = 0', "start at 1"),
         ('name = "x"\n[[phases]]\nsteps = 1\nprogress_min = 0.0', "progress_min 0.0 not in"),
-        ("[[phases]]\nsteps = 1", "missing.*name"),
+        ("[[phases]]\nsteps = 1", "r.toml has no 'name'"),
         ('name = "x"\n[[phases]]\nsteps = 1\nstages = -1', "stages -1, expected 0 or more"),
         (
             'name = "x"\n[[phases]]\nsteps = 1\nloss = { feature_matching = 1.0 }',

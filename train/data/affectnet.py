@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.labels.csv_table import LARGEST_NUMBER, CsvTable, read_csv
 from efgan_rt.labels.rows import LANDMARKS, LabelRow, Labels
+from engines.arrays import FloatArray
 
 CLASSES: Final = (
     "neutral",

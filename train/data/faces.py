@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
+from engines.arrays import FloatArray
 from train.data.labels import LabelTable
 from train.distributed import own_rows
 from train.families.cascade.networks.config import REGION_SIZES, RegionBox

@@ -1,8 +1,8 @@
 """Which reader a label file is for: said by the user, or seen by its columns."""
 
-from enum import StrEnum
 from pathlib import Path
 
+from efgan_rt.choices import LabelFormat
 from efgan_rt.errors import EfganError
 from efgan_rt.labels import openface
 from efgan_rt.labels.csv_table import csv_files, read_csv
@@ -12,18 +12,6 @@ from train.data import pyfeat
 from train.data.affectnet import is_affectnet, read_affectnet
 from train.data.ganimation import PICKLE_NAME, read_ganimation
 from train.data.libreface import is_libreface, read_libreface
-
-
-class LabelFormat(StrEnum):
-    """Formats that labels come in."""
-
-    AUTO = "auto"
-    TABLE = "table"
-    OPENFACE = "openface"
-    PYFEAT = "pyfeat"
-    LIBREFACE = "libreface"
-    GANIMATION = "ganimation"
-    AFFECTNET = "affectnet"
 
 
 def read_any_labels(

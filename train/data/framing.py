@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
 from efgan_rt.faces.detect import Detector, Face, find_faces
@@ -21,6 +20,7 @@ from efgan_rt.labels import rows
 from efgan_rt.labels.rows import LabelRow
 from efgan_rt.pictures.crop import CROP_PX
 from efgan_rt.pictures.original import Picture, rgb8
+from engines.arrays import FloatArray
 
 MIN_SCORE: Final = 0.6
 # A face with less than this share of the largest one's area is somebody in the background.

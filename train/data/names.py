@@ -10,10 +10,10 @@ unless other angles are asked for.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Final
 
+from efgan_rt.choices import Naming
 from efgan_rt.errors import EfganError
 from efgan_rt.labels.rows import canonical_expression
 
@@ -52,15 +52,6 @@ EXPRESSION_FOLDERS: Final = frozenset(
         "awed",
     }
 )
-
-
-class Naming(StrEnum):
-    """Conventions of file names."""
-
-    AUTO = "auto"
-    RAFD = "rafd"
-    FOLDERS = "folders"
-    NONE = "none"
 
 
 @dataclass(frozen=True)

@@ -19,18 +19,19 @@ from typing import Final
 
 import cv2
 
-from efgan_rt.action_units import FloatArray
+from efgan_rt.choices import FrameRule, Naming
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector, find_faces
-from efgan_rt.labels.matching import FrameRule, match_rows
+from efgan_rt.labels.matching import match_rows
 from efgan_rt.labels.rows import LabelRow, Labels
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import MAX_PIXELS, read_picture
 from efgan_rt.pictures.write import write_picture
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.outcome import Failure
+from engines.arrays import FloatArray
 from train.data.framing import FramingRule, frame_face
-from train.data.names import Naming, facts_of, names_are_rafd
+from train.data.names import facts_of, names_are_rafd
 
 EACH: Final = "each"  # of `SourceRule.identity`
 

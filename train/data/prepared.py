@@ -8,19 +8,19 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.template import NAME as TEMPLATE_NAME
 from efgan_rt.faces.template import Template
 from efgan_rt.pictures.crop import CROP_PX
+from efgan_rt.written import write_file
+from engines.arrays import FloatArray
 from train.data.prepare import PreparedPicture
 
 CROPS: Final = "images"
@@ -83,8 +83,8 @@ def write_set(
         EfganError: a file cannot be written.
     """
     if template is not None:
-        _write(out / TEMPLATE_NAME, json.dumps(template.to_dict(), indent=1) + "\n")
-    _write(out / RECORD, json.dumps(record, indent=1) + "\n")
+        write_file(out / TEMPLATE_NAME, json.dumps(template.to_dict(), indent=1) + "\n")
+    write_file(out / RECORD, json.dumps(record, indent=1) + "\n")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
@@ -106,17 +106,4 @@ def write_set(
                 *(au_source, points_source),
             ]
         )
-    _write(out / TABLE, text.getvalue())
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}-{os.getpid()}.part")
-    try:
-        try:
-            part.write_text(text, "utf-8", "surrogateescape", newline="")
-            os.replace(part, path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise EfganError(f"{path}: cannot be written: {error.strerror}") from error
+    write_file(out / TABLE, text.getvalue())

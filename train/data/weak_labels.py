@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from efgan_rt.action_units import MAX_INTENSITY, FloatArray
+from efgan_rt.action_units import MAX_INTENSITY
 from efgan_rt.editing import OpenedSet
 from efgan_rt.pictures.crop import resized
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
+from engines.arrays import FloatArray
 
 
 class WeakLabels:

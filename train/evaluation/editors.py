@@ -10,18 +10,15 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.editing import DEFAULT_BATCH, OpenedSet
 from efgan_rt.families.family import Family, Wish
 from efgan_rt.families.properties import Properties
 from efgan_rt.pictures.crop import resized
+from engines.arrays import Bytes, FloatArray
 from train.families.registry import load_checkpoint, trained_family
 from train.torch_program import TorchProgram
-
-Bytes = npt.NDArray[np.uint8]
 
 JUDGED_PX: Final = 128  # the judges' networks take crops of that side
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
+from engines.arrays import Bytes, FloatArray
 from train.data.faces import FaceSet
-from train.evaluation.editors import Bytes, Editor
+from train.evaluation.editors import Editor
 from train.evaluation.judging import Judging
 from train.evaluation.protocols import FacePairs, Transfers
 from train.evaluation.towards import Advance, edit_in_parts, edit_planned, labelled_au

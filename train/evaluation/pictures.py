@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from engines.arrays import Bytes
 from train.evaluation.charts import write_confusion, write_units
-from train.evaluation.editors import Bytes
 from train.evaluation.measures import Column, Protocol
 from train.evaluation.run import Evaluation
 from train.evaluation.sheet import write_sheet

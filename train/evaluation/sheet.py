@@ -8,9 +8,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Bytes = npt.NDArray[np.uint8]
+from engines.arrays import Bytes
 
 HEADING_PX = 22
 NAME_PX = 76

@@ -9,10 +9,10 @@ from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from engines.arrays import Bytes, FloatArray
 from train.data.faces import FaceSet
-from train.evaluation.editors import Bytes, Editor
+from train.evaluation.editors import Editor
 from train.metrics.paired import EditPlan
 
 PART: Final = 64  # pictures edited between two signs of life

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.families.family import Family
 from efgan_rt.families.properties import Properties
+from engines.arrays import FloatArray
 from train.checkpoint import Checkpoint
 from train.data.faces import FaceSet
 

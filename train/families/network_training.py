@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from engines.arrays import FloatArray
 from train.checkpoint import Checkpoint, plain_weights
 from train.data.faces import FaceSet
 from train.recipe import Recipe

@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from engines.arrays import Values
 from train.metrics.bootstrap import (
     RESAMPLES,
     SEED,
@@ -28,8 +29,6 @@ from train.metrics.bootstrap import (
     draw_multiplicities,
     middle,
 )
-
-Values = npt.NDArray[np.float64]
 
 STILL: Final = 1e-9  # a variance below it is rounding: readings of 0 to 5 in float32
 

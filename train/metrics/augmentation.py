@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from engines.arrays import Bytes
 from train.data.faces import FaceSet
 from train.metrics.bootstrap import Interval, bootstrap
 from train.metrics.judge_networks import ExpressionClassifier
@@ -23,8 +23,6 @@ from train.metrics.judge_training import CLASSIFIER_RECIPE, JudgeRecipe, Progres
 from train.metrics.judges import run_judge
 from train.metrics.paired import EditPlan, plan_edits
 from train.metrics.people import EXPRESSIONS
-
-Bytes = npt.NDArray[np.uint8]
 
 START: Final = "neutral"
 

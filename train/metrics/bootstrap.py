@@ -18,7 +18,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-Values = npt.NDArray[np.float64]
+from engines.arrays import Values
+
 Statistic = Callable[[Values], float]
 
 RESAMPLES: Final = 2000

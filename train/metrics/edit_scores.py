@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
+from engines.arrays import Bytes, FloatArray, Values
 from train.data.faces import FaceSet
 from train.metrics.bootstrap import Interval, Statistic, bootstrap, mean, median
 from train.metrics.identity import score_identity
@@ -19,9 +19,6 @@ from train.metrics.identity_embedder import Embedder
 from train.metrics.paired import EditPlan, Judge, ReadAU
 from train.metrics.psnr import finite_psnr_db
 from train.metrics.sharpness import sharpness_ratios
-
-Bytes = npt.NDArray[np.uint8]
-Values = npt.NDArray[np.float64]
 
 # A share or a mean for all but sharpness, whose ratios have a long tail upwards.
 STATISTICS: Final[Mapping[str, Statistic]] = {

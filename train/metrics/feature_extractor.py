@@ -13,7 +13,8 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-Bytes = npt.NDArray[np.uint8]
+from engines.arrays import Bytes
+
 Features = npt.NDArray[np.float32]
 
 LOCAL: Final = "local"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from engines.arrays import Values
 from train.metrics.bootstrap import NO_INTERVAL, Interval, around, draw_multiplicities
 
-Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 Distance = Callable[[Values, Values], float]
 

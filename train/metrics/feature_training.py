@@ -21,7 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from efgan_rt.action_units import MAX_INTENSITY, FloatArray
+from efgan_rt.action_units import MAX_INTENSITY
+from engines.arrays import Bytes, FloatArray
 from train.data.faces import FaceSet
 from train.metrics.judge_networks import FeatureNetwork
 from train.metrics.judge_shelf import JudgeShelf
@@ -29,8 +30,6 @@ from train.metrics.judge_training import JudgeRecipe, Progress
 from train.metrics.judges import run_judge
 from train.metrics.people import UNSEEN_PEOPLE
 from train.pixels import to_unit_range
-
-Bytes = npt.NDArray[np.uint8]
 
 FEATURES_RECIPE: Final = JudgeRecipe(epochs=6, learning_rate=2e-3)
 FAULTS: Final = ("blur", "noise", "compression", "overlap", "checkerboard")

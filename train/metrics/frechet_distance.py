@@ -18,10 +18,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from engines.arrays import Values
 from train.metrics.bootstrap import SEED, Interval
 from train.metrics.feature_sets import OfPeople, feature_sets, interval_over_people
-
-Values = npt.NDArray[np.float64]
 
 RESAMPLES: Final = 200  # each one takes the eigenvalues of a matrix
 FEWEST: Final = 2  # pictures of each kind: one has no covariance

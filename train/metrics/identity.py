@@ -16,16 +16,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
+from engines.arrays import Bytes, FloatArray, Values
 from train.data.faces import FaceSet
 from train.data.labels import LabelTable
 from train.metrics.identity_embedder import Embedder
 from train.metrics.paired import EditPlan
 from train.metrics.people import EXPRESSIONS
 from train.metrics.verification import Verification, measure_verification
-
-Bytes = npt.NDArray[np.uint8]
-Values = npt.NDArray[np.float64]
 
 DIFFERENT_SEED: Final = 20261121  # of the two-person pairs that an embedder is tried on
 

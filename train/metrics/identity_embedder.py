@@ -20,20 +20,17 @@ from typing import Final, Protocol
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from efgan_rt.action_units import FloatArray
+from engines.arrays import Bytes, FloatArray
 from train.data.faces import FaceSet
 from train.metrics.judge_networks import IdentityEmbedder
 from train.metrics.judge_shelf import JudgeShelf
 from train.metrics.judge_training import JudgeRecipe, Progress, fit
 from train.metrics.judges import run_judge
 from train.metrics.people import UNSEEN_PEOPLE
-
-Bytes = npt.NDArray[np.uint8]
 
 EMBEDDER_RECIPE: Final = JudgeRecipe(epochs=14, learning_rate=2e-3)
 SIDE_PX: Final = 64

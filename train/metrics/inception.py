@@ -7,21 +7,18 @@ it is refused before torch-fidelity reads it.
 """
 
 import hashlib
-import os
 import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.extras import needs_extra
 from efgan_rt.user_folders import data_folder
-
-Bytes = npt.NDArray[np.uint8]
+from efgan_rt.written import write_file
+from engines.arrays import Bytes, FloatArray
 
 NAME: Final = "weights-inception-2015-12-05-6726825d.pth"
 ADDRESS: Final = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{NAME}"
@@ -58,13 +55,7 @@ def fetch_weights(address: str = ADDRESS, wanted: str = SHA256_START) -> Path:
         raise EfganError(f"{address}: cannot be fetched: {reason}; {otherwise}") from error
     if not _starts(data, wanted):
         raise EfganError(f"{address}: gave another file than the published one; {otherwise}")
-    part = file.with_name(f".{file.name}-{os.getpid()}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        os.replace(part, file)
-    except OSError as error:
-        raise EfganError(f"{file}: cannot be written: {error.strerror}") from error
+    write_file(file, data, make_folder=True)
     return file
 
 

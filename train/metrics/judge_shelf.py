@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from efgan_rt.errors import EfganError
+from engines.whole_file import whole_file
 from train.data.faces import FaceSet
 from train.data.labels import LabelTable, read_labels
 from train.metrics.judge_training import JudgeRecipe, Progress
@@ -127,6 +128,5 @@ def _load_kept(network: nn.Module, path: Path, origin: dict[str, Any]) -> bool:
 
 def _keep(network: nn.Module, path: Path, origin: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    torch.save({"format": FORMAT, "origin": origin, "weights": network.state_dict()}, temporary)
-    temporary.replace(path)
+    with whole_file(path) as file:
+        torch.save({"format": FORMAT, "origin": origin, "weights": network.state_dict()}, file)

@@ -18,12 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from efgan_rt.action_units import MAX_INTENSITY
+from engines.arrays import Bytes
 from train.data.faces import FaceSet
 from train.metrics.judge_networks import ExpressionClassifier, IntensityReader
 from train.metrics.people import EXPRESSIONS
 from train.pixels import to_unit_range
 
-Bytes = npt.NDArray[np.uint8]
 Progress = Callable[[str], None]
 
 

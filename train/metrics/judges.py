@@ -15,14 +15,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
+from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY
+from engines.arrays import Bytes, FloatArray
 from train.data.faces import FaceSet
 from train.metrics.judge_networks import ExpressionClassifier, IntensityReader
 from train.metrics.judge_shelf import JudgeShelf
 from train.metrics.judge_training import (
     CLASSIFIER_RECIPE,
     READER_RECIPE,
-    Bytes,
     JudgeRecipe,
     Progress,
     train_classifier,

@@ -12,10 +12,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from engines.arrays import Values
 from train.metrics.bootstrap import RESAMPLES, SEED, Interval
 from train.metrics.feature_sets import OfPeople, feature_sets, interval_over_people
-
-Values = npt.NDArray[np.float64]
 
 DEGREE: Final = 3
 FEWEST: Final = 2  # pictures of each kind: one has no pair

@@ -18,11 +18,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.extras import needs_extra
-
-Bytes = npt.NDArray[np.uint8]
+from engines.arrays import Bytes, FloatArray
 
 BATCH: Final = 32
 ORDERS: Final = ("rgb", "bgr")

@@ -4,8 +4,7 @@ The face is an ellipse laid by the key points: its centre lies on the line from 
 mouth, 0.42 of their distance d below the eyes; it reaches 1.35 d up and down and 1.0 d to the
 sides. On the rendered crops that holds brow, cheeks and chin, a dropped jaw included, and leaves
 hair, ears, neck and background outside (looked at on twelve of the test people, neutral and
-surprised). `train.metrics.background` asks the sharper question where there is a true picture; this
-one needs none.
+surprised). No true picture is needed.
 """
 
 from typing import Final
@@ -13,15 +12,28 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from train.metrics.background import STILL_BELOW_LEVELS, level_difference
+from engines.arrays import Bytes, Values
 
-Bytes = npt.NDArray[np.uint8]
-Values = npt.NDArray[np.float64]
 Points = npt.NDArray[np.floating]
 
+STILL_BELOW_LEVELS: Final = 2
 CENTRE: Final = 0.42  # of the eye-to-mouth distance, below the eyes
 HALF_HEIGHT: Final = 1.35
 HALF_WIDTH: Final = 1.0
+
+
+def level_difference(first: Bytes, second: Bytes) -> Bytes:
+    """Each pixel's difference: the largest of its channels' absolute ones.
+
+    Args:
+        first: uint8 (..., H, W, C).
+        second: the same shape.
+
+    Returns:
+        uint8 (..., H, W).
+    """
+    result: Bytes = (np.maximum(first, second) - np.minimum(first, second)).max(axis=-1)
+    return result
 
 
 def face_ellipse(eyes: Points, mouth: Points, side_px: int) -> npt.NDArray[np.bool_]:

@@ -8,15 +8,13 @@ of the mean error: that is how the paper and its successors report it.
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Bytes = npt.NDArray[np.uint8]
-Decibels = npt.NDArray[np.float64]
+from engines.arrays import Bytes, Values
 
 PEAK: Final = 255.0
 
 
-def psnr_db(pictures: Bytes, truths: Bytes) -> Decibels:
+def psnr_db(pictures: Bytes, truths: Bytes) -> Values:
     """PSNR of each picture.
 
     Args:
@@ -34,11 +32,11 @@ def psnr_db(pictures: Bytes, truths: Bytes) -> Decibels:
     error = pictures.astype(np.float64) - truths
     mean_square = np.mean(error**2, axis=(1, 2, 3))
     with np.errstate(divide="ignore"):
-        decibels: Decibels = 10 * np.log10(PEAK**2 / mean_square)
+        decibels: Values = 10 * np.log10(PEAK**2 / mean_square)
     return decibels
 
 
-def finite_psnr_db(pictures: Bytes, truths: Bytes) -> Decibels:
+def finite_psnr_db(pictures: Bytes, truths: Bytes) -> Values:
     """PSNR of each picture, finite even where one equals its truth, (n,) in dB.
 
     An equal picture counts as one that is a single level off in a single sample, the smallest
@@ -46,10 +44,5 @@ def finite_psnr_db(pictures: Bytes, truths: Bytes) -> Decibels:
     swallow it.
     """
     ceiling = 10 * np.log10(PEAK**2 * np.prod(pictures.shape[1:]))
-    decibels: Decibels = np.minimum(psnr_db(pictures, truths), ceiling)
+    decibels: Values = np.minimum(psnr_db(pictures, truths), ceiling)
     return decibels
-
-
-def mean_psnr_db(pictures: Bytes, truths: Bytes) -> float:
-    """Mean of the pictures' `finite_psnr_db`."""
-    return float(finite_psnr_db(pictures, truths).mean())

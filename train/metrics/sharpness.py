@@ -5,13 +5,12 @@ against the truth's: 1 is as sharp as the real picture, below 1 blurred, above 1
 It cannot tell detail from artefacts, so it is to be read beside PSNR, never alone.
 """
 
-from collections.abc import Mapping
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-Bytes = npt.NDArray[np.uint8]
+from engines.arrays import Bytes
+
 Patch = tuple[slice, slice]  # rows, columns
 
 
@@ -44,24 +43,3 @@ def sharpness_ratios(edits: Bytes, truths: Bytes, patch: Patch) -> npt.NDArray[n
         if wanted > 0:
             ratios[i] = laplacian_variance(edit, patch) / wanted
     return ratios
-
-
-def relative_sharpness(
-    edits: Bytes, truths: Bytes, patches: Mapping[str, Patch]
-) -> dict[str, float]:
-    """Median of the pictures' `sharpness_ratios`, for each patch.
-
-    Args:
-        edits: uint8 RGB (n, H, W, 3).
-        truths: the same shape; a truth without any edge in a patch is left out of it.
-        patches: rows and columns by name.
-
-    Returns:
-        By patch name; not a number where no truth has an edge in the patch.
-    """
-    medians = {}
-    for name, patch in patches.items():
-        ratios = sharpness_ratios(edits, truths, patch)
-        found = ratios[~np.isnan(ratios)]
-        medians[name] = float(np.median(found)) if len(found) else float("nan")
-    return medians

@@ -12,10 +12,8 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Bytes = npt.NDArray[np.uint8]
-Values = npt.NDArray[np.float64]
+from engines.arrays import Bytes, Values
 
 SIGMA_PX: Final = 1.5
 WINDOW_PX: Final = 11

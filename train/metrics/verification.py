@@ -13,9 +13,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from engines.arrays import Values
 from train.metrics.bootstrap import NO_INTERVAL, SEED, Interval, draw_multiplicities, middle
-
-Values = npt.NDArray[np.float64]
 
 FOLDS: Final = 10
 PAIR_RESAMPLES: Final = 200  # ten folds of some thousand pairs in each

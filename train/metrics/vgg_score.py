@@ -13,11 +13,8 @@ both.
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
-
-Values = npt.NDArray[np.float64]
+from engines.arrays import FloatArray, Values
 
 
 def wanted_probability(

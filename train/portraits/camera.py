@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.extras import needs_extra
-from train.portraits.face_model import NOTHING, Doubles, FaceModel, Ints
+from engines.arrays import Values
+from train.portraits.face_model import NOTHING, FaceModel, Ints
 
 BEHIND: Final = -1e9
 Similarity2 = npt.NDArray[np.float64]
@@ -29,13 +30,13 @@ class Fit:
         expression: (E,), 0 to 1.
     """
 
-    rotation: Doubles
+    rotation: Values
     scale: float
-    shift: Doubles
-    identity: Doubles
-    expression: Doubles
+    shift: Values
+    identity: Values
+    expression: Values
 
-    def moved(self, matrix: Similarity2, shift: Doubles) -> "Fit":
+    def moved(self, matrix: Similarity2, shift: Values) -> "Fit":
         """The fit in a picture that was turned, scaled and shifted.
 
         Args:
@@ -50,7 +51,7 @@ class Fit:
         return replace(self, rotation=rotation, scale=self.scale * grown, shift=where)
 
 
-def projected(fit: Fit, vertices: Doubles) -> Doubles:
+def projected(fit: Fit, vertices: Values) -> Values:
     """(V, 3): x, y in pixels, and how near each is to the camera, in pixels, larger is nearer."""
     seen = vertices @ fit.rotation.T * fit.scale
     return np.stack([seen[:, 0] + fit.shift[0], -(seen[:, 1] + fit.shift[1]), seen[:, 2]], axis=1)
@@ -67,13 +68,13 @@ class Drawn:
         part: int32 (H, W), what is seen: `NOTHING`, `SKIN`, `EYE`, `MOUTH`.
     """
 
-    points: Doubles
+    points: Values
     triangle: Ints
     weights: npt.NDArray[np.float32]
     part: Ints
 
 
-def draw(model: FaceModel, points: Doubles, side: int) -> Drawn:
+def draw(model: FaceModel, points: Values, side: int) -> Drawn:
     """Draws the model's triangles, those that face the camera, on a grid of `side` pixels."""
     with needs_extra("portraits"):
         from train.portraits.z_buffer import rasterise

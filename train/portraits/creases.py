@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
-from train.portraits.face_model import Doubles
+from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY
+from engines.arrays import FloatArray, Values
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ RIDGE_WIDTH: Final = 2.4  # of the line's
 TAPER: Final = 0.3  # of a line's length, over which it begins and ends
 
 
-def crease_shade(places: Doubles, gained: FloatArray) -> FloatArray:
+def crease_shade(places: Values, gained: FloatArray) -> FloatArray:
     """How much lighter the skin gets by its folds, (N,), a logarithm of encoded values.
 
     Args:
@@ -82,7 +82,7 @@ def crease_shade(places: Doubles, gained: FloatArray) -> FloatArray:
     return np.asarray(shade, np.float32)
 
 
-def _profile(places: Doubles, crease: Crease) -> Doubles:
+def _profile(places: Values, crease: Crease) -> Values:
     """A crease at full strength, (N,)."""
     distance, along = _nearest(np.stack([abs(places[:, 0]), places[:, 1]], axis=1), crease.line)
     ends = np.clip(np.minimum(along, 1 - along) / TAPER, 0, 1)
@@ -92,7 +92,7 @@ def _profile(places: Doubles, crease: Crease) -> Doubles:
     return np.asarray(-crease.depth * fading * ((1 + RIDGE) * line - RIDGE * ridge))
 
 
-def _nearest(places: Doubles, line: tuple[tuple[float, float], ...]) -> tuple[Doubles, Doubles]:
+def _nearest(places: Values, line: tuple[tuple[float, float], ...]) -> tuple[Values, Values]:
     """Each place's distance from a line, and where along it, 0 to 1."""
     knots = np.array(line)
     steps = np.diff(knots, axis=0)

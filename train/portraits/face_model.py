@@ -16,11 +16,11 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
+from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY
 from efgan_rt.errors import EfganError
+from engines.arrays import FloatArray, Values
 from train.portraits.obj_shapes import read_obj_shapes
 
-Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
 Arrays: TypeAlias = tuple[
     npt.NDArray[np.floating],
@@ -100,9 +100,9 @@ class FaceModel:
         parts: (T,), what each triangle is: `SKIN`, `EYE` or `MOUTH`.
     """
 
-    neutral: Doubles
-    identities: Doubles
-    expressions: Doubles
+    neutral: Values
+    identities: Values
+    expressions: Values
     names: tuple[str, ...]
     triangles: Ints
     parts: Ints
@@ -115,7 +115,7 @@ class FaceModel:
         return [self.names.index(f"{shape}_{side}") for side in "LR"]
 
     @cached_property
-    def of_units(self) -> Doubles:
+    def of_units(self) -> Values:
         """(K, E): what an intensity of 1 of each action unit, OpenFace's 17, adds to the shapes."""
         table = np.zeros((len(AU_NAMES), len(self.names)))
         for row, unit in zip(table, AU_NAMES, strict=True):
@@ -135,7 +135,7 @@ class FaceModel:
         except ValueError:
             return []
 
-    def vertices(self, identity: Doubles, expression: Doubles) -> Doubles:
+    def vertices(self, identity: Values, expression: Values) -> Values:
         """(V, 3) of a person, identity (up to I,), with an expression (E,)."""
         mine = np.tensordot(identity, self.identities[: len(identity)], 1)
         return np.asarray(self.neutral + mine + np.tensordot(expression, self.expressions, 1))

@@ -14,10 +14,11 @@ from typing import Final
 
 import numpy as np
 
-from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
+from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY
 from efgan_rt.extras import needs_extra
+from engines.arrays import FloatArray, Values
 from train.portraits.camera import Fit, projected
-from train.portraits.face_model import OUTLINE, Doubles, FaceModel
+from train.portraits.face_model import OUTLINE, FaceModel
 
 IDENTITY_SHAPES: Final = 40
 ROUNDS: Final = 5
@@ -61,7 +62,7 @@ LARGEST_AU09: Final = 2.5  # landmarks hardly see a wrinkled nose
 SHIFT_CM: Final = 0.5  # of the whole face, the fit's own error of pose
 
 
-def fit(model: FaceModel, landmarks: Doubles, scores: Mapping[str, float]) -> tuple[Fit, float]:
+def fit(model: FaceModel, landmarks: Values, scores: Mapping[str, float]) -> tuple[Fit, float]:
     """Fits the model.
 
     Args:
@@ -87,7 +88,7 @@ def fit(model: FaceModel, landmarks: Doubles, scores: Mapping[str, float]) -> tu
         rotation, scale, shift = _camera(points, wanted)
         seen = rotation[:2]
 
-        def columns(differences: Doubles, seen: Doubles = seen, scale: float = scale) -> Doubles:
+        def columns(differences: Values, seen: Values = seen, scale: float = scale) -> Values:
             each = scale * np.einsum("ij,kvj->kvi", seen, differences) * weights[None, :, None]
             return np.asarray(each.reshape(len(differences), -1).T)
 
@@ -114,8 +115,8 @@ def fit(model: FaceModel, landmarks: Doubles, scores: Mapping[str, float]) -> tu
 
 
 def _bounded(
-    rows: Doubles, goal: Doubles, bounds: tuple[Doubles, Doubles], rounds: int | None = None
-) -> Doubles:
+    rows: Values, goal: Values, bounds: tuple[Values, Values], rounds: int | None = None
+) -> Values:
     """Least squares with a lowest and a highest value for each unknown."""
     with needs_extra("portraits"):
         from scipy.optimize import lsq_linear
@@ -128,7 +129,7 @@ def _largest(shape: str) -> float:
     return 0.15 if shape in BOUNDED else 1.0
 
 
-def _camera(points: Doubles, wanted: Doubles) -> tuple[Doubles, float, Doubles]:
+def _camera(points: Values, wanted: Values) -> tuple[Values, float, Values]:
     """Rotation (3, 3), scale and shift (2,) that bring points onto landmarks, both (68, .)."""
     share = WEIGHTS[:, None] / WEIGHTS.sum()
     middle, goal = (points * share).sum(axis=0), (wanted * share).sum(axis=0)
@@ -140,7 +141,7 @@ def _camera(points: Doubles, wanted: Doubles) -> tuple[Doubles, float, Doubles]:
     return rotation, scale, goal - scale * rows @ middle
 
 
-def scored_shapes(model: FaceModel, scores: Mapping[str, float]) -> Doubles:
+def scored_shapes(model: FaceModel, scores: Mapping[str, float]) -> Values:
     """MediaPipe's scores as the model's shapes, (E,)."""
     found = np.zeros(len(model.names))
     for name, score in scores.items():
@@ -159,14 +160,14 @@ def scored_shapes(model: FaceModel, scores: Mapping[str, float]) -> Doubles:
     return found
 
 
-def at_rest(model: FaceModel, found: Fit) -> Doubles:
+def at_rest(model: FaceModel, found: Fit) -> Values:
     """A face's own shapes without any that an action unit drives, (E,)."""
     shapes = found.expression.copy()
     shapes[model.driven] = 0
     return shapes
 
 
-def moved_units(model: FaceModel, found: Fit, landmarks: Doubles) -> FloatArray:
+def moved_units(model: FaceModel, found: Fit, landmarks: Values) -> FloatArray:
     """The units (17,) whose shapes move the landmarks as this face has moved them from rest."""
     inner = list(model.landmarks[OUTLINE:])
     resting = model.vertices(found.identity, at_rest(model, found))[inner]
@@ -224,7 +225,7 @@ def said_units(units: FloatArray, smile: float, gap: float) -> FloatArray:
     return np.clip(np.array(list(said.values()), np.float32), 0, MAX_INTENSITY)
 
 
-def _raise_cheeks(units: Doubles, share: float) -> None:
+def _raise_cheeks(units: Values, share: float) -> None:
     """A smile lifts the cheeks, which landmarks hardly see."""
     cheeks, smile = AU_NAMES.index("AU06"), AU_NAMES.index("AU12")
     units[cheeks] = max(units[cheeks], share * units[smile])
@@ -245,12 +246,12 @@ class FittedFace:
 
     picture: np.ndarray
     fit: Fit
-    landmarks: Doubles
+    landmarks: Values
     moved: FloatArray
     said: FloatArray
     gap: float
 
-    def placed(self, picture: np.ndarray, matrix: Doubles, shift: Doubles) -> "FittedFace":
+    def placed(self, picture: np.ndarray, matrix: Values, shift: Values) -> "FittedFace":
         """The same face in a picture of other pixels: turned, scaled, shifted."""
         return replace(
             self,
@@ -261,7 +262,7 @@ class FittedFace:
 
 
 def fitted_face(
-    model: FaceModel, picture: np.ndarray, found: Fit, landmarks: Doubles, smile: float
+    model: FaceModel, picture: np.ndarray, found: Fit, landmarks: Values, smile: float
 ) -> FittedFace:
     """Puts together what is known of a portrait's face."""
     gap = float(

@@ -13,9 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from train.portraits.face_model import Doubles
-
-Bytes = npt.NDArray[np.uint8]
+from engines.arrays import Bytes, Values
 
 ROWS, COLUMNS = 96, 160
 DEPTH: Final = 0.6  # of the eyes' distance, at the last row
@@ -42,7 +40,7 @@ class Mouth:
     """
 
     pixels: Bytes
-    skin: Doubles
+    skin: Values
     gap: float
 
 
@@ -51,7 +49,7 @@ def linear(encoded: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     return np.asarray((np.asarray(encoded, np.float32) / 255) ** GAMMA, np.float32)
 
 
-def straightened(picture: Bytes, landmarks: Doubles) -> Mouth:
+def straightened(picture: Bytes, landmarks: Values) -> Mouth:
     """Cuts a mouth out.
 
     Args:
@@ -87,7 +85,7 @@ def straightened(picture: Bytes, landmarks: Doubles) -> Mouth:
     )
 
 
-def cheek_colour(picture: Bytes, landmarks: Doubles) -> Doubles:
+def cheek_colour(picture: Bytes, landmarks: Values) -> Values:
     """Median colour of both cheeks in linear light, float64 (3,)."""
     found = []
     for x, y in landmarks[list(CHEEKS)].astype(int):

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import AU_NAMES, FloatArray
+from efgan_rt.action_units import AU_NAMES
+from engines.arrays import Bytes, FloatArray, Values
 from train.portraits.camera import Drawn, draw, projected
 from train.portraits.creases import crease_shade
 from train.portraits.face_model import (
@@ -26,13 +27,11 @@ from train.portraits.face_model import (
     RIGHT_EYE_CORNER,
     SKIN,
     UPPER_INNER_LIP,
-    Doubles,
     FaceModel,
 )
 from train.portraits.fit import OF_478, FittedFace, at_rest
 
 Grid = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
 
 KERNEL_CM: Final = 0.55
 # Inner lips are taken so far apart when a picture with an open mouth is sampled (of its side), that
@@ -69,7 +68,7 @@ class Fields:
 class Mover:
     """States of faces as vertices, and fields between them, for one face model."""
 
-    def __init__(self, model: FaceModel, shading: Doubles | None = None) -> None:
+    def __init__(self, model: FaceModel, shading: Values | None = None) -> None:
         """Takes a model.
 
         Args:
@@ -80,10 +79,10 @@ class Mover:
         self.model = model
         self.shading = shading
         self._places = list(model.landmarks)
-        self._resting: tuple[FittedFace, Doubles] | None = None
+        self._resting: tuple[FittedFace, Values] | None = None
 
     @cached_property
-    def _kernel(self) -> Doubles:
+    def _kernel(self) -> Values:
         """(V, 51): how much of each inner landmark's rest each vertex takes."""
         model = self.model
         opened = model.neutral + model.expressions[model.names.index("jawOpen")]
@@ -92,7 +91,7 @@ class Mover:
         near = np.exp(-far / (2 * KERNEL_CM**2))
         return np.asarray(near / (near.sum(axis=1, keepdims=True) + 0.05))
 
-    def points(self, face: FittedFace, units: FloatArray, side: int) -> Doubles:
+    def points(self, face: FittedFace, units: FloatArray, side: int) -> Values:
         """The face's vertices in a state, (V, 3), on a grid of `side` pixels over its picture.
 
         Args:
@@ -115,7 +114,7 @@ class Mover:
         found[:, 2] *= share
         return found
 
-    def _rest(self, face: FittedFace, state: Doubles, units: FloatArray, own: bool) -> Doubles:
+    def _rest(self, face: FittedFace, state: Values, units: FloatArray, own: bool) -> Values:
         """What the picture's own state leaves at its landmarks, as another has it: (51, 2)."""
         shapes = at_rest(self.model, face.fit)
         mine = np.clip(shapes + face.moved.astype(np.float64) @ self.model.of_units, 0, 1)
@@ -152,7 +151,7 @@ class Mover:
                 rest[below] += (a + b) / 2 - b
         return np.asarray(rest[OUTLINE:])
 
-    def drawn(self, points: Doubles, side: int) -> Drawn:
+    def drawn(self, points: Values, side: int) -> Drawn:
         """The model in a state, drawn."""
         return draw(self.model, points, side)
 
@@ -192,7 +191,7 @@ class Mover:
         return Fields(displacement, mouth, place, shade, self._weights(target))
 
     def _places_in_mouth(
-        self, points: Doubles, mouth: npt.NDArray[np.bool_]
+        self, points: Values, mouth: npt.NDArray[np.bool_]
     ) -> tuple[Grid, npt.NDArray[np.bool_]]:
         side = len(mouth)
         place = np.zeros((side, side, 2), np.float32)
@@ -266,7 +265,7 @@ def moved_picture(picture: Bytes, displacement: Grid) -> Bytes:
 
 def seam_darkened(
     picture: npt.NDArray[np.float32],
-    points: Doubles,
+    points: Values,
     model: FaceModel,
     strength: float,
     soft: float,

@@ -15,18 +15,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
+from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY
+from engines.arrays import Bytes, FloatArray
 from train.portraits.face_model import SKIN, units_vector
 from train.portraits.fit import FittedFace
-from train.portraits.movement import (
-    OPEN_GAP,
-    PARTING,
-    Bytes,
-    Fields,
-    Mover,
-    moved_picture,
-    seam_darkened,
-)
+from train.portraits.movement import OPEN_GAP, PARTING, Fields, Mover, moved_picture, seam_darkened
 
 CROP_PX: Final = 256
 FIELD_PX: Final = 128

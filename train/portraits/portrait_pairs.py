@@ -9,7 +9,6 @@ same side, training or testing.
 import fnmatch
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,7 @@ import numpy as np
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.read import read_picture
+from engines.whole_file import whole_file, write_whole
 from train.portraits import shading
 from train.portraits.face_model import FaceModel
 from train.portraits.fit import FittedFace, fit, fitted_face
@@ -289,9 +289,7 @@ def records(out: Path, settings: PairSettings) -> list[ChunkRecord]:
 
 
 def _write_json(path: Path, values: Any) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(values, indent=1) + "\n")
-    os.replace(part, path)
+    write_whole(path, json.dumps(values, indent=1) + "\n")
 
 
 def _write_mouths(path: Path, portraits: Iterable[FittedFace]) -> None:
@@ -310,10 +308,8 @@ def _write_mouths(path: Path, portraits: Iterable[FittedFace]) -> None:
 def _save_atlas(
     path: Path, pixels: np.ndarray, skin: np.ndarray, gap: np.ndarray, smile: Sequence[float]
 ) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
+    with whole_file(path) as file:
         np.savez(file, pixels=pixels, skin=skin, gap=gap, smile=np.array(smile, np.float32))
-    os.replace(part, path)
 
 
 def write_atlas(out: Path) -> int:

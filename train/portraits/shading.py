@@ -12,8 +12,9 @@ from typing import Final
 import cv2
 import numpy as np
 
-from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY, FloatArray
-from train.portraits.face_model import FACE, SKIN, Doubles, FaceModel
+from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY
+from engines.arrays import FloatArray, Values
+from train.portraits.face_model import FACE, SKIN, FaceModel
 from train.portraits.fit import FittedFace
 from train.portraits.movement import Mover, moved_picture
 
@@ -26,7 +27,7 @@ LEAST_PEOPLE: Final = 10
 SOFT_PX: Final = 1.6  # of a crop of 256
 
 
-def from_shapes(model: FaceModel) -> Doubles:
+def from_shapes(model: FaceModel) -> Values:
     """(V, K): logarithm of encoded values for an intensity of 1 of each unit, by the shapes."""
     none = np.zeros(1), np.zeros(len(model.names))
     before = np.log(_lit(model, model.vertices(*none)))
@@ -39,7 +40,7 @@ def from_shapes(model: FaceModel) -> Doubles:
     return np.asarray(table)
 
 
-def _lit(model: FaceModel, vertices: Doubles) -> Doubles:
+def _lit(model: FaceModel, vertices: Values) -> Values:
     skin = model.triangles[model.parts == SKIN]
     a, b, c = (vertices[skin[:, i]] for i in range(3))
     across = np.cross(b - a, c - a)

@@ -4,7 +4,6 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -25,10 +24,10 @@ from efgan_rt.pictures.exif import (
 from efgan_rt.pictures.original import Original, Picture
 from efgan_rt.pictures.read import read_original, read_picture
 from efgan_rt.pictures.write import write_original
+from engines.arrays import Array
 from tests.picture_files import with_difference
 
 Make = Callable[..., Picture]
-Array = npt.NDArray[Any]
 LOSSLESS = (".png", ".tif", ".bmp")
 
 

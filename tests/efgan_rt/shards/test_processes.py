@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from efgan_rt.choices import NoFace
 from efgan_rt.expressions import target_for
 from efgan_rt.faces.framing import FaceChoice
 from efgan_rt.families.registry import family_of
-from efgan_rt.pipeline.faces import NoFace
 from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import FOLDER, Journal
 from efgan_rt.pipeline.outcome import Failure, Outcome

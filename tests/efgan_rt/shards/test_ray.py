@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from efgan_rt import __version__
+from efgan_rt.choices import NoFace
 from efgan_rt.faces.framing import FaceChoice
-from efgan_rt.pipeline.faces import NoFace
 from efgan_rt.pipeline.journal import FOLDER
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.requests.faces import FaceOptions

@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy.typing as npt
 import torch
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.faces.mouths import Mouths
 from efgan_rt.families.cascade import CASCADE, MOUTHS_FILE
+from engines.arrays import FloatArray
 from train.checkpoint import Checkpoint
 from train.data.faces import FaceSet
 from train.families.cascade.exported import exported_modules

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.pictures.original import Picture
+from engines.arrays import FloatArray
 from train.data.faces import FaceSet
 from train.families.cascade.networks.cascade import CascadeEFGAN
 from train.pixels import to_bytes, to_unit_range

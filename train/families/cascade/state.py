@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
+from engines.arrays import FloatArray
 from train.checkpoint import Checkpoint, plain_weights
 from train.data.faces import FaceSet
 from train.families.cascade.networks.cascade import CascadeEFGAN

@@ -5,6 +5,7 @@ from typing import Any
 
 from efgan_rt.errors import EfganError
 from efgan_rt.families.ecgan import NEUTRAL
+from efgan_rt.typed import typed
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class ECGANConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ECGANConfig":
         """From `to_dict`, as a checkpoint holds it."""
-        return cls(**{**values, "expressions": tuple(values["expressions"])})
+        return typed(values, cls, "the model config")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""

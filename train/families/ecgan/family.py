@@ -11,11 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.families.ecgan import ECGAN, EXPRESS, NEUTRAL, NEUTRALISE, one_hots
 from efgan_rt.families.family import PIXELS
 from efgan_rt.families.properties import Properties
+from engines.arrays import FloatArray
 from train.checkpoint import Checkpoint
 from train.data.faces import FaceSet
 from train.families.ecgan.config import ECGANConfig

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from efgan_rt.action_units import FloatArray
+from engines.arrays import FloatArray
 from train.data.faces import FaceSet
 from train.portraits.landmarks import open_landmarker
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from efgan_rt.errors import EfganError
 from efgan_rt.families.eet import FEATURE_PX, feature_channels
+from efgan_rt.typed import typed
 
 DEEPEST_PX: Final = FEATURE_PX
 LEVELS: Final = 5  # l: the largest intensity, so that there are l + 1 classes a unit
@@ -48,7 +49,7 @@ class EETConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "EETConfig":
         """From `to_dict`, as a checkpoint holds it."""
-        return cls(**{**values, "au_names": tuple(values["au_names"])})
+        return typed(values, cls, "the model config")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.errors import EfganError
 from efgan_rt.families.eet import EET
 from efgan_rt.families.family import PIXELS
+from engines.arrays import FloatArray
 from train.checkpoint import Checkpoint
 from train.data.faces import FaceSet
 from train.families.eet.config import EETConfig

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
+from efgan_rt.typed import typed
 
 REGION_SIZES: Final[dict[str, tuple[int, int]]] = {  # height, width in pixels: paper, section 4.1
     "eyes": (40, 92),
@@ -30,7 +31,6 @@ LARGEST: Final[dict[str, int]] = {
 }
 MOST_MOUTHS: Final = 256
 MOTION_FIELDS: Final = ("motion", "motion_widths", "mouths")
-TUPLES: Final = ("regions", "au_names", "motion_widths")
 
 
 @dataclass(frozen=True)
@@ -138,22 +138,4 @@ class ModelConfig:
         Raises:
             EfganError: a field is unknown or of the wrong kind.
         """
-        try:
-            for name in LARGEST.keys() & values.keys():
-                if type(values[name]) is not int:
-                    raise EfganError(f"{name}: found {values[name]!r}, expected a whole number")
-            for name, box in values["regions"].items():
-                if not all(type(side) is int for side in box.values()):
-                    raise EfganError(f"regions.{name}: found {box}, expected whole numbers")
-            if not all(isinstance(name, str) for name in values["au_names"]):
-                raise EfganError(f"au_names: found {values['au_names']}, expected names")
-            a, b, c, d = values.get("motion_widths", (32, 48, 64, 96))
-            regions = {name: RegionBox(**box) for name, box in values["regions"].items()}
-            return cls(
-                **{k: v for k, v in values.items() if k not in TUPLES},
-                regions=regions,
-                au_names=tuple(values["au_names"]),
-                motion_widths=(int(a), int(b), int(c), int(d)),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise EfganError(f"the checkpoint's model config cannot be read: {error}") from error
+        return typed(values, cls, "the model config")

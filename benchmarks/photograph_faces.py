@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from efgan_rt.action_units import FloatArray
 from efgan_rt.editing import OpenedSet
 from efgan_rt.expressions import target_for, target_places
 from efgan_rt.faces.align import Similarity, warp
@@ -18,6 +17,7 @@ from efgan_rt.faces.detector_file import open_detector
 from efgan_rt.faces.framing import FaceChoice, FaceFramer, Framed
 from efgan_rt.faces.paste import mask, paste, paste_box
 from efgan_rt.pictures.original import Picture, Pixels, rgb8
+from engines.arrays import FloatArray
 
 EXPRESSIONS: Final = ("happy", "surprised", "angry")
 GRAIN_LEVELS: Final = 2.5  # standard deviation of a photograph's noise at a usual sensitivity
