@@ -569,8 +569,8 @@ def shard_kills(document: Document) -> str:
         f"{document['kills']} kills at random moments ({document['workers_killed']} of workers, "
         f"{document['coordinators_killed']} of coordinators; {document['killed_at_work']} while "
         f"outputs were appearing), {document['commands_beside_old_workers']} times the same "
-        f"command while old workers still lived, {disks} full disks: {document['torn_or_wrong']} files "
-        f"lost, torn or other than one process's, {document['finished_read_twice']} finished "
+        f"command while old workers still lived, {disks} full disks: {document['torn_or_wrong']} "
+        f"files lost, torn or other than one process's, {document['finished_read_twice']} finished "
         f"pictures done twice, {document['in_flight_read_twice']} in flight repeated."
     )
 
