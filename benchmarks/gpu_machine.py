@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -216,8 +217,15 @@ def run_step(command: list[str], home: Path, limit_s: float) -> int:
             return TIME_OVER
 
 
-def run(number: int, carried: Path, home: Path, options: list[str], quick: bool) -> int:
-    """One call; 0 where all of its steps ended well."""
+def run(
+    number: int,
+    carried: Path,
+    home: Path,
+    options: list[str],
+    quick: bool,
+    skip: Collection[str] = (),
+) -> int:
+    """One call, but for some parts; 0 where all of its steps ended well."""
     call, started = CALLS[number], time.monotonic()
 
     def left_s() -> float:
@@ -236,7 +244,7 @@ def run(number: int, carried: Path, home: Path, options: list[str], quick: bool)
     if number == 4:
         wait_for_pycuda(home)
     status = 0
-    for step in call.steps:
+    for step in [each for each in call.steps if each.part not in skip]:
         limit_s = step.limit_s * PATIENCE if quick else min(step.limit_s, left_s())
         if limit_s <= 0:
             print(f"time is over before {step.part}; run the same call again", flush=True)
@@ -259,6 +267,10 @@ def main() -> int:
     parser.add_argument("--carried", type=Path, default=CARRIED, metavar="DIR")
     parser.add_argument("--home", type=Path, default=HOME, metavar="DIR")
     parser.add_argument("--quick", action="store_true", help="a rehearsal: toy sizes, no GPU")
+    parser.add_argument(
+        "--skip", nargs="+", default=[], metavar="PART", help="leave out steps of these parts"
+    )
     # The rest is for every step: see `gpu --help`.
     arguments, rest = parser.parse_known_args()
-    return run(arguments.call, arguments.carried, arguments.home, rest, arguments.quick)
+    at = arguments
+    return run(at.call, at.carried, at.home, rest, at.quick, at.skip)

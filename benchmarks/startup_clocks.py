@@ -79,13 +79,13 @@ def timed_command(arguments: Sequence[str]) -> None:
 
     with clocks.part(REST):
         builtins.__import__ = counted_import
-        from efgan_rt.cli import app, batch_run
+        from efgan_rt.cli import app, edited_folder
         from efgan_rt.editing import OpenedSet
 
         opened = clocks.around(OPENING, OpenedSet.open)
         OpenedSet.open = staticmethod(opened)  # type: ignore[method-assign]
         for name, part in (("choose_for_run", OPENING), ("run_batch", PIPELINE)):
-            setattr(batch_run, name, clocks.around(part, getattr(batch_run, name)))
+            setattr(edited_folder, name, clocks.around(part, getattr(edited_folder, name)))
         sys.argv = ["efgan-rt", *words]
         try:
             app.main()

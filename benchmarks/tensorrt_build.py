@@ -28,6 +28,7 @@ from rich.table import Table
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
+from efgan_rt.families.registry import family_of  # noqa: E402
 from efgan_rt.reporting.machine import machine_facts  # noqa: E402
 from engines.directory import EngineDirectory  # noqa: E402
 from engines.manifest import Manifest, read_manifest  # noqa: E402
@@ -44,16 +45,17 @@ def compile_once(engines: Path, name: str) -> dict[str, Any]:
     from export.tensorrt_module import LIBRARY
     from export.to_tensorrt import VERSION, PlanRequest, to_tensorrt
 
-    manifest = read_manifest(engines)
+    directory = EngineDirectory(engines)
+    manifest, exact = directory.manifest, family_of(directory).exact
     entry = manifest.network(name)
     request = PlanRequest(
         network=name,
         batch=entry.batch,
-        arithmetic=arithmetic_of(name, manifest.precision),
+        arithmetic=arithmetic_of(manifest.precision, is_exact=name in exact),
         hardware_compatibility="none",
         version_compatible=False,
     )
-    model = EngineDirectory(engines).content(entry.stored)
+    model = directory.content(entry.stored)
     before = _peak_mb()
     with tempfile.TemporaryDirectory() as cache:
         started, used = time.perf_counter(), time.process_time()

@@ -67,10 +67,15 @@ class TorchLoop:
         clock.lap("download")
         return Edited(down[0], {SOURCE_AU: down[1]}, down[2], down[3], clock.seconds())
 
+    @property
+    def reader(self) -> str:
+        """See `efgan_rt.lane.BatchEditor.reader`."""
+        return AU_ESTIMATOR
+
     @torch.inference_mode()
     def estimate(self, pixels: Bytes) -> FloatArray:
         """See `efgan_rt.lane.BatchEditor.estimate`; the array is the caller's own."""
-        reader = self._networks[AU_ESTIMATOR].module
+        reader = self._networks[self.reader].module
         read: FloatArray = reader(self._up(pixels)).cpu().numpy()
         return read
 

@@ -29,8 +29,8 @@ from benchmarks.kit import Document, parser, write
 from efgan_rt.action_units import AU_NAMES
 from train.data.faces import FaceSet
 from train.data.labels import LabelTable
+from train.data.regions import REGION_SIZES
 from train.families.cascade.family import PHASES
-from train.families.cascade.networks.config import REGION_SIZES
 from train.families.cascade.recipe import PhaseRecipe
 from train.families.cascade.state import TrainingState
 from train.recipe import Recipe

@@ -10,13 +10,11 @@ from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from efgan_rt.errors import EfganError
-from efgan_rt.faces.device_paste import DevicePaste
-from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.families.family import Family
 from efgan_rt.families.properties import Properties
 from efgan_rt.families.registry import family_of
@@ -33,6 +31,9 @@ from engines.open import open_device_engine, open_engine
 from engines.open_cuda import open_cuda
 from engines.processor import this_processor
 from engines.program import Output
+
+if TYPE_CHECKING:
+    from efgan_rt.faces.motion_paste import Move
 
 DEFAULT_BATCH: Final = 8
 DEVICE_LANES: Final = 2
@@ -155,13 +156,15 @@ def device_lane(
     return Lane(lane, wiring, properties, batch)
 
 
-def _paste_on(cuda: Cuda, say: Callable[[str], None]) -> Move:
-    """The paste on a GPU; the processor's, said aloud, where that cannot be."""
+def _paste_on(cuda: Cuda, say: Callable[[str], None]) -> "Move | None":
+    """The paste on a GPU; None, said aloud, where that cannot be."""
+    from efgan_rt.faces.device_paste import DevicePaste
+
     try:
         return DevicePaste(cuda, say)
     except EngineError as error:
         say(f"moved faces are put into their pictures by the processor: {error}")
-        return MotionPaste.into_region
+        return None
 
 
 class OpenedSet:
@@ -175,7 +178,6 @@ class OpenedSet:
         choice: backend and precision.
         batch: faces in every run.
         lanes: that the engines were opened for: on a GPU one computes while another is fed.
-        move: what puts a moved face into its picture: there too, if it does it right.
     """
 
     def __init__(
@@ -185,7 +187,7 @@ class OpenedSet:
         batch: int,
         lanes: int,
         new_lane: Callable[[], HostLane | DeviceLane],
-        move: Move = MotionPaste.into_region,
+        move: "Move | None" = None,
     ) -> None:
         self.directory = directory
         self.manifest = directory.manifest
@@ -200,7 +202,7 @@ class OpenedSet:
         self.au_names = self.properties.au_names
         self.expressions = self.properties.expressions
         self.template = self.properties.template
-        self.move = move
+        self._move = move
         self._new_lane = new_lane
 
     @classmethod
@@ -243,7 +245,7 @@ class OpenedSet:
             choice = choose_backend(backend, directory, precision)
         networks = wiring.program.networks
         new_lane: Callable[[], HostLane | DeviceLane]
-        move: Move = MotionPaste.into_region
+        move: Move | None = None
         if choice.on_device:
             cuda = open_cuda()
             with cuda.current():
@@ -265,7 +267,7 @@ class OpenedSet:
                 return open_engine(
                     directory,
                     name,
-                    exact if name in wiring.exact else choice,
+                    exact if name in family.exact else choice,
                     batch=batch,
                     threads=threads,
                     streams=streams,
@@ -277,6 +279,13 @@ class OpenedSet:
             new_lane = partial(HostLane, engines, wiring.program)
         directory.release()
         return cls(directory, choice, batch, lanes, new_lane, move)
+
+    @property
+    def move(self) -> "Move":
+        """What puts a moved face into its picture: on a GPU too, if it does it right."""
+        from efgan_rt.faces.motion_paste import MotionPaste  # opens OpenCV
+
+        return self._move or MotionPaste.into_region
 
     def lane(self) -> Lane:
         """Memory for one more batch in flight; `close` gives a GPU's back."""

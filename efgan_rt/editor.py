@@ -7,6 +7,7 @@ an array gives an array of its type and shape, a path the array of its picture, 
 """
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -27,18 +28,19 @@ from efgan_rt.editor_arguments import (
     refuse_faceless,
     wish_of,
 )
-from efgan_rt.editor_parts import engine_errors, open_framer, warn
 from efgan_rt.engine_sets import compiled_folder, find_set
 from efgan_rt.errors import EfganError
 from efgan_rt.face_rules import FaceRule, parse_conditions, target_of_face
 from efgan_rt.faces.detect import MIN_SCORE, Face
 from efgan_rt.faces.detector_file import fetch_detector as fetch_yunet
+from efgan_rt.faces.detector_file import open_detector
 from efgan_rt.faces.exposure import from_network, to_network
-from efgan_rt.faces.framing import MIN_FACE_PX, FaceChoice, FaceFramer, Framed
+from efgan_rt.faces.framing import MIN_FACE_PX, FaceChoice, FaceFramer, Framed, framing_notes
 from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.paste import paste
 from efgan_rt.families.family import Goal
 from efgan_rt.lane import Edited, even_progress
+from efgan_rt.pictures.mark import marked_original
 from efgan_rt.pictures.original import Picture, Pixels
 from efgan_rt.pictures.write import write_original
 from efgan_rt.prepared import PreparedPicture
@@ -48,6 +50,7 @@ from efgan_rt.presets.preset import Preset
 from efgan_rt.probed import choose_for_run, rates_for
 from efgan_rt.requests.reference import crop_of_picture, is_table, units_of_table
 from engines.arrays import FloatArray
+from engines.base import EngineError
 from engines.directory import EngineDirectory
 from engines.program import Output
 
@@ -72,7 +75,7 @@ class Editor:
 
     def __init__(
         self,
-        cascade: OpenedSet,
+        opened_set: OpenedSet,
         framer: FaceFramer,
         *,
         mark: bool = True,
@@ -81,22 +84,22 @@ class Editor:
         """Of parts that are open already; `Editor.open` opens them.
 
         Args:
-            cascade: the networks.
+            opened_set: the networks.
             framer: finds and frames faces.
             mark: whether what `save` writes is marked as edited.
             say: told what is read in a reference.
         """
         self._say = say
-        self._cascade = cascade
+        self._set = opened_set
         self._framer = framer
         self.mark = mark
         self._lock = threading.RLock()
-        self._lane = cascade.lane()
+        self._lane = opened_set.lane()
         self._is_open = True
-        self.expressions: tuple[str, ...] = tuple(cascade.expressions)
-        self.prototypes: Mapping[str, FloatArray] = cascade.expressions
-        self.au_names: tuple[str, ...] = cascade.au_names
-        self.backend = f"{cascade.choice.backend} {cascade.choice.precision}"
+        self.expressions: tuple[str, ...] = tuple(opened_set.expressions)
+        self.prototypes: Mapping[str, FloatArray] = opened_set.expressions
+        self.au_names: tuple[str, ...] = opened_set.au_names
+        self.backend = f"{opened_set.choice.backend} {opened_set.choice.precision}"
 
     @classmethod
     def open(
@@ -138,7 +141,7 @@ class Editor:
         Raises:
             EfganError: an option is wrong, or the engines or the detector cannot be used.
         """
-        tell = say or warn
+        tell = say or _warn
         if batch < 1:
             raise EfganError(f"batch: found {batch}, expected 1 or more")
         choice = FaceChoice(faces, min_face_px, crops)
@@ -146,7 +149,7 @@ class Editor:
             named_set = find_set(None if engines is None else Path(engines), model)
             directory = EngineDirectory(named_set.directory)
             rates = rates_for(directory, batch=batch, threads=threads)
-            cascade = OpenedSet.open(
+            opened_set = OpenedSet.open(
                 directory,
                 choice=choose_for_run(backend, directory, precision, rates=rates),
                 batch=batch,
@@ -158,8 +161,8 @@ class Editor:
         if fetch_detector and detector is None and not crops:
             fetch_yunet()
         named = None if detector is None else Path(detector)
-        framer = open_framer(cascade, choice, named, min_score=min_score, tell=tell)
-        return cls(cascade, framer, mark=mark, say=tell)
+        framer = _open_framer(opened_set, choice, named, min_score=min_score, tell=tell)
+        return cls(opened_set, framer, mark=mark, say=tell)
 
     @overload
     def edit(
@@ -253,7 +256,7 @@ class Editor:
             pictures = list(image) if is_several(image) else [image]
             chosen = [self._edited_by_rules(each, *asked, no_face) for each in pictures]
             return chosen if is_several(image) else chosen[0]
-        properties = self._cascade.properties
+        properties = self._set.properties
         wish = wish_of(
             properties,
             expression=expression,
@@ -262,14 +265,14 @@ class Editor:
             towards=towards,
             reference=reference,
         )
-        self._cascade.family.refuse(wish.asked)
+        self._set.family.refuse(wish.asked)
         pictures = pictures_of(image)
         with self._at_work():
             framed = [self._framer.frame(pixels) for pixels in pictures]
             if no_face == "fail":
                 refuse_faceless(framed, image)
             crops = [to_network(face.crop) for faces in framed for face in faces]
-            goal = self._cascade.family.goal(properties, wish, self._read, self._say)
+            goal = self._set.family.goal(properties, wish, self._read, self._say)
             edited = self._edited(crops, goal)
         results = []
         for pixels, faces in zip(pictures, framed, strict=True):
@@ -297,8 +300,8 @@ class Editor:
             units = np.zeros((0, len(self.au_names)), np.float32)
             if framed:
                 crops = np.stack([to_network(face.crop) for face in framed])
-                if self._cascade.wiring.units is not None:
-                    units = self._cascade.estimate(crops, lane=self._lane)
+                if self._set.wiring.units is not None:
+                    units = self._set.estimate(crops, lane=self._lane)
         return PreparedPicture(pixels, framed, units, self._faces_edited, self._crops_edited)
 
     def _faces_edited(
@@ -334,11 +337,11 @@ class Editor:
     ) -> Edited:
         progress = None
         if shares is not None:
-            progress = even_progress(self._cascade.stages, len(framed)) * shares[:, np.newaxis]
-        wiring = self._cascade.wiring
+            progress = even_progress(self._set.stages, len(framed)) * shares[:, np.newaxis]
+        wiring = self._set.wiring
         read = {place: units for place, output in wiring.kept.items() if output == wiring.units}
         with self._at_work():
-            return self._cascade.edit(
+            return self._set.edit(
                 np.stack([to_network(face.crop) for face in framed]),
                 {
                     place: np.stack([each.places[place] for each in targets])
@@ -362,7 +365,7 @@ class Editor:
     @property
     def model(self) -> Model:
         """What decides what a preset asks."""
-        return Model(self._cascade.family, self._cascade.properties, self._read, self._say)
+        return Model(self._set.family, self._set.properties, self._read, self._say)
 
     def reference_units(self, path: PathOrText) -> FloatArray:
         """The action units of a reference, float32 (K,), as `--reference` takes it.
@@ -394,18 +397,16 @@ class Editor:
         conditions = parse_conditions(only_if or "", self.au_names)
         if preset is None:
             wish = wish_of(
-                self._cascade.properties,
+                self._set.properties,
                 expression=expression,
                 intensity=intensity,
                 au=au,
                 towards=towards,
                 reference=reference,
             )
-            self._cascade.family.refuse(wish.asked)
+            self._set.family.refuse(wish.asked)
             with self._at_work():
-                target = self._cascade.family.goal(
-                    self._cascade.properties, wish, self._read, self._say
-                )
+                target = self._set.family.goal(self._set.properties, wish, self._read, self._say)
             return AskedRules(((None, FaceRule(target, None, conditions)),)), FaceChoice()
         alone = expression is None and towards is None and reference is None
         if not alone or au or intensity != 1:
@@ -437,13 +438,13 @@ class Editor:
 
     def _read(self, path: Path, output: Output) -> FloatArray:
         crop = crop_of_picture(path, self._framer, self._say)
-        found: FloatArray = self._cascade.read(crop[np.newaxis], output, lane=self._lane)[0]
+        found: FloatArray = self._set.read(crop[np.newaxis], output, lane=self._lane)[0]
         return found
 
     def _edited(self, crops: Sequence[Picture], goal: Goal) -> Iterator[Picture | Motion]:
         if not crops:
             return iter(())
-        made = self._cascade.edit(np.stack(crops), goal.places, lane=self._lane)
+        made = self._set.edit(np.stack(crops), goal.places, lane=self._lane)
         return iter(made.pixels) if made.motion is None else map(made.motion.of, range(len(crops)))
 
     @overload
@@ -471,7 +472,7 @@ class Editor:
             for pixels in pictures:
                 crops = [to_network(face.crop) for face in self._framer.frame(pixels)]
                 none = np.zeros((0, len(self.au_names)), np.float32)
-                found = self._cascade.estimate(np.stack(crops), lane=self._lane) if crops else none
+                found = self._set.estimate(np.stack(crops), lane=self._lane) if crops else none
                 results.append(found)
         return results if is_several(image) else results[0]
 
@@ -512,7 +513,9 @@ class Editor:
         if quality is not None and not 1 <= quality <= 100:
             raise EfganError(f"quality: found {quality}, expected 1 to 100")
         original = original_of(image, None if source is None else Path(source))
-        write_original(Path(path), original.marked() if self.mark else original, quality=quality)
+        write_original(
+            Path(path), marked_original(original) if self.mark else original, quality=quality
+        )
 
     def close(self) -> None:
         """Gives back what it holds; the editor cannot be used afterwards."""
@@ -538,3 +541,52 @@ class Editor:
             if not self._is_open:
                 raise EfganError("the editor is closed; open another one")
             yield
+
+
+@contextmanager
+def engine_errors() -> Iterator[None]:
+    """Has what the engines raise come as the one error that a caller needs to know.
+
+    Raises:
+        EfganError: in place of an `EngineError`.
+    """
+    try:
+        yield
+    except EngineError as error:
+        raise EfganError(str(error)) from error
+
+
+def _warn(sentence: str) -> None:
+    """Says aloud what there is to know, where the caller has not said how."""
+    warnings.warn(sentence, stacklevel=4)
+
+
+def _open_framer(
+    opened_set: OpenedSet,
+    choice: FaceChoice,
+    detector: Path | None,
+    *,
+    min_score: float,
+    tell: Callable[[str], None],
+) -> FaceFramer:
+    """What finds and frames faces for an engine set.
+
+    Args:
+        opened_set: whose template it is.
+        choice: which faces.
+        detector: a YuNet file, or `haar` for OpenCV's cascade; None for the one that comes along.
+        min_score: what the detector scores below it is no face.
+        tell: told of a fall-back and of a detector that is not the template's.
+
+    Raises:
+        EfganError: the detector cannot be used.
+    """
+    if choice.crops:
+        return FaceFramer(None, None, choice, crop_px=opened_set.crop_px)
+    found, why = open_detector(detector, min_score=min_score, min_face_px=choice.min_face_px)
+    if found.facts.name == "haar":
+        tell(f"faces are found by {why}; they are framed less well than by YuNet")
+    else:
+        for note in framing_notes(found.facts, opened_set.template):
+            tell(note)
+    return FaceFramer(found, opened_set.template, choice, crop_px=opened_set.crop_px)

@@ -75,6 +75,11 @@ class Edited:
 class BatchEditor(Protocol):
     """Edits one batch at a time, for one thread: `Lane` is one."""
 
+    @property
+    def reader(self) -> str:
+        """The network that reads a face's action units."""
+        ...
+
     def run(
         self,
         pixels: Bytes,
@@ -122,9 +127,18 @@ class Lane:
         Raises:
             EfganError: the set's family reads no action units.
         """
+        return self.read(pixels, self._units)
+
+    @property
+    def reader(self) -> str:
+        """See `BatchEditor.reader`."""
+        return self._units[0]
+
+    @property
+    def _units(self) -> Output:
         if self._wiring.units is None:
             raise EfganError("these engines read no action units")
-        return self.read(pixels, self._wiring.units)
+        return self._wiring.units
 
     def run(
         self,

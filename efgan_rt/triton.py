@@ -15,6 +15,7 @@ import numpy as np
 from efgan_rt.editor import Editor
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.header import FORMAT_OF, format_of
+from efgan_rt.pictures.mark import marked_original
 from efgan_rt.pictures.read import decode_original
 from efgan_rt.pictures.write import encode_original
 
@@ -91,4 +92,6 @@ def edited_file(editor: Editor, data: bytes, asked: Mapping[str, Any]) -> bytes:
     pixels = editor.edit(
         original.pixels, asked.get("expression") or None, intensity, asked.get("au") or None
     )
-    return bytes(encode_original(extension, original.with_pixels(pixels).marked(), quality=None))
+    return bytes(
+        encode_original(extension, marked_original(original.with_pixels(pixels)), quality=None)
+    )

@@ -17,7 +17,6 @@ from enum import Enum
 from typing import Any, Final
 
 from efgan_rt.errors import EfganError
-from efgan_rt.families.cascade import INTERPOLATOR
 from export.tensorrt_module import trt
 
 CONVOLUTIONS: Final = (trt.LayerType.CONVOLUTION, trt.LayerType.DECONVOLUTION)
@@ -40,9 +39,14 @@ class Arithmetic(Enum):
     SINGLE_THROUGHOUT = "no convolutions, everything in FP32"
 
 
-def arithmetic_of(network: str, precision: str) -> Arithmetic:
-    """The rule for a network of a set whose graphs are `fp16` or `fp32`."""
-    if network == INTERPOLATOR:
+def arithmetic_of(precision: str, *, is_exact: bool) -> Arithmetic:
+    """The rule for a network.
+
+    Args:
+        precision: of its set's graphs, `fp16` or `fp32`.
+        is_exact: whether it is among `efgan_rt.families.family.Family.exact`.
+    """
+    if is_exact:
         return Arithmetic.SINGLE_THROUGHOUT
     return Arithmetic.HALF if precision == "fp16" else Arithmetic.SINGLE
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from efgan_rt.errors import EfganError
-from efgan_rt.families.registry import read_properties
+from efgan_rt.families.registry import family_of, read_properties
 from engines.directory import EngineDirectory
 from engines.manifest import (
     HARDWARE_COMPATIBILITIES,
@@ -24,6 +24,9 @@ from engines.manifest import (
 )
 from engines.nvidia_driver import Gpu, present_gpu
 from export.directory import check_replaceable, copy_files, put_in_place, staging_folder
+
+if TYPE_CHECKING:
+    from export.arithmetic_proof import Arithmetic
 
 Progress = Callable[[str], None]
 Watch = Callable[[str, float, str], None]
@@ -90,6 +93,7 @@ def add_plans(
         EngineError: an ONNX file is not as the manifest says, or TensorRT is not installed.
         KeyboardInterrupt: Ctrl-C.
     """
+    from export.arithmetic_proof import arithmetic_of
     from export.tensorrt_module import LIBRARY
     from export.to_tensorrt import VERSION
 
@@ -100,12 +104,14 @@ def add_plans(
     entries: dict[str, NetworkEntry] = {}
     measured: dict[str, Any] = {}
     settings: Mapping[str, Any] = {}
+    directory = EngineDirectory(folder, manifest)
+    exact = family_of(directory).exact
     for name, entry in manifest.networks.items():
         entries[name], measured[name], settings = _with_plan(
             folder,
             entry,
-            EngineDirectory(folder, manifest).model(name),
-            manifest.precision,
+            directory.model(name),
+            arithmetic_of(manifest.precision, is_exact=name in exact),
             options,
             gpu,
             watch,
@@ -134,13 +140,12 @@ def _with_plan(
     folder: Path,
     entry: NetworkEntry,
     model: bytes,
-    precision: str,
+    arithmetic: "Arithmetic",
     options: PlanOptions,
     gpu: Gpu | None,
     watch: Watch | None,
 ) -> tuple[NetworkEntry, dict[str, Any], Mapping[str, Any]]:
     """Compiles one network: its entry with the plan, what was measured, the builder's settings."""
-    from export.arithmetic_proof import arithmetic_of
     from export.tensorrt_module import LIBRARY
     from export.timing_cache import timing_cache_path
     from export.to_tensorrt import VERSION, PlanRequest, builder_settings, to_tensorrt
@@ -148,7 +153,7 @@ def _with_plan(
     request = PlanRequest(
         network=entry.name,
         batch=entry.batch,
-        arithmetic=arithmetic_of(entry.name, precision),
+        arithmetic=arithmetic,
         hardware_compatibility=options.hardware_compatibility,
         version_compatible=options.version_compatible,
         auxiliary_streams=options.auxiliary_streams,

@@ -7,9 +7,12 @@ import numpy.typing as npt
 import torch
 
 from train.checkpoint import Checkpoint, plain_weights, save_safetensors
+from train.data.regions import RegionBox
 from train.families.cascade.motion.cascade import MotionCascade
-from train.families.cascade.networks.config import ModelConfig, RegionBox
+from train.families.cascade.motion.networks import MotionEFGAN
+from train.families.cascade.networks.config import ModelConfig
 from train.families.cascade.networks.inference import empty_networks
+from train.portraits.folds import FOLDS_PX
 
 CROP_PX = 64
 UNITS = ("AU01", "AU12", "AU26")
@@ -48,6 +51,10 @@ def motion_checkpoint(seed: int = 0) -> Checkpoint:
         cascade.atlas_gap.copy_(torch.tensor([0.05, 0.15, 0.3]))
         cascade.gap_of_units.copy_(torch.tensor([0.0, 0.01, 0.04]))
         for stage in cascade.stages:
+            assert isinstance(stage, MotionEFGAN)
+            rows, columns = torch.meshgrid(*[torch.linspace(0, 6, FOLDS_PX)] * 2, indexing="ij")
+            for unit, picture in enumerate(stage.folds):
+                picture.copy_(0.03 * torch.sin(rows + unit) * torch.cos(2 * columns - unit))
             for name, weight in stage.named_parameters():
                 if "heads" in name or "coarse" in name:
                     weight.copy_(0.05 * torch.randn_like(weight))

@@ -186,7 +186,8 @@ def checkpoint_reader(scratch: Path, suffix: str) -> Reader:
     import torch
 
     from train.checkpoint import Checkpoint, save_pt, save_safetensors
-    from train.families.cascade.networks.config import ModelConfig, RegionBox
+    from train.data.regions import RegionBox
+    from train.families.cascade.networks.config import ModelConfig
     from train.families.cascade.networks.inference import empty_networks
     from train.families.registry import load_checkpoint
 

@@ -12,8 +12,8 @@ from typing import Final
 
 from PIL import Image
 
-from efgan_rt.pictures.containers import boxes
 from efgan_rt.pictures.crop import add_difference
+from efgan_rt.pictures.iso_boxes import boxes
 from efgan_rt.pictures.original import Picture, Pixels
 
 RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"

@@ -35,24 +35,24 @@ EXPRESSIONS = {
 AU_NAMES = ("AU04", "AU12", "AU45")  # those that the pages name
 # The beginning of a command -> why it is parsed alone. The longest beginning counts.
 PARSED = {
-    "prepare RaFD": "RaFD is licensed; tests/efgan_rt/test_cli_prepare.py has its own labels",
+    "prepare RaFD": "RaFD is licensed; tests/efgan_rt/cli/test_cli_prepare.py has its own labels",
     "prepare faces aus_openface.pkl": "the labels are licensed with CFEE; tested likewise",
-    "prepare portraits": "the face model is licensed; tests/efgan_rt/test_cli_prepare_pairs.py",
-    "train paper": "trains on RaFD for days; tests/efgan_rt/test_cli_train.py trains in small",
+    "prepare portraits": "the face model is licensed; tests/efgan_rt/cli/test_cli_prepare_pairs.py",
+    "train paper": "trains on RaFD for days; tests/efgan_rt/cli/test_cli_train.py trains in small",
     "train rendered-w16": "trains for hours; likewise",
-    "evaluate rafd": "RaFD is licensed; tests/efgan_rt/test_cli_evaluate.py evaluates toys",
-    "build-engines": "takes a training's result; tests/efgan_rt/test_cli_build_engines.py",
+    "evaluate rafd": "RaFD is licensed; tests/efgan_rt/cli/test_cli_evaluate.py evaluates toys",
+    "build-engines": "takes a training's result; tests/efgan_rt/cli/test_cli_build_engines.py",
     "batch faces out --expression happy --engines DIR": "takes a built set; test_int8_engines.py",
-    "batch s3:": "a bucket; tests/efgan_rt/test_remote_folders.py has servers of its own",
+    "batch s3:": "a bucket; tests/efgan_rt/remote/test_remote_folders.py has servers of its own",
     "batch gs:": "likewise",
     "batch pictures.txt": "addresses; likewise",
     "batch /shared/photos": "a cluster's folders; tests/efgan_rt/shards runs two nodes",
-    "batch faces out --model eet": "nothing of it ships; tests/efgan_rt/test_eet_and_ecgan.py",
+    "batch faces out --model eet": "nothing of it ships; tests/efgan_rt/families builds toys",
     "train eet": "trains for hours; tests/train/families trains in small",
     "train ecgan": "likewise",
     "export-triton": "the shipped set; tests/export/test_triton.py exports toys and it",
-    "bench": "takes minutes; tests/efgan_rt/test_cli_bench.py measures toys",
-    "studio": "ends with Ctrl-C; tests/efgan_rt/test_studio_guard.py runs and ends it",
+    "bench": "takes minutes; tests/efgan_rt/cli/test_cli_bench.py measures toys",
+    "studio": "ends with Ctrl-C; tests/efgan_rt/studio/test_studio_guard.py runs and ends it",
 }
 MAKE_BY_HAND = ("demo", "test", "check", "evaluate", "bench", "wheels", "ship", "clean")
 

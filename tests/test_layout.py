@@ -5,7 +5,7 @@ import resource
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ ALLOWED = {
         "engines",
     ),
 }
+FRONT_DOOR = "efgan_rt.cli"
 HEAVY = ("torch", "onnxruntime", "openvino", "cv2")
 # An import of one of these by a file of that name would find the file instead of the library.
 SHADOWING = {"onnx.py", "torch.py", "tensorrt.py", "openvino.py", "onnxruntime.py"}
@@ -63,14 +64,45 @@ def is_within(module: str, prefixes: tuple[str, ...]) -> bool:
     return any(module == prefix or module.startswith(f"{prefix}.") for prefix in prefixes)
 
 
-def wrong_imports(floor: str, path_in_floor: str, source: str) -> list[str]:
-    """The modules of ours that this file imports and may not."""
+def modules_of(repository: Path) -> dict[str, Path]:
+    """Every module of ours by its dotted name."""
+    found = {}
+    for floor in FLOORS:
+        for path in (repository / floor).rglob("*.py"):
+            parts = path.relative_to(repository).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def loaded_with(start: str, modules: Mapping[str, Path]) -> set[str]:
+    """The modules of ours that importing one loads, itself among them."""
+    loaded: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name in loaded:
+            continue
+        loaded.add(name)
+        for each in imports_of(modules[name].read_text()):
+            if not each.inside_function:
+                waiting += {each.module, each.module.rpartition(".")[0]} & modules.keys()
+    return loaded
+
+
+def wrong_imports(floor: str, path_in_floor: str, source: str, eager: Set[str]) -> list[str]:
+    """The modules of ours that this file imports and may not.
+
+    Args:
+        eager: names of the modules that `efgan-rt --help` loads.
+    """
+    name = f"{floor}.{path_in_floor.removesuffix('.py').replace('/', '.')}"
     wrong = []
     for found in imports_of(source):
         if not is_within(found.module, FLOORS) or is_within(found.module, ALLOWED[floor]):
             continue
-        front_door = floor == "efgan_rt" and path_in_floor.startswith("cli/")
-        if front_door and found.inside_function and is_within(found.module, ("train", "export")):
+        is_lazy = found.inside_function or name not in eager
+        front_door = is_within(name, (FRONT_DOOR,)) and is_within(found.module, ("train", "export"))
+        if front_door and is_lazy:
             continue
         wrong.append(found.module)
     return wrong
@@ -78,12 +110,14 @@ def wrong_imports(floor: str, path_in_floor: str, source: str) -> list[str]:
 
 @pytest.mark.parametrize("floor", FLOORS)
 def test_imports_point_only_downwards(repository: Path, floor: str) -> None:
+    eager = loaded_with(f"{FRONT_DOOR}.app", modules_of(repository))
+    assert f"{FRONT_DOOR}.batch" in eager
     wrong = {
         str(path.relative_to(repository)): found
         for path in sorted((repository / floor).rglob("*.py"))
         if (
             found := wrong_imports(
-                floor, str(path.relative_to(repository / floor)), path.read_text()
+                floor, str(path.relative_to(repository / floor)), path.read_text(), eager
             )
         )
     }
@@ -101,12 +135,13 @@ def test_imports_point_only_downwards(repository: Path, floor: str) -> None:
         ("efgan_rt", "cli/train.py", "import train.loop", ["train.loop"]),
         ("efgan_rt", "cli/train.py", "def f():\n    import train.loop", []),
         ("efgan_rt", "cli/train.py", "def f():\n    import benchmarks", []),
+        ("efgan_rt", "cli/made_by_train.py", "import train.loop", []),
     ],
 )
 def test_the_layout_rule_tells_right_from_wrong(
     floor: str, path: str, source: str, expected: list[str]
 ) -> None:
-    assert wrong_imports(floor, path, source) == expected
+    assert wrong_imports(floor, path, source, {"efgan_rt.cli.train"}) == expected
 
 
 def test_the_second_floor_never_imports_torch(repository: Path) -> None:
@@ -117,16 +152,6 @@ def test_the_second_floor_never_imports_torch(repository: Path) -> None:
         if any(is_within(each.module, ("torch",)) for each in imports_of(path.read_text()))
     ]
     assert found == []
-
-
-def modules_of(repository: Path) -> dict[str, Path]:
-    """Every module of ours by its dotted name."""
-    found = {}
-    for floor in FLOORS:
-        for path in (repository / floor).rglob("*.py"):
-            parts = path.relative_to(repository).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
 
 
 def circles(imports: dict[str, set[str]]) -> list[list[str]]:
@@ -150,19 +175,6 @@ def circles(imports: dict[str, set[str]]) -> list[list[str]]:
     return [list(group) for group in sorted(groups)]
 
 
-# Circles that are known and are to go.
-KNOWN_CIRCLES = [
-    ["efgan_rt.pictures.colour", "efgan_rt.pictures.mark", "efgan_rt.pictures.original"],
-    ["efgan_rt.pictures.containers", "efgan_rt.pictures.header"],
-]
-# They print as the command that runs them does, and are to move to it.
-BELOW_AND_PRINTING = {
-    "train.prepare_pairs_run",
-    "train.prepare_report",
-    "train.prepare_run",
-}
-
-
 def test_no_module_imports_itself_through_others(repository: Path) -> None:
     modules = modules_of(repository)
     imports: dict[str, set[str]] = {}
@@ -171,7 +183,7 @@ def test_no_module_imports_itself_through_others(repository: Path) -> None:
         found |= {module.rpartition(".")[0] for module in found}
         # The package is its front, which gathers what is public.
         imports[name] = {each for each in found if each in modules and each != "efgan_rt"}
-    assert circles(imports) == KNOWN_CIRCLES
+    assert circles(imports) == []
 
 
 def test_circles_are_found() -> None:
@@ -182,10 +194,28 @@ def test_nothing_below_the_front_door_imports_it(repository: Path) -> None:
     found = {
         name
         for name, path in modules_of(repository).items()
-        if not name.startswith("efgan_rt.cli")
-        and any(is_within(each.module, ("efgan_rt.cli",)) for each in imports_of(path.read_text()))
+        if not is_within(name, (FRONT_DOOR,))
+        and any(is_within(each.module, (FRONT_DOOR,)) for each in imports_of(path.read_text()))
     }
-    assert found == BELOW_AND_PRINTING
+    assert found == set()
+
+
+FAMILIES = ("efgan_rt.families", "train.families")
+# It quantises the cascade's stages, by name.
+NAMES_A_FAMILY = {"export.int8_files"}
+
+
+def test_families_are_asked_by_registries_and_named_nowhere_else(repository: Path) -> None:
+    names = [each.name for each in (repository / "train/families").iterdir() if each.is_dir()]
+    of_a_family = tuple(f"{floor}.{name}" for floor in FAMILIES for name in names)
+    assert "train.families.cascade" in of_a_family
+    found = {
+        name
+        for name, path in modules_of(repository).items()
+        if not is_within(name, FAMILIES)
+        and any(is_within(each.module, of_a_family) for each in imports_of(path.read_text()))
+    }
+    assert found == NAMES_A_FAMILY
 
 
 def test_no_module_shadows_a_library(repository: Path) -> None:

@@ -8,7 +8,8 @@ import torch
 
 from efgan_rt.action_units import AU_NAMES
 from train.checkpoint import Checkpoint, plain_weights, save_pt, save_safetensors
-from train.families.cascade.networks.config import ModelConfig, RegionBox
+from train.data.regions import RegionBox
+from train.families.cascade.networks.config import ModelConfig
 from train.families.cascade.networks.inference import InferenceNetworks, empty_networks
 
 REGIONS = {

@@ -3,6 +3,7 @@
 What a model and a phase are is the family's (`train.families`); files are read by `train.recipes`.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -35,6 +36,20 @@ class DataRecipe:
         if self.action_units == "openface":
             return AU_NAMES
         return tuple(canonical_name(name) for name in self.action_units.split())
+
+
+def check_phase(kind: str, kinds: Sequence[str], *, steps: int, epochs: int) -> None:
+    """Holds against each other what every family's phase has.
+
+    Raises:
+        EfganError: no such kind, or not exactly one of steps and epochs.
+    """
+    if kind not in kinds:
+        raise EfganError(f"phase kind '{kind}', expected one of {' '.join(kinds)}")
+    if (steps > 0) == (epochs > 0):
+        raise EfganError(
+            f"phase {kind}: steps {steps} and epochs {epochs}, expected exactly one of them above 0"
+        )
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,6 @@ def recipe_files() -> dict[str, Traversable]:
     return dict(sorted(named.items()))
 
 
-def recipe_names() -> list[str]:
-    """Their names."""
-    return list(recipe_files())
-
-
 def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
     """Reads a recipe that comes with the package, by name, or any TOML file, by path.
 

@@ -38,6 +38,11 @@ class NullLane:
         """See `efgan_rt.lane.Lane.run`."""
         return Edited(pixels, {SOURCE_AU: self.estimate(pixels)}, None, None, {})
 
+    @property
+    def reader(self) -> str:
+        """None."""
+        return "none"
+
     def estimate(self, pixels: Bytes) -> FloatArray:
         """No action unit anywhere."""
         return np.zeros((self.batch, UNITS), np.float32)

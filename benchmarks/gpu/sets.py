@@ -30,8 +30,9 @@ from export.build import build_engines
 from export.networks import exported_networks
 from export.to_half import half_twin
 from export.to_onnx import to_file_bytes, to_onnx
+from train.data.regions import RegionBox
 from train.families.cascade.folding import folded
-from train.families.cascade.networks.config import ModelConfig, RegionBox
+from train.families.cascade.networks.config import ModelConfig
 from train.families.cascade.networks.inference import InferenceNetworks, empty_networks
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ import cv2
 from benchmarks.photograph_judges.judges import Say
 from benchmarks.photograph_judges.photographs import Photograph
 from efgan_rt import Editor
-from efgan_rt.editor_parts import engine_errors
+from efgan_rt.editor import engine_errors
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector
 from efgan_rt.faces.framing import FaceChoice, FaceFramer

@@ -6,11 +6,14 @@ standard library. So `efgan-rt --help` answers at once, and without any inferenc
 
 import atexit
 import os
+import re
 import sys
 import threading
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
 
 from efgan_rt import __version__
 from efgan_rt.cli.batch import batch
@@ -24,6 +27,10 @@ from efgan_rt.cli.presets import presets
 from efgan_rt.cli.studio import studio
 from efgan_rt.cli.train import train
 from efgan_rt.cli.video import video
+from efgan_rt.remote.path import RemotePath
+
+# A path has lost one of the slashes.
+ADDRESS: Final = re.compile("(s3|gs|https?):/", re.IGNORECASE)
 
 app = typer.Typer(
     name="efgan-rt",
@@ -47,6 +54,31 @@ app.command(rich_help_panel="Make engines")(train)
 app.command(rich_help_panel="Measure and inspect")(bench)
 app.command(rich_help_panel="Measure and inspect")(evaluate)
 app.command(rich_help_panel="Measure and inspect")(info)
+
+
+class _LocalCommand(TyperCommand):
+    """A command whose paths are on this machine, but for those that it reads as addresses."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Refuses an address that would be taken for a folder called `s3:`; shows none of it."""
+        parameters: list[Any] = self.params  # Typer's own, which the base does not say
+        for parameter in parameters:
+            value = ctx.params.get(parameter.name)
+            for each in value if isinstance(value, list | tuple) else (value,):
+                is_path = isinstance(each, str | Path) and not isinstance(each, RemotePath)
+                address = ADDRESS.match(str(each)) if is_path else None
+                if address is not None:
+                    raise typer.BadParameter(
+                        f"found an address, {address[0]}/; expected a path on this machine: only "
+                        "IN_DIR and OUT_DIR of batch may be addresses",
+                        ctx=ctx,
+                        param=parameter,
+                    )
+        return super().invoke(ctx)
+
+
+for _registered in (*app.registered_commands, *presets.registered_commands):
+    _registered.cls = _LocalCommand
 
 
 def _print_version(wanted: bool) -> None:

@@ -92,7 +92,6 @@ def batch(
             metavar="NAME",
             rich_help_panel=EDIT_PANEL,
             help="Such as happy; several make one folder each. `efgan-rt info` lists them.",
-            show_default=False,
         ),
     ] = None,
     intensity: IntensityOption = 1.0,
@@ -113,7 +112,6 @@ def batch(
             rich_help_panel=FILES_PANEL,
             help="Of the outputs (default: each input's own); with --frames, gif, webp, apng and "
             "mp4 make one animation.",
-            show_default=False,
         ),
     ] = None,
     quality: Annotated[
@@ -124,7 +122,6 @@ def batch(
             max=100,
             rich_help_panel=FILES_PANEL,
             help="Of JPEG and WebP (default: a JPEG's own for its edit, else 95).",
-            show_default=False,
         ),
     ] = None,
     no_mark: NoMarkOption = False,
@@ -143,7 +140,6 @@ def batch(
             metavar="PATTERN",
             rich_help_panel=FILES_PANEL,
             help="Leave out files and folders of such a name, or path in IN_DIR; repeatable.",
-            show_default=False,
         ),
     ] = None,
     no_links: Annotated[
@@ -246,7 +242,7 @@ def batch(
     **Exit status**: 0 all done, 1 the run could not be done, 2 wrong usage, 3 some
     pictures failed, 130 interrupted.
     """
-    from efgan_rt.cli.batch_run import BatchRequest, run
+    from efgan_rt.cli.edited_folder import BatchRequest, run
     from efgan_rt.errors import EfganError
     from efgan_rt.pictures.animation import Playback
     from efgan_rt.pipeline.workers import BatchOptions

@@ -15,10 +15,10 @@ from engines.arrays import Array
 from engines.program import Output
 
 
-def read_reference(path: Path, output: Output, faces: Faces, cascade: OpenedSet) -> Array:
+def read_reference(path: Path, output: Output, faces: Faces, opened_set: OpenedSet) -> Array:
     """What a network of the set says of a reference picture's face."""
     crop = crop_of_picture(path, faces.finding.new_framer(), remark)
-    row: Array = cascade.read(crop[np.newaxis], output)[0]
+    row: Array = opened_set.read(crop[np.newaxis], output)[0]
     return row
 
 

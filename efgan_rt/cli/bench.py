@@ -26,7 +26,6 @@ def bench(
         typer.Option(
             rich_help_panel=ENGINES_PANEL,
             help="Measure this one; may be repeated (default: all that work here).",
-            show_default=False,
         ),
     ] = None,
     precision: Annotated[
@@ -34,7 +33,6 @@ def bench(
         typer.Option(
             rich_help_panel=ENGINES_PANEL,
             help="Only this arithmetic; may be repeated (default: all that the backend has).",
-            show_default=False,
         ),
     ] = None,
     engines: EnginesOption = None,
@@ -47,7 +45,6 @@ def bench(
             min=1,
             rich_help_panel=ENGINES_PANEL,
             help="Pictures that go through the networks together; may be repeated (default: 8).",
-            show_default=False,
         ),
     ] = None,
     threads: ThreadsOption = None,
@@ -58,7 +55,6 @@ def bench(
             metavar="DIR",
             rich_help_panel=RUN_PANEL,
             help="Face crops to measure with (default: generated noise).",
-            show_default=False,
         ),
     ] = None,
     seconds: Annotated[
@@ -95,7 +91,6 @@ def bench(
             metavar="FILE",
             rich_help_panel=RESULT_PANEL,
             help="Also write all figures there; - is stdout, instead of the tables.",
-            show_default=False,
         ),
     ] = None,
     plot: Annotated[
@@ -104,7 +99,6 @@ def bench(
             metavar="FILE.png",
             rich_help_panel=RESULT_PANEL,
             help="Also draw the stages, the backends side by side.",
-            show_default=False,
         ),
     ] = None,
     compare: Annotated[
@@ -113,7 +107,6 @@ def bench(
             metavar="A.json B.json",
             rich_help_panel=RESULT_PANEL,
             help="Measure nothing: print what B did over what A did.",
-            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -131,11 +124,11 @@ def bench(
     - `efgan-rt bench --compare a.json b.json`
     - `efgan-rt bench --tune`
     """
-    from efgan_rt.cli import bench_run, bench_tune
+    from efgan_rt.cli import bench_tune, measured_ways
     from efgan_rt.cli.bench_ways import BenchRequest
 
     if compare is not None:
-        bench_run.compare(*compare, json_)
+        measured_ways.compare(*compare, json_)
         return
     if tune and (plot is not None or threads or lanes or batch_size or workers):
         raise typer.BadParameter(
@@ -160,4 +153,4 @@ def bench(
     if tune:
         bench_tune.tune(request)
     else:
-        bench_run.run(request)
+        measured_ways.run(request)

@@ -47,7 +47,6 @@ def build_engines(
             help="Arithmetic of the graphs; instance norms stay in fp32. `int8`: graphs in fp32, "
             "and files for OpenVINO with the stages' convolutions in int8 beside them "
             "(default: fp16 with TensorRT plans, else fp32).",
-            show_default=False,
         ),
     ] = None,
     weights: Annotated[
@@ -63,7 +62,6 @@ def build_engines(
             help="Smallest, most usual and largest batch "
             "(default: 1:8:32, with a data centre's GPU 1:64:128; for an engine directory, its "
             "own). One number alone is a fixed batch: plans are compiled for it and run no other.",
-            show_default=False,
         ),
     ] = None,
     out: Annotated[
@@ -72,7 +70,6 @@ def build_engines(
             metavar="DIR",
             help="Where to put them (default: among your own, to become the current ones, and so "
             "are int8 files for the shipped ones; else for an engine directory, in its place).",
-            show_default=False,
         ),
     ] = None,
     hardware_compatible: Annotated[

@@ -33,7 +33,6 @@ ReferencesOption = Annotated[
         metavar="FACE",
         rich_help_panel=EDIT_PANEL,
         help="A face whose expression is taken over: a picture, or OpenFace's CSV of one face.",
-        show_default=False,
     ),
 ]
 TableOption = Annotated[
@@ -43,7 +42,6 @@ TableOption = Annotated[
         metavar="TABLE",
         rich_help_panel=EDIT_PANEL,
         help="An edit for each picture: columns file, expression, intensity, AU12, AU12+ ...",
-        show_default=False,
     ),
 ]
 PresetsOption = Annotated[
@@ -53,6 +51,15 @@ PresetsOption = Annotated[
         metavar="NAME|FILE.toml",
         rich_help_panel=EDIT_PANEL,
         help="A saved edit in place of the others; several make one folder each.",
+    ),
+]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME|FILE.toml",
+        rich_help_panel=EDIT_PANEL,
+        help="A saved edit, without rules, in place of the others.",
         show_default=False,
     ),
 ]
@@ -63,7 +70,6 @@ OnlyIfOption = Annotated[
         metavar="UNITS",
         rich_help_panel=EDIT_PANEL,
         help="Leave faces alone of which this is not true: AU12<1.5, AU45>=1 ...",
-        show_default=False,
     ),
 ]
 KnownUnitsOption = Annotated[
@@ -73,7 +79,6 @@ KnownUnitsOption = Annotated[
         metavar="OPENFACE",
         rich_help_panel=EDIT_PANEL,
         help="What the pictures show, by OpenFace's CSV or a folder of them, not estimated.",
-        show_default=False,
     ),
 ]
 FramesOption = Annotated[
@@ -83,7 +88,6 @@ FramesOption = Annotated[
         metavar="N",
         rich_help_panel=EDIT_PANEL,
         help="The expression unfolding: N pictures from the one given to its edit.",
-        show_default=False,
     ),
 ]
 PaceOption = Annotated[
@@ -93,7 +97,6 @@ PaceOption = Annotated[
         rich_help_panel=EDIT_PANEL,
         help="What is even about the frames' steps: what is seen of them (the default), or "
         "action units.",
-        show_default=False,
     ),
 ]
 FpsOption = Annotated[
@@ -103,7 +106,6 @@ FpsOption = Annotated[
         metavar="F",
         rich_help_panel=EDIT_PANEL,
         help="Frames a second of an animation (default: 12).",
-        show_default=False,
     ),
 ]
 StagesOption = Annotated[

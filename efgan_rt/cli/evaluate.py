@@ -25,7 +25,6 @@ def evaluate(
             metavar="DIR",
             rich_help_panel=FILES_PANEL,
             help="Where evaluation.md, evaluation.json, pairs.csv and pictures/ go.",
-            show_default=False,
         ),
     ],
     json_: Annotated[
@@ -35,7 +34,6 @@ def evaluate(
             metavar="FILE",
             rich_help_panel=FILES_PANEL,
             help="Write the figures there as well.",
-            show_default=False,
         ),
     ] = None,
     overwrite: Annotated[
@@ -51,7 +49,6 @@ def evaluate(
             rich_help_panel=ENGINES_PANEL,
             help="Engine directory; may be repeated (default: the one built last, else the "
             "shipped one).",
-            show_default=False,
         ),
     ] = None,
     model: ModelOption = None,
@@ -62,7 +59,6 @@ def evaluate(
             rich_help_panel=ENGINES_PANEL,
             help="A column for each, such as openvino:bf16; `all`: every one that runs here "
             "(default: auto).",
-            show_default=False,
         ),
     ] = None,
     half: Annotated[
@@ -71,7 +67,6 @@ def evaluate(
             metavar="CKPT",
             rich_help_panel=ENGINES_PANEL,
             help="One more column: a checkpoint in half arithmetic, as an fp16 set computes.",
-            show_default=False,
         ),
     ] = None,
     threads: ThreadsOption = None,
@@ -82,7 +77,6 @@ def evaluate(
             rich_help_panel=PEOPLE_PANEL,
             help="Whom no training has seen: FIRST:LAST, names joined by commas, or a file of "
             "names (default: the rendered set's).",
-            show_default=False,
         ),
     ] = None,
     people: Annotated[
@@ -92,7 +86,6 @@ def evaluate(
             min=1,
             rich_help_panel=PEOPLE_PANEL,
             help="Only the first N of them.",
-            show_default=False,
         ),
     ] = None,
     references: Annotated[
@@ -122,7 +115,6 @@ def evaluate(
             metavar="FILE",
             rich_help_panel=PEOPLE_PANEL,
             help="Take the pairs of an earlier run's pairs.csv.",
-            show_default=False,
         ),
     ] = None,
     augment: Annotated[
@@ -139,7 +131,6 @@ def evaluate(
             metavar="DIR",
             rich_help_panel=JUDGES_PANEL,
             help="Where trained judges are kept (default: among your cached files).",
-            show_default=False,
         ),
     ] = None,
     features: Annotated[

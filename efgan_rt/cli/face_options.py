@@ -54,7 +54,6 @@ CropsOption = Annotated[
         "--crops/--no-crops",
         rich_help_panel=FACES_PANEL,
         help="Every picture is a face crop, or none is (default: each is recognised).",
-        show_default=False,
     ),
 ]
 DetectorOption = Annotated[
@@ -64,7 +63,6 @@ DetectorOption = Annotated[
         metavar="FILE.onnx|haar",
         rich_help_panel=FACES_PANEL,
         help="YuNet's file, or haar (default: YuNet as it comes along).",
-        show_default=False,
     ),
 ]
 FetchDetectorOption = Annotated[

@@ -38,7 +38,6 @@ EnginesOption = Annotated[
         metavar="DIR",
         rich_help_panel=ENGINES_PANEL,
         help="Engine directory (default: the one built last, else the shipped one).",
-        show_default=False,
     ),
 ]
 BackendOption = Annotated[
@@ -52,7 +51,6 @@ PrecisionOption = Annotated[
         rich_help_panel=ENGINES_PANEL,
         help="Arithmetic of the networks; bf16 and int8 are OpenVINO's only, int8 if the engines "
         "were built with it (default: the backend's choice, never int8).",
-        show_default=False,
     ),
 ]
 ModelOption = Annotated[
@@ -62,7 +60,6 @@ ModelOption = Annotated[
         metavar="NAME",
         rich_help_panel=ENGINES_PANEL,
         help="A family of models, such as cascade: its engines that were built last.",
-        show_default=False,
     ),
 ]
 BatchSizeOption = Annotated[
@@ -74,7 +71,6 @@ BatchSizeOption = Annotated[
         rich_help_panel=ENGINES_PANEL,
         help="Pictures that go through the networks together (default: as tuned, else 8, on a data "
         "centre's GPU up to 64).",
-        show_default=False,
     ),
 ]
 LanesOption = Annotated[
@@ -85,7 +81,6 @@ LanesOption = Annotated[
         min=1,
         rich_help_panel=ENGINES_PANEL,
         help="Batches in flight at the same time (default: as tuned, else by cores).",
-        show_default=False,
     ),
 ]
 ThreadsOption = Annotated[
@@ -96,7 +91,6 @@ ThreadsOption = Annotated[
         min=1,
         rich_help_panel=ENGINES_PANEL,
         help="Threads inside the networks (default: as tuned, else one for each core).",
-        show_default=False,
     ),
 ]
 WorkersOption = Annotated[
@@ -107,7 +101,6 @@ WorkersOption = Annotated[
         min=1,
         rich_help_panel=RUN_PANEL,
         help="Threads that decode, and as many that encode (default: one a core).",
-        show_default=False,
     ),
 ]
 ProcessesOption = Annotated[
@@ -119,7 +112,6 @@ ProcessesOption = Annotated[
         rich_help_panel=RUN_PANEL,
         help="Edit in so many processes, which share the cores (default: one; with --gpus, one a "
         "GPU).",
-        show_default=False,
     ),
 ]
 GpusOption = Annotated[
@@ -129,7 +121,6 @@ GpusOption = Annotated[
         metavar="all|0,2",
         rich_help_panel=RUN_PANEL,
         help="One process on each of these GPUs: all, or nvidia-smi's numbers or UUIDs.",
-        show_default=False,
     ),
 ]
 RayOption = Annotated[
@@ -140,7 +131,6 @@ RayOption = Annotated[
         rich_help_panel=RUN_PANEL,
         help="Edit on the nodes of a Ray cluster: the one that this machine is in, or a head's. "
         "All of them must see IN_DIR, OUT_DIR and the engines under the same paths.",
-        show_default=False,
     ),
 ]
 FailFastOption = Annotated[

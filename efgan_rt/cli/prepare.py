@@ -51,7 +51,6 @@ def prepare(
         typer.Argument(
             metavar="[LABELS]",
             help="Their labels: a file, or a folder of files (default: none).",
-            show_default=False,
         ),
     ] = None,
     out: Annotated[
@@ -61,7 +60,6 @@ def prepare(
             rich_help_panel=FILES_PANEL,
             help="Where crops, labels.csv and template.json go; of pairs, PICTURES-pairs unless "
             "said.",
-            show_default=False,
         ),
     ] = None,
     write: Annotated[
@@ -94,7 +92,6 @@ def prepare(
             max=1.0,
             rich_help_panel=LABELS_PANEL,
             help="Drop label rows below it, where the format has one (default: 0.8).",
-            show_default=False,
         ),
     ] = None,
     scale_probabilities: Annotated[
@@ -112,7 +109,6 @@ def prepare(
             metavar="ENGINES",
             rich_help_panel=LABELS_PANEL,
             help="Weak labels: action units as this engine set reads them in the crops.",
-            show_default=False,
         ),
     ] = None,
     names: Annotated[
@@ -127,7 +123,6 @@ def prepare(
             metavar="REGEX",
             rich_help_panel=LABELS_PANEL,
             help="With groups (?P<identity>...) and (?P<expression>...), sought in the path.",
-            show_default=False,
         ),
     ] = None,
     identity: Annotated[
@@ -136,7 +131,6 @@ def prepare(
             metavar="each|NAME",
             rich_help_panel=LABELS_PANEL,
             help="Of pictures without one; each: every picture is a person of its own.",
-            show_default=False,
         ),
     ] = "",
     expression: Annotated[
@@ -145,7 +139,6 @@ def prepare(
             metavar="NAME",
             rich_help_panel=LABELS_PANEL,
             help="Of pictures without one; mixed: no named expression.",
-            show_default=False,
         ),
     ] = "",
     angle: Annotated[
@@ -154,7 +147,6 @@ def prepare(
             metavar="DEGREES",
             rich_help_panel=LABELS_PANEL,
             help="RaFD's cameras that are taken, 0 to 180 (default: 90, the frontal one).",
-            show_default=False,
         ),
     ] = None,
     ids: Annotated[
@@ -163,7 +155,6 @@ def prepare(
             metavar="FILE",
             rich_help_panel=LABELS_PANEL,
             help="Take only the pictures named there, one a line.",
-            show_default=False,
         ),
     ] = None,
     people: Annotated[
@@ -172,7 +163,6 @@ def prepare(
             metavar="GLOB",
             rich_help_panel=LABELS_PANEL,
             help="Take only these identities, such as id0*.",
-            show_default=False,
         ),
     ] = None,
     frames: Annotated[
@@ -190,7 +180,6 @@ def prepare(
             metavar="template.json",
             rich_help_panel=FACES_PANEL,
             help="Frame the faces as that set's are (default: as the set that ships).",
-            show_default=False,
         ),
     ] = None,
     points: Annotated[
@@ -231,7 +220,6 @@ def prepare(
             metavar="DIR|FILE.npz",
             rich_help_panel=PAIRS_PANEL,
             help="The ICT Face Model: a copy of its repository, or its arrays.",
-            show_default=False,
         ),
     ] = None,
     landmarker: Annotated[
@@ -240,7 +228,6 @@ def prepare(
             metavar="FILE.task",
             rich_help_panel=PAIRS_PANEL,
             help="MediaPipe's face_landmarker.task.",
-            show_default=False,
         ),
     ] = None,
     pairs: Annotated[
@@ -266,7 +253,6 @@ def prepare(
             metavar="GLOB",
             rich_help_panel=PAIRS_PANEL,
             help="Pictures to test on, such as 'ann/*' (default: about one of ten).",
-            show_default=False,
         ),
     ] = None,
     workers: WorkersOption = None,
@@ -295,8 +281,8 @@ def prepare(
             missing = "--landmarker" if landmarker is None else "--face-model"
             raise typer.BadParameter("pairs for motion need it too", param_hint=missing)
 
-        from train.prepare_pairs_run import PairsRequest
-        from train.prepare_pairs_run import run as make_pairs
+        from efgan_rt.cli.prepared_pairs import PairsRequest
+        from efgan_rt.cli.prepared_pairs import run as make_pairs
 
         status = make_pairs(
             PairsRequest(
@@ -322,7 +308,7 @@ def prepare(
     if crops and template is not None:
         raise typer.BadParameter("crops are framed already", param_hint="--template")
 
-    from train.prepare_run import PrepareRequest, run
+    from efgan_rt.cli.prepared_set import PrepareRequest, run
 
     status = run(
         PrepareRequest(

@@ -31,7 +31,6 @@ def studio(
             metavar="DIR",
             rich_help_panel=PAGE_PANEL,
             help="Where edits of the folder's pictures go (default: FOLDER/edited).",
-            show_default=False,
         ),
     ] = None,
     port: Annotated[

@@ -15,7 +15,6 @@ def train(
         typer.Option(
             metavar="DIR",
             help="The folder that holds the pictures; may be repeated, with a table for each.",
-            show_default=False,
         ),
     ] = None,
     labels: Annotated[
@@ -35,7 +34,6 @@ def train(
         typer.Option(
             metavar="KIND",
             help="Only the recipe's phases of this kind, such as cascade.",
-            show_default=False,
         ),
     ] = None,
     start_from: Annotated[
@@ -44,7 +42,6 @@ def train(
             "--from",
             metavar="CKPT",
             help="Start from these weights: .pt, or the .safetensors of a finished training.",
-            show_default=False,
         ),
     ] = None,
     au_head: Annotated[
@@ -52,7 +49,6 @@ def train(
         typer.Option(
             metavar="CKPT",
             help="Start the final critic from this checkpoint's action-unit head.",
-            show_default=False,
         ),
     ] = None,
     change: Annotated[
@@ -61,7 +57,6 @@ def train(
             "--set",
             metavar="KEY=VALUE",
             help="Change the recipe: model.width=8, phases.2.steps=100. May be repeated.",
-            show_default=False,
         ),
     ] = None,
     resume: Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from efgan_rt.cli.edit_options import AuOption, IntensityOption
+from efgan_rt.cli.edit_options import AuOption, IntensityOption, PresetOption
 from efgan_rt.cli.face_options import (
     DetectorOption,
     FacesOption,
@@ -40,7 +40,6 @@ def video(
             metavar="NAME",
             rich_help_panel=EDIT_PANEL,
             help="Such as happy. `efgan-rt info` lists them.",
-            show_default=False,
         ),
     ] = None,
     intensity: IntensityOption = 1.0,
@@ -51,9 +50,9 @@ def video(
             metavar="FACE",
             rich_help_panel=EDIT_PANEL,
             help="A face whose expression is taken over: a picture, or OpenFace's CSV of one face.",
-            show_default=False,
         ),
     ] = None,
+    preset: PresetOption = None,
     faces: FacesOption = "all",
     min_face: MinFaceOption = 40,
     min_score: MinScoreOption = 0.6,
@@ -93,12 +92,14 @@ def video(
 
     - `efgan-rt video talk.mp4 smiling.mp4 -e happy --intensity 0.7`
     - `efgan-rt video talk.mp4 out.mkv --au "AU12+=1.5" --faces largest`
+    - `efgan-rt video talk.mp4 out.mp4 --preset portrait`
 
     **Exit status**: 0 done, 1 it could not be done, 2 wrong usage, 130 interrupted.
     """
     from efgan_rt.choices import NoFace
-    from efgan_rt.cli.video_run import VideoRequest, run
+    from efgan_rt.cli.edited_video import VideoRequest, run
     from efgan_rt.errors import EfganError
+    from efgan_rt.presets.library import load_presets
     from efgan_rt.requests.edits import EditOptions
     from efgan_rt.requests.faces import FaceOptions, face_choice
     from efgan_rt.tuning import RunWishes
@@ -109,9 +110,18 @@ def video(
             (reference,) if reference else (),
             intensity,
             au,
+            presets=load_presets([preset] if preset else ()),
         )
         if len(edit.names) > 1:
             raise EfganError("a video has one edit; give --expression or --reference")
+        for name, each in edit.presets.items():
+            if each.rules or each.only_if is not None:
+                raise EfganError(
+                    f"a video has one edit for all its faces, and preset '{name}' has "
+                    f"{'rules' if each.rules else 'only_if'}; name a preset without"
+                )
+        if edit.faces is not None and faces == "all":
+            faces = str(edit.faces)
         choice = face_choice(faces, min_face, crops=False)
         face_options = FaceOptions(choice, min_score, NoFace.SKIP, detector, fetch_detector)
     except EfganError as error:

@@ -6,7 +6,6 @@ pixel is the input's, bit for bit.
 """
 
 from collections.abc import Callable
-from typing import Final
 
 import cv2
 import numpy as np
@@ -35,12 +34,9 @@ from efgan_rt.faces.motion import (
     Motion,
 )
 from efgan_rt.faces.mouths import DEPTH, encoded, linear
+from efgan_rt.faces.region import per_channel, sampled, stored, tiles, unit_of
 from efgan_rt.pictures.original import Picture, Pixels
 from engines.arrays import FloatArray, Places
-
-# A region is worked on in tiles, so that a face that fills a picture of 24 megapixels takes little
-# more memory than a small one.
-TILE_PX: Final = 512
 
 
 class MotionPaste:
@@ -77,7 +73,7 @@ class MotionPaste:
         mask: FloatArray,
     ) -> None:
         self.before = before
-        self.unit = np.float32(257 if before.dtype == np.uint16 else 1)
+        self.unit = unit_of(before)
         self.turn = np.complex64(to_region.turn)
         self.to_crop = to_region.inverse
         self.coarse = len(crop) / len(motion.fields)
@@ -100,20 +96,12 @@ class MotionPaste:
         if self.is_drawn:
             self.light, self.gain = _lit_mouth(crop, motion, to_region.scale)
 
-    @property
-    def active_share(self) -> float:
-        """The share of the fields' grid in which anything is done."""
-        return float(self.active.mean())
-
     def into_region(self, region: Pixels) -> None:
         """Puts the edit into the region itself, of which `before` is a copy."""
         rows, columns = self.reach()
         reached = region[: rows.stop, : columns.stop]
-        for top in range(rows.start, reached.shape[0], TILE_PX):
-            for left in range(columns.start, reached.shape[1], TILE_PX):
-                tile = reached[top : top + TILE_PX, left : left + TILE_PX]
-                down, across = np.mgrid[: tile.shape[0], : tile.shape[1]].astype(np.float32)
-                self.into(tile, ((across + left) + 1j * (down + top)).astype(np.complex64))
+        for tile, here in tiles(reached, rows.start, columns.start):
+            self.into(tile, here)
 
     def reach(self) -> tuple[slice, slice]:
         """The region's rows and columns in which anything is done; it may lie beyond its edges."""
@@ -141,28 +129,29 @@ class MotionPaste:
         active = self._is_active(coarse)
         if not active.any():
             return
-        moved = _sampled(self.moved, coarse, cv2.INTER_CUBIC)
+        moved = sampled(self.moved, coarse, cv2.INTER_CUBIC)
         away = (moved[..., 0] + 1j * moved[..., 1]).astype(np.complex64)
-        values = _sampled(self.before, here + away * self.turn, cv2.INTER_LANCZOS4)
+        values = sampled(self.before, here + away * self.turn, cv2.INTER_LANCZOS4)
         values = values.astype(np.float32) / self.unit
-        shade = np.clip(_sampled(self.shade, coarse), -SHADE_LIMIT, SHADE_LIMIT)
-        values = values * _channels(np.exp(shade), values)
+        shade = np.clip(sampled(self.shade, coarse), -SHADE_LIMIT, SHADE_LIMIT)
+        values = values * per_channel(np.exp(shade), values)
         if self.is_drawn:
             values = self._with_mouth(values, coarse)
         if self.paint[..., 3].any():
-            paint = _sampled(self.paint, coarse)
+            paint = sampled(self.paint, coarse)
             colour = 127.5 * (paint[..., :3] + paint[..., 3:])
             if self.exposure is not None:
                 alpha = np.maximum(paint[..., 3:], LEAST_SHARE)
                 colour = self._own_light(np.asarray(colour / alpha, np.float32)) * paint[..., 3:]
             colour = _like(colour, values)
-            values = colour + (1 - _channels(paint[..., 3], values)) * values
-        stored = np.clip(np.rint(values * self.unit), 0, np.iinfo(tile.dtype).max)
-        changed = _channels(active, tile)
-        np.copyto(tile, stored.astype(tile.dtype), where=np.broadcast_to(changed, tile.shape))
+            values = colour + (1 - per_channel(paint[..., 3], values)) * values
+        changed = per_channel(active, tile)
+        np.copyto(
+            tile, stored(values * self.unit, tile), where=np.broadcast_to(changed, tile.shape)
+        )
 
     def _with_mouth(self, values: FloatArray, coarse: Places) -> FloatArray:
-        mouth = _sampled(self.mouth, coarse)
+        mouth = sampled(self.mouth, coarse)
         alpha = mouth[..., 2]
         inside = alpha > LEAST_SHARE
         if not inside.any():
@@ -172,14 +161,14 @@ class MotionPaste:
         rows, columns = self.light.shape[:2]
         column = (along + 0.5) * columns - 0.5
         row = down / DEPTH * rows - 0.5
-        light = _sampled(self.light, (column + 1j * row).astype(np.complex64))
+        light = sampled(self.light, (column + 1j * row).astype(np.complex64))
         upper = EDGE_LIGHT + (1 - EDGE_LIGHT) * np.clip(down / EDGE_DEPTH, 0, 1)
         corner = np.clip((0.5 - np.abs(along)) / CORNER_SHARE, 0, 1)
         falling = upper * (CORNER_LIGHT + (1 - CORNER_LIGHT) * corner)
         lit = light * self.gain * falling[..., np.newaxis].astype(np.float32)
         levels = _like(self._own_light(encoded(np.asarray(lit, np.float32))), values)
         steep = np.clip((alpha - 0.5) * EDGE_STEEPNESS + 0.5, 0, 1)
-        share = _channels(np.where(alpha < 0.5 / EDGE_STEEPNESS, 0, steep), values)
+        share = per_channel(np.where(alpha < 0.5 / EDGE_STEEPNESS, 0, steep), values)
         return np.asarray(share * levels + (1 - share) * values, np.float32)
 
     def _own_light(self, levels: FloatArray) -> FloatArray:
@@ -215,21 +204,6 @@ def _lit_mouth(crop: Picture, motion: Motion, scale: float) -> tuple[FloatArray,
     gain = cheek_light(to_network(crop)) / motion.mouths.skin[motion.mouth]
     gain = np.clip(TINT * gain + (1 - TINT) * gain.mean(), *TONES)
     return np.asarray(pixels, np.float32), np.asarray(gain, np.float32)
-
-
-def _sampled(image: Pixels | FloatArray, places: Places, how: int = cv2.INTER_LINEAR) -> FloatArray:
-    found = cv2.remap(
-        image,
-        np.ascontiguousarray(places.real),
-        np.ascontiguousarray(places.imag),
-        how,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return found  # type: ignore[return-value]
-
-
-def _channels(share: npt.NDArray[np.generic], like: npt.NDArray[np.generic]) -> FloatArray:
-    return share if like.ndim == 2 else share[..., np.newaxis]  # type: ignore[return-value]
 
 
 def _like(colour: FloatArray, values: FloatArray) -> FloatArray:

@@ -19,7 +19,8 @@ from efgan_rt.faces.cover import fitted
 from efgan_rt.faces.detail import FloatImage, plan_detail
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.motion import Motion
-from efgan_rt.faces.motion_paste import TILE_PX, MotionPaste, Move
+from efgan_rt.faces.motion_paste import MotionPaste, Move
+from efgan_rt.faces.region import per_channel, sampled, stored, tiles, unit_of
 from efgan_rt.pictures.crop import add_difference
 from efgan_rt.pictures.original import Picture, Pixels, rgb8
 from engines.arrays import Places
@@ -85,7 +86,7 @@ def paste(
     crop, difference = _difference(framed.crop, edited, grey=pixels.ndim == 2)
     if to_region.scale < LEAST_SCALE:
         levels = warp(difference, to_region, region.shape[1], region.shape[0])
-        region[:] = _stored(region + levels * _unit(region), region)
+        region[:] = stored(region + levels * unit_of(region), region)
         return
     _Pasting(region.copy(), to_region, crop, difference).into(region)
 
@@ -166,7 +167,7 @@ class _Pasting:
         self._before = before
         self._turn = np.complex64(to_region.turn)
         self._to_crop = to_region.inverse
-        self._unit = _unit(before)
+        self._unit = unit_of(before)
         self._crop = crop
         self._difference = difference
         self._edited = crop + difference
@@ -175,13 +176,8 @@ class _Pasting:
 
     def into(self, region: Pixels) -> None:
         """Puts the edit into the region, tile by tile."""
-        for top in range(0, region.shape[0], TILE_PX):
-            for left in range(0, region.shape[1], TILE_PX):
-                tile = region[top : top + TILE_PX, left : left + TILE_PX]
-                rows, columns = np.mgrid[: tile.shape[0], : tile.shape[1]].astype(np.float32)
-                here = (columns + left) + 1j * (rows + top)
-                levels = self._levels(tile, here.astype(np.complex64))
-                tile[:] = _stored(levels * self._unit, tile)
+        for tile, here in tiles(region):
+            tile[:] = stored(self._levels(tile, here) * self._unit, tile)
 
     def _levels(self, tile: Pixels, here: Places) -> FloatImage:
         """The tile's pixels after the edit, in levels of 8 bits.
@@ -192,24 +188,25 @@ class _Pasting:
         """
         places = (here * self._to_crop.turn + self._to_crop.shift).astype(np.complex64)
         if not self._is_active(places):
-            levels = tile / self._unit + _sampled(self._difference, places)
+            levels = tile / self._unit + sampled(self._difference, places, cv2.INTER_CUBIC)
             return np.asarray(levels, dtype=np.float32)
         plan = self._plan
-        origin = _as_places(_sampled(plan.origin, places, cv2.INTER_LINEAR))
-        kept = _sampled(plan.kept, places, cv2.INTER_LINEAR)
-        result = _sampled(self._edited, places)
-        result += self._detail(here, places, origin) * _channels(kept, result)
-        lent = _sampled(plan.lent, places, cv2.INTER_LINEAR)
+        origin = _as_places(sampled(plan.origin, places))
+        kept = sampled(plan.kept, places)
+        result = sampled(self._edited, places, cv2.INTER_CUBIC)
+        result += self._detail(here, places, origin) * per_channel(kept, result)
+        lent = sampled(plan.lent, places)
         if lent.any():
             # Its neighbours may have another lender, so the way to one is never averaged.
-            lender = _as_places(_sampled(plan.lender, places, cv2.INTER_NEAREST))
-            result += self._detail(here, places, lender) * _channels(lent, result)
+            lender = _as_places(sampled(plan.lender, places, cv2.INTER_NEAREST))
+            result += self._detail(here, places, lender) * per_channel(lent, result)
         return result
 
     def _detail(self, here: Places, places: Places, away: Places) -> FloatImage:
         """What the picture has beyond the crop, some crop pixels away from each of these places."""
-        of_picture = _sampled(self._before, here + away * self._turn).astype(np.float32)
-        return of_picture / self._unit - _sampled(self._crop, places + away)
+        there = here + away * self._turn
+        of_picture = sampled(self._before, there, cv2.INTER_CUBIC).astype(np.float32)
+        return of_picture / self._unit - sampled(self._crop, places + away, cv2.INTER_CUBIC)
 
     def _is_active(self, places: Places) -> bool:
         corners = places[:: max(1, len(places) - 1), :: max(1, places.shape[1] - 1)]
@@ -219,36 +216,10 @@ class _Pasting:
         return bool(self._active[top : bottom + 1, left : right + 1].any())
 
 
-def _sampled(image: Pixels, places: Places, how: int = cv2.INTER_CUBIC) -> FloatImage:
-    """An image at these places of it, x + iy; beyond its border the border is repeated."""
-    found = cv2.remap(
-        image,
-        np.ascontiguousarray(places.real),
-        np.ascontiguousarray(places.imag),
-        how,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return found  # type: ignore[return-value]
-
-
 def _as_places(pairs: FloatImage) -> Places:
     return np.asarray(pairs[..., 0] + 1j * pairs[..., 1], dtype=np.complex64)
-
-
-def _channels(share: FloatImage, like: FloatImage) -> FloatImage:
-    return share if like.ndim == 2 else share[..., np.newaxis]
 
 
 def _rgb(levels: FloatImage) -> Picture:
     picture = np.asarray(np.clip(np.rint(levels), 0, 255), dtype=np.uint8)
     return rgb8(picture)
-
-
-def _unit(pixels: Pixels) -> np.float32:
-    """The picture's steps for a level of 8 bits."""
-    return np.float32(257 if pixels.dtype == np.uint16 else 1)
-
-
-def _stored(values: FloatImage, like: Pixels) -> Pixels:
-    """Values in the picture's own steps, rounded and within its range."""
-    return np.asarray(np.clip(np.rint(values), 0, np.iinfo(like.dtype).max), dtype=like.dtype)

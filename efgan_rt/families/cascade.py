@@ -157,7 +157,6 @@ def wiring(properties: Properties) -> Wiring:
         kept={SOURCE_AU: UNITS_READ},
         aims=(INTERPOLATOR, "stage_au"),
         progress="progress",
-        exact=frozenset({INTERPOLATOR}),
     )
 
 
@@ -208,4 +207,5 @@ CASCADE: Final = Family(
     wiring,
     goal,
     any_goal,
+    exact=frozenset({INTERPOLATOR}),
 )

@@ -61,7 +61,6 @@ class Wiring:
             read of a face once, whatever it is edited to.
         aims: float32 (S, B, K), what each stage aimed at.
         progress: the place of float32 (B, S), how far each stage goes.
-        exact: networks that compute in fp32 on processors whatever the others do.
     """
 
     program: Program
@@ -73,7 +72,6 @@ class Wiring:
     kept: Mapping[str, Output] = field(default_factory=dict)
     aims: Output | None = None
     progress: str | None = None
-    exact: frozenset[str] = frozenset()
 
     @property
     def probe(self) -> str:
@@ -129,6 +127,7 @@ class Family:
         wiring: how its networks are run.
         goal: what a wish becomes; raises `EfganError` for what cannot be done.
         any_goal: some edit, where only its speed matters.
+        exact: networks that compute in fp32, on processors and in plans, whatever the others do.
     """
 
     name: str
@@ -139,6 +138,7 @@ class Family:
     wiring: Callable[[Properties], Wiring]
     goal: Callable[[Properties, Wish, ReadPicture, Callable[[str], None]], Goal]
     any_goal: Callable[[Properties], Goal]
+    exact: frozenset[str] = frozenset()
 
     def refuse(self, asked: tuple[str, ...]) -> None:
         """Refuses what this family cannot be asked for.

@@ -14,14 +14,14 @@ import io
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
-from efgan_rt.pictures.original import Pixels, Stored, eight_bits
+from efgan_rt.pictures.original import Pixels, Space, Stored, eight_bits
 from engines.arrays import FloatArray
 
 _WHITE_NITS: Final = 203.0
@@ -34,18 +34,6 @@ _PRIMARIES: Final = {
     12: (0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
 }
 _LINEAR, _SRGB, _PQ, _HLG = 8, 13, 16, 18  # H.273's numbers of transfer functions
-
-
-class Space(Protocol):
-    """A colour space that is not sRGB; arrays keep their size and, but for inks, their kind."""
-
-    def to_srgb(self, pixels: Pixels) -> Pixels:
-        """As seen."""
-        ...
-
-    def from_srgb(self, pixels: Pixels) -> Pixels:
-        """As stored."""
-        ...
 
 
 def in_srgb(pixels: Pixels, space: Space | None) -> tuple[Pixels, Stored | None]:

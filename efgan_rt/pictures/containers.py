@@ -26,6 +26,7 @@ from efgan_rt.pictures.exif import (
     tiff_with_tags,
 )
 from efgan_rt.pictures.header import Header
+from efgan_rt.pictures.iso_boxes import box, boxes
 from efgan_rt.pictures.mark import DIGITAL_SOURCE_TYPE, EDITED_BY_AI
 from efgan_rt.pictures.original import NONE, Density, Metadata
 from efgan_rt.pictures.xmp import FILM, GAIN_MAP, HAS_EXTENDED, cleaned, values_of, with_property
@@ -92,8 +93,8 @@ def with_metadata(data: bytes, format_: str, metadata: Metadata) -> bytes:
     if format_ == "BMP" and metadata.density is not None and metadata.density.unit != "none":
         return data[:38] + struct.pack("<ii", *metadata.density.per("metre")) + data[46:]
     if format_ == "JPEG XL":
-        exif = _box(b"Exif", bytes(4) + metadata.exif) if metadata.exif else b""
-        return data + exif + (_box(b"xml ", metadata.xmp) if metadata.xmp else b"")
+        exif = box(b"Exif", bytes(4) + metadata.exif) if metadata.exif else b""
+        return data + exif + (box(b"xml ", metadata.xmp) if metadata.xmp else b"")
     return data
 
 
@@ -351,29 +352,9 @@ def _with_tags(data: bytes, metadata: Metadata) -> bytes:
     return tiff_with_tags(data, tags)
 
 
-def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of the boxes of an ISO base media file."""
-    position = 0
-    while position + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        header = 8
-        if length == 1 and position + 16 <= len(data):
-            (length,) = struct.unpack_from(">Q", data, position + 8)
-            header = 16
-        length = length or len(data) - position
-        if length < header:
-            return
-        yield kind, data[position + header : position + length]
-        position += length
-
-
-def _box(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I4s", 8 + len(content), kind) + content
-
-
 def mp4_xmp_box(xmp: bytes) -> bytes:
     """The box that holds an XMP packet at an MP4's end; nothing for an empty one."""
-    return _box(b"uuid", _XMP_UUID + xmp) if xmp else b""
+    return box(b"uuid", _XMP_UUID + xmp) if xmp else b""
 
 
 def video_tags(path: Path) -> dict[str, str]:

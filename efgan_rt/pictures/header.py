@@ -23,6 +23,7 @@ from PIL import (
 )
 
 from efgan_rt.pictures.exif import PHOTOMETRIC, SUB_DIRECTORIES, Directory, first_directory
+from efgan_rt.pictures.iso_boxes import boxes
 from efgan_rt.regular_files import READ_FLAGS
 from efgan_rt.remote.path import RemotePath
 
@@ -228,8 +229,6 @@ def _heic(data: bytes) -> Header:
 
 def _jxl_size(data: bytes) -> tuple[int, int]:
     """Source: ISO/IEC 18181-1, "SizeHeader"."""
-    from efgan_rt.pictures.containers import boxes
-
     if not data.startswith(b"\xff\x0a"):
         parts = ((kind, content) for kind, content in boxes(data) if kind in (b"jxlc", b"jxlp"))
         kind, data = next(parts)

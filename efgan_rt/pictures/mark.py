@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from efgan_rt.pictures.original import Metadata
+from efgan_rt.pictures.original import Metadata, Original
 from efgan_rt.pictures.xmp import values_of, with_property
 
 DIGITAL_SOURCE_TYPE: Final = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
@@ -30,6 +30,11 @@ def marked(metadata: Metadata) -> Metadata:
     true, is replaced; that of a picture made altogether by a network is kept.
     """
     return replace(metadata, xmp=marked_xmp(metadata.xmp))
+
+
+def marked_original(original: Original) -> Original:
+    """A picture after an edit by a network."""
+    return replace(original, metadata=marked(original.metadata))
 
 
 def marked_xmp(packet: bytes) -> bytes:

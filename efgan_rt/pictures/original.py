@@ -7,15 +7,13 @@ decides what its edit is stored as.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from efgan_rt.pictures.colour import Space
-    from efgan_rt.pictures.jpeg_tables import JpegCoding
+from efgan_rt.pictures.jpeg_tables import JpegCoding
 
 Picture = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[Any]  # uint8 or uint16
@@ -70,6 +68,18 @@ def profile_kind(pixels: Pixels) -> bytes:
     return {2: b"GRAY"}.get(pixels.ndim, b"CMYK" if pixels.shape[-1] == 4 else b"RGB ")
 
 
+class Space(Protocol):
+    """A colour space that is not sRGB; arrays keep their size and, but for inks, their kind."""
+
+    def to_srgb(self, pixels: Pixels) -> Pixels:
+        """As seen."""
+        ...
+
+    def from_srgb(self, pixels: Pixels) -> Pixels:
+        """As stored."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Stored:
     """A file's own pixels, where they are not what is seen.
@@ -82,7 +92,7 @@ class Stored:
 
     pixels: Pixels
     seen: Pixels
-    space: "Space"
+    space: Space
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,7 @@ class Original:
     metadata: Metadata = field(default=NONE)
     lossless: bool = False
     premultiplied: bool = False
-    jpeg: "JpegCoding | None" = None
+    jpeg: JpegCoding | None = None
     stored: Stored | None = None
     notes: tuple[str, ...] = ()
 
@@ -118,12 +128,6 @@ class Original:
     def with_pixels(self, pixels: Pixels) -> "Original":
         """The same file with other pixels."""
         return replace(self, pixels=pixels)
-
-    def marked(self) -> "Original":
-        """The same file with the mark of an edit by a network; see `efgan_rt.pictures.mark`."""
-        from efgan_rt.pictures.mark import marked
-
-        return replace(self, metadata=marked(self.metadata))
 
 
 def rgb8(pixels: Pixels) -> Picture:

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import JpegImagePlugin, TiffImagePlugin
 
 from efgan_rt.errors import EfganError
-from efgan_rt.pictures.colour import Space, icc_space, in_srgb, nclx_space, png_space
+from efgan_rt.pictures.colour import icc_space, in_srgb, nclx_space, png_space
 from efgan_rt.pictures.containers import FURTHER, png_chunks, read_metadata
 from efgan_rt.pictures.exif import (
     EXTRA_SAMPLES,
@@ -42,7 +42,16 @@ from efgan_rt.pictures.header import (
     read_header,
 )
 from efgan_rt.pictures.jpeg_tables import coding_of
-from efgan_rt.pictures.original import NONE, Density, Metadata, Original, Picture, Pixels, rgb8
+from efgan_rt.pictures.original import (
+    NONE,
+    Density,
+    Metadata,
+    Original,
+    Picture,
+    Pixels,
+    Space,
+    rgb8,
+)
 from efgan_rt.pictures.xmp import cleaned
 from efgan_rt.remote.path import RemotePath
 

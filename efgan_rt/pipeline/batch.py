@@ -82,7 +82,7 @@ def run_batch(
         batch: the editors' fixed batch.
         journal: of the folder above all outputs.
         desk: in place of a journal, where another process has it.
-        stages: of the editors' cascade; matters only to shots that do not go all the way.
+        stages: of the editors' family; matters only to shots that do not go all the way.
         crop_px: the side of the networks' crops.
         faces: how they are found; if None, every picture is a face crop.
         options: how files are treated.

@@ -11,6 +11,7 @@ from time import perf_counter
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.animation import encode_animation
 from efgan_rt.pictures.header import FORMAT_OF, format_of
+from efgan_rt.pictures.mark import marked_original
 from efgan_rt.pictures.original import Original, Pixels
 from efgan_rt.pictures.write import JPEG_QUALITY, encode_original
 from efgan_rt.pipeline.faces import copy_recipe
@@ -134,7 +135,7 @@ def _encoded(
         for shot in shots:
             made[:] = [paster.edited(shot)]
             frame = paster.item.original.with_pixels(made[0])
-            yield frame.marked() if shop.options.mark else frame
+            yield marked_original(frame) if shop.options.mark else frame
 
     quality = shop.options.quality
     if len(shots) == 1:

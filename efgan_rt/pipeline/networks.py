@@ -12,7 +12,6 @@ import numpy as np
 
 from efgan_rt.choices import Pace
 from efgan_rt.editing import padded
-from efgan_rt.families.cascade import AU_ESTIMATOR
 from efgan_rt.lane import SOURCE_AU, BatchEditor, Edited, MotionBatch, even_progress
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pipeline.slots import Row, Slot
@@ -33,7 +32,7 @@ def edit_batches(
         shop: what the threads share.
         editor: the lane.
         runs: what gives all shots of the run.
-        stages: of the editor's cascade.
+        stages: of the editor's family.
     """
     while (slot := shop.ring.ready.take()) is not None:
         slot.times.note_wait(WAIT_LANE, slot.sent_at)
@@ -228,7 +227,7 @@ class _Passage:
             started = perf_counter()
             with self._watched():
                 source_au = self._editor.estimate(pixels)[: self._faces].copy()
-            self._add_seconds({AU_ESTIMATOR: perf_counter() - started})
+            self._add_seconds({self._editor.reader: perf_counter() - started})
         for number, each in enumerate(known):
             if each is not None:
                 source_au[number] = each

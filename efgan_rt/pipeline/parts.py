@@ -13,7 +13,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NotRequired, TypedDict, Unpack
 
 from efgan_rt.pipeline.lock import has_holder, hold
 from efgan_rt.pipeline.record import Record
@@ -27,6 +27,24 @@ class FileTimes:
 
     size: int
     mtime_ns: int
+
+
+class Making(TypedDict):
+    """How an output was made.
+
+    Attributes:
+        input_sha256: of the picture it was made from.
+        input_stamp: of that picture.
+        recipe: of the edit.
+        ours: the file under its name that may be replaced.
+        times_of: the file whose times it gets; None leaves them as they are.
+    """
+
+    input_sha256: bytes
+    input_stamp: str
+    recipe: bytes
+    ours: FileTimes | None
+    times_of: NotRequired[Path | None]
 
 
 @dataclass(frozen=True)
@@ -52,27 +70,13 @@ class Parts:
         self._output = output
         self._numbers = itertools.count()
 
-    def write(
-        self,
-        path: Path,
-        data: bytes | memoryview,
-        *,
-        input_sha256: bytes,
-        input_stamp: str,
-        recipe: bytes,
-        ours: FileTimes | None,
-        times_of: Path | None = None,
-    ) -> Staged:
+    def write(self, path: Path, data: bytes | memoryview, **made: Unpack[Making]) -> Staged:
         """Writes an output under a temporary name.
 
         Args:
             path: its final name.
             data: the file's content.
-            input_sha256: of the picture it was made from.
-            input_stamp: of that picture.
-            recipe: of the edit.
-            ours: the file under its name that may be replaced.
-            times_of: the file whose times it gets; None leaves them as they are.
+            made: how it was made.
 
         Raises:
             OSError: it cannot be written, or has no times to get; then no part is left.
@@ -82,7 +86,7 @@ class Parts:
             with open(part, "xb") as file:
                 file.write(data)
                 file.flush()
-                if times_of is not None:
+                if (times_of := made.get("times_of")) is not None:
                     # By name: by descriptor is not everywhere.
                     times = times_of.stat()
                     os.utime(part, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -95,11 +99,11 @@ class Parts:
             hashlib.sha256(data).digest(),
             written.st_size,
             written.st_mtime_ns,
-            input_sha256,
-            input_stamp,
-            recipe,
+            made["input_sha256"],
+            made["input_stamp"],
+            made["recipe"],
         )
-        return Staged(path, part, record, ours)
+        return Staged(path, part, record, made["ours"])
 
 
 def output_key(path: Path, output: Path) -> bytes:

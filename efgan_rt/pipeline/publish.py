@@ -16,12 +16,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Unpack
 
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure
-from efgan_rt.pipeline.parts import FileTimes, Parts, Staged
+from efgan_rt.pipeline.parts import FileTimes, Making, Parts, Staged
 from efgan_rt.pipeline.side_by_side import SideBySide
 
 PLACERS: Final = 32
@@ -129,41 +129,14 @@ class Publisher(GroupPublisher):
         self._overwrite = overwrite
         self._parts = Parts(journal.parts, journal.output)
 
-    def stage(
-        self,
-        path: Path,
-        data: bytes | memoryview,
-        *,
-        input_sha256: bytes,
-        input_stamp: str,
-        recipe: bytes,
-        ours: FileTimes | None,
-        times_of: Path | None = None,
-    ) -> Staged:
+    def stage(self, path: Path, data: bytes | memoryview, **made: Unpack[Making]) -> Staged:
         """Writes an output under a temporary name.
-
-        Args:
-            path: its final name.
-            data: the file's content.
-            input_sha256: of the picture it was made from.
-            input_stamp: of that picture.
-            recipe: of the edit.
-            ours: the file under its name that may be replaced.
-            times_of: the file whose times it gets; None leaves them as they are.
 
         Raises:
             EfganError: it cannot be written, or has no times to get; an `OSError` is its cause.
         """
         try:
-            return self._parts.write(
-                path,
-                data,
-                input_sha256=input_sha256,
-                input_stamp=input_stamp,
-                recipe=recipe,
-                ours=ours,
-                times_of=times_of,
-            )
+            return self._parts.write(path, data, **made)
         except OSError as error:
             raise not_written(path, error) from error
 

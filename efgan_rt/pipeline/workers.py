@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Unpack
 
 from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.pictures.animation import Playback
@@ -15,7 +15,7 @@ from efgan_rt.pipeline.faces import FaceFinding
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import Tally
-from efgan_rt.pipeline.parts import FileTimes, Staged
+from efgan_rt.pipeline.parts import Making, Staged
 from efgan_rt.pipeline.publish import StagedPicture
 from efgan_rt.pipeline.resume import Work
 from efgan_rt.pipeline.slots import SlotRing
@@ -65,17 +65,7 @@ class Inspecting(Protocol):
 class Publishing(Protocol):
     """Takes outputs; `efgan_rt.pipeline.publish.Publisher` is one."""
 
-    def stage(
-        self,
-        path: Path,
-        data: bytes | memoryview,
-        *,
-        input_sha256: bytes,
-        input_stamp: str,
-        recipe: bytes,
-        ours: FileTimes | None,
-        times_of: Path | None = None,
-    ) -> Staged:
+    def stage(self, path: Path, data: bytes | memoryview, **made: Unpack[Making]) -> Staged:
         """Writes an output under a temporary name."""
         ...
 

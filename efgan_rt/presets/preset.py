@@ -33,7 +33,6 @@ from efgan_rt.labels.csv_table import CsvRow, read_csv
 VERSION: Final = 1
 MAX_BYTES: Final = 1_000_000
 MAX_RULES: Final = 10_000
-RULE_COLUMNS: Final = ("path", "face", "only_if", "expression", "intensity", "au")
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

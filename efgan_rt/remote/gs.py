@@ -56,14 +56,15 @@ class GoogleStorage:
         return _told(info).stamp
 
     def read(self, path: RemotePath) -> tuple[bytes, str]:
-        """The object's content, and its stamp of afterwards, so that a change meanwhile shows.
+        """The object's content, and its stamp of before, so that a change meanwhile shows later.
 
         Raises:
             FileNotFoundError: there is no such object.
             EfganError: it cannot be read.
         """
+        stamp = self.stamp(path)
         data: bytes = self._asked(path, "read", lambda: self._files.cat_file(_name(path)))
-        return data, self.stamp(path)
+        return data, stamp
 
     def folder(self, path: RemotePath) -> Iterator[tuple[str, Told | None]]:
         """The names in a folder, each with what is told of it; None for a folder's.

@@ -144,9 +144,8 @@ class RemotePath(PosixPath):
         try:
             return reading(self.scheme).read(self)
         except FileNotFoundError as error:
-            raise EfganError(
-                f"{self}: cannot be read: no such object; it has gone since it was listed"
-            ) from error
+            why = "it has gone since it was listed" if self.scheme in BUCKETS else "mend the line"
+            raise EfganError(f"{self}: cannot be read: nothing is there; {why}") from error
 
     def _fetched(self) -> bytes:
         self._await()

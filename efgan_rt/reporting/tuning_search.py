@@ -151,10 +151,9 @@ class Runner:
         self._stack = ExitStack()
 
     def __enter__(self) -> "Runner":
-        self._cascade = self._open_with(self._settings)
+        self._set = self._open_with(self._settings)
         self._lanes = [
-            self._stack.enter_context(closing(self._cascade.lane()))
-            for _ in range(self._cascade.lanes)
+            self._stack.enter_context(closing(self._set.lane())) for _ in range(self._set.lanes)
         ]
         return self
 
@@ -168,7 +167,7 @@ class Runner:
             seconds: about how long to run; never less than four batches a lane.
             expected: pictures a second, as far as they are known.
         """
-        batch = self._cascade.batch
+        batch = self._set.batch
         count = max(4 * batch * len(self._lanes), round(seconds * expected))
         return measure_pipeline(
             self._lanes,
@@ -176,7 +175,7 @@ class Runner:
             self._files,
             count,
             batch=batch,
-            crop_px=self._cascade.crop_px,
+            crop_px=self._set.crop_px,
             options=BatchOptions(self._settings.workers),
         ).images_per_s
 

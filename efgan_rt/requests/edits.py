@@ -153,7 +153,6 @@ class Edits:
 
     Attributes:
         outputs: shots, products and their labels.
-        targets: one an edit, where all pictures get the same; none with a table or presets.
     """
 
     def __init__(
@@ -181,7 +180,6 @@ class Edits:
         self._options = options
         self._table: TargetTable | None = None
         self._seen: set[str] = set()
-        self.targets: tuple[Goal, ...] = ()
         self._rules: tuple[AskedRules, ...] = ()
         self._conditions = parse_conditions(options.only_if or "", properties.au_names)
         self.outputs: Outputs = outputs_of(options.names, options.kind, properties.stages)
@@ -206,9 +204,18 @@ class Edits:
         wish = Wish(intensity=options.intensity, au=options.au)
         wishes = [replace(wish, expression=each) for each in options.expressions]
         wishes += [replace(wish, reference=each) for each in options.references]
-        self.targets = tuple(map(goal_of, wishes or [wish]))
-        alone = (FaceRule(target, None, self._conditions) for target in self.targets)
+        targets = map(goal_of, wishes or [wish])
+        alone = (FaceRule(target, None, self._conditions) for target in targets)
         self._rules = tuple(AskedRules(((None, each),)) for each in alone)
+
+    @property
+    def target(self) -> Goal:
+        """What every face gets, where there is one edit without a table, rules or conditions."""
+        (only,) = self._rules
+        ((pattern, rule),) = only.rules
+        target = plain_target([rule])
+        assert pattern is None and target is not None
+        return target
 
     def wants(self, picture: PurePosixPath) -> bool:
         """Whether a picture, by its path in the input folder, is to be edited."""

@@ -87,7 +87,7 @@ def outputs_of(edits: Sequence[str], kind: OutputKind, stages: int) -> Outputs:
     Args:
         edits: names; several have a folder each.
         kind: what is made of each.
-        stages: of the cascade.
+        stages: of the family's program.
     """
     shots: list[Shot] = []
     products: list[Product] = []

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import IO, Any, Final
+from typing import IO, Final, Unpack
 
 from efgan_rt.editing import OpenedSet, busy_lanes
 from efgan_rt.engine_sets import compiled_folder
@@ -22,7 +22,7 @@ from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.fingerprint import input_stamp
 from efgan_rt.pipeline.outcome import Outcome, PictureResult
-from efgan_rt.pipeline.parts import FileTimes, Parts, Staged, claim
+from efgan_rt.pipeline.parts import Making, Parts, Staged, claim
 from efgan_rt.pipeline.publish import StagedPicture, not_written
 from efgan_rt.pipeline.resume import Work
 from efgan_rt.pipeline.workers import BatchOptions, Desk
@@ -107,7 +107,7 @@ class ShardWorker:
         self._hand_in = hand_in
         directory = EngineDirectory(setup.engines)
         self._faces = open_faces(setup.faces, family_of(directory).read(directory))
-        self._cascade = OpenedSet.open(
+        self._set = OpenedSet.open(
             directory,
             choice=setup.choice,
             batch=setup.batch,
@@ -165,18 +165,18 @@ class ShardWorker:
         try:
             return run_batch(
                 self._coming(),
-                [self._cascade.lane() for _ in range(self._cascade.lanes)],
+                [self._set.lane() for _ in range(self._set.lanes)],
                 setup.shots,
                 setup.products,
-                batch=self._cascade.batch,
+                batch=self._set.batch,
                 desk=Desk(self, self),
-                stages=self._cascade.stages,
-                crop_px=self._cascade.crop_px,
+                stages=self._set.stages,
+                crop_px=self._set.crop_px,
                 faces=self._faces.finding,
                 # What lies beside a picture follows its edit's name, which is not ours to give.
                 options=replace(setup.options, sidecars=False, fail_fast=False),
                 views=setup.views,
-                move=self._cascade.move,
+                move=self._set.move,
                 recorder=self._recorder,
                 on_picture=self._take_result,
             )
@@ -208,27 +208,14 @@ class ShardWorker:
         work = self._given[job.source][1].work
         return work if work.is_done else replace(work, stamp=input_stamp(job.source))
 
-    def stage(
-        self,
-        path: Path,
-        data: bytes | memoryview,
-        *,
-        input_sha256: bytes,
-        input_stamp: str,
-        recipe: bytes,
-        ours: FileTimes | None,
-        times_of: Path | None = None,
-    ) -> Staged:
+    def stage(self, path: Path, data: bytes | memoryview, **made: Unpack[Making]) -> Staged:
         """Writes an output under a temporary name.
 
         Raises:
             EfganError: it cannot be written; an `OSError` is its cause.
         """
-        arguments: dict[str, Any] = {"input_stamp": input_stamp, "recipe": recipe, "ours": ours}
         try:
-            return self._parts.write(
-                path, data, input_sha256=input_sha256, times_of=times_of, **arguments
-            )
+            return self._parts.write(path, data, **made)
         except OSError as error:
             raise not_written(path, error) from error
 

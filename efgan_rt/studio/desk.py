@@ -21,6 +21,7 @@ from efgan_rt.editor import Editor
 from efgan_rt.errors import EfganError
 from efgan_rt.families.family import Goal
 from efgan_rt.pictures.animation import Playback, encode_animation
+from efgan_rt.pictures.mark import marked_original
 from efgan_rt.pictures.original import Original, Picture
 from efgan_rt.pictures.read import decode_original, read_bytes, read_original
 from efgan_rt.pictures.write import encode_picture
@@ -265,7 +266,7 @@ class Desk:
                     targets, wanted.frames, probes=PROBES, scale=None if full else scale
                 ):
                     frame = picture.original.with_pixels(pixels) if full else Original(pixels)
-                    yield frame.marked() if full and self.editor.mark else frame
+                    yield marked_original(frame) if full and self.editor.mark else frame
 
             play = Playback(largest_px=ANIMATED_PX)
             return bytes(encode_animation(wanted.format, frames(), play, quality=90))

@@ -71,6 +71,10 @@ class Inverter:
             self._pixels, {SOURCE_AU: self._au}, None, attention, {"stage_1": 0.001}, made
         )
 
+    @property
+    def reader(self) -> str:
+        return "au_estimator"
+
     def estimate(self, pixels: Picture) -> FloatArray:
         return np.full((BATCH, K), pixels[0, 0, 0, 0] / 51, np.float32)
 

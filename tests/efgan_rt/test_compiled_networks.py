@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from efgan_rt.cli import batch_run, bench_ways
+from efgan_rt.cli import bench_ways, edited_folder
 from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import compiled_folder
 from efgan_rt.tuning import RunSettings
@@ -39,7 +39,7 @@ def test_a_batch_on_a_gpu_keeps_what_it_compiles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     choice = BackendChoice("tensorrt-rtx", "fp32", "as asked for")
-    monkeypatch.setattr(batch_run, "choose_for_run", lambda *_, **__: choice)
+    monkeypatch.setattr(edited_folder, "choose_for_run", lambda *_, **__: choice)
     options = ("--crops", "--engines", toy_engines, "--backend", "tensorrt-rtx")
     done = cli("batch", faces, tmp_path / "out", "--expression", "happy", *options)
     assert done.status == 1, done.err

@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 
 from efgan_rt.errors import EfganError
 from train.checkpoint import Checkpoint, plain_weights, save_pt, save_safetensors
+from train.data.regions import RegionBox
 from train.families.cascade.networks.cascade import CascadeEFGAN
-from train.families.cascade.networks.config import ModelConfig, RegionBox
+from train.families.cascade.networks.config import ModelConfig
 from train.families.cascade.networks.discriminators import ImageDiscriminator
 from train.families.cascade.networks.inference import empty_networks
 from train.families.registry import load_checkpoint

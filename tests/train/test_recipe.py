@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from efgan_rt.errors import EfganError
-from train.recipes import read_recipe, recipe_from_dict, recipe_names
+from train.recipes import read_recipe, recipe_files, recipe_from_dict
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", recipe_files())
 def test_every_recipe_resolves_and_survives_plain_values(name: str) -> None:
     recipe = read_recipe(name)
     assert recipe.name == name

@@ -22,8 +22,8 @@ from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
 from engines.arrays import FloatArray
 from train.data.labels import LabelTable
+from train.data.regions import REGION_SIZES, RegionBox
 from train.distributed import own_rows
-from train.families.cascade.networks.config import REGION_SIZES, RegionBox
 from train.pixels import to_unit_range
 
 
@@ -125,10 +125,6 @@ class FaceSet:
         """Pictures drawn with replacement."""
         rows = torch.randint(len(self.table), (count,), generator=rng).tolist()
         return self._batches([rows], rng, change or Augmentation())[0]
-
-    def draw_au(self, count: int, rng: torch.Generator) -> Tensor:
-        """Action units (count, K) of pictures drawn with replacement, 0 to 5."""
-        return self.au[torch.randint(len(self.table), (count,), generator=rng).to(self.device)]
 
     def draw_pairs(
         self,

@@ -18,7 +18,7 @@ import numpy as np
 from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY
 from efgan_rt.errors import EfganError
 from engines.arrays import FloatArray
-from train.families.cascade.networks.config import REGION_SIZES
+from train.data.regions import REGION_SIZES
 
 LARGEST_NUMBER: Final = 1e6  # of pixels; what is beyond is a slip, or no number at all
 

@@ -27,13 +27,13 @@ class WeakLabels:
         Raises:
             EngineError: it cannot be used.
         """
-        self._cascade = OpenedSet.open(directory)
-        choice = self._cascade.choice
+        self._set = OpenedSet.open(directory)
+        choice = self._set.choice
         fingerprint = engines_fingerprint(
             directory, backend=choice.backend, precision=choice.precision
         )
         self.source = f"weak: au_estimator of {fingerprint[:12]}"
-        self.au_names = self._cascade.au_names
+        self.au_names = self._set.au_names
 
     def read(
         self, crops: Sequence[Path], on_progress: Callable[[int], None] = lambda _: None
@@ -43,11 +43,11 @@ class WeakLabels:
         Raises:
             EfganError: a crop cannot be read.
         """
-        batch = self._cascade.batch
+        batch = self._set.batch
         found = np.empty((len(crops), len(self.au_names)), np.float32)
         for start in range(0, len(crops), batch):
             pixels = np.stack([read_picture(path) for path in crops[start : start + batch]])
-            sized = resized(pixels, self._cascade.crop_px)
-            found[start : start + len(pixels)] = self._cascade.estimate(sized)
+            sized = resized(pixels, self._set.crop_px)
+            found[start : start + len(pixels)] = self._set.estimate(sized)
             on_progress(start + len(pixels))
         return found.clip(0, MAX_INTENSITY)

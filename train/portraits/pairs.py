@@ -19,6 +19,7 @@ from efgan_rt.action_units import AU_NAMES, MAX_INTENSITY
 from engines.arrays import Bytes, FloatArray
 from train.portraits.face_model import SKIN, units_vector
 from train.portraits.fit import FittedFace
+from train.portraits.folds import drawn_places
 from train.portraits.movement import OPEN_GAP, PARTING, Fields, Mover, moved_picture, seam_darkened
 
 CROP_PX: Final = 256
@@ -27,7 +28,6 @@ STEPS: Final = 3
 MOUTH_BIT: Final = 16
 PLACE_UNIT: Final = 1 / 255  # of the quantised places: share of the lips; depth in `DEPTH_UNIT`
 DEPTH_UNIT: Final = 0.6 / 255
-SHADE_UNIT: Final = 0.4 / 127
 TURN_DEGREES, SCALE_SHARE, SHIFT_SHARE = 8.0, 0.09, 0.03
 
 # The named expressions as action units: what a person's face shows, not what a rig can do.
@@ -36,12 +36,14 @@ PROTOTYPES: Final[Mapping[str, Mapping[str, float]]] = {
     "happy": {"AU06": 2.8, "AU12": 2.7, "AU25": 2.6},
     "sad": {"AU01": 4.8, "AU04": 3.6, "AU15": 4.2, "AU17": 3.2},
     "angry": {"AU04": 3.5, "AU05": 1.5, "AU09": 3.0, "AU10": 2.0, "AU20": 1.3, "AU25": 2.3},
-    "surprised": {"AU01": 3.6, "AU02": 3.6, "AU05": 3.0, "AU25": 2.2, "AU26": 3.5},
+    "surprised": {"AU01": 3.2, "AU02": 3.2, "AU05": 2.2, "AU25": 2.2, "AU26": 3.2},
     "fearful": {
-        **{"AU01": 3.5, "AU02": 1.2, "AU04": 4.4, "AU05": 4.4, "AU20": 1.5, "AU25": 2.4},
-        **{"AU26": 3.0},
+        **{"AU01": 3.6, "AU02": 1.2, "AU04": 4.4, "AU05": 5.0, "AU20": 1.7, "AU25": 1.9},
+        **{"AU26": 3.4},
     },
-    "disgusted": {"AU07": 1.0, "AU09": 3.9, "AU10": 1.3, "AU15": 1.6},
+    "disgusted": {
+        **{"AU04": 1.8, "AU06": 1.2, "AU07": 2.7, "AU09": 2.2, "AU10": 2.1, "AU15": 1.5},
+    },
     "contemptuous": {"AU12": 1.5, "AU14": 4.0},
 }
 
@@ -54,12 +56,15 @@ class Pair:
         source: uint8 RGB (CROP_PX, CROP_PX, 3).
         source_au: float32 (K,).
         target_au: float32 (K,).
+        skin: float32 (FIELD_PX, FIELD_PX, 2), where on the face the source's pixels lie, as
+            `train.portraits.folds.skin_places` says; NaN where no face is seen.
         steps: the truths.
     """
 
     source: Bytes
     source_au: FloatArray
     target_au: FloatArray
+    skin: FloatArray
     steps: tuple[Fields, ...]
 
 
@@ -97,9 +102,10 @@ class PairMaker:
         for step in range(1, STEPS + 1):
             share = step / STEPS
             after = mover.drawn(points + share * (there - points), FIELD_PX)
-            steps.append(mover.fields(before, after, share * (target_au - source_au)))
+            steps.append(mover.fields(before, after))
         small = cv2.resize(shown, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA)
-        return Pair(np.asarray(small), source_au, target_au, tuple(steps))
+        skin = drawn_places(mover.model, before)
+        return Pair(np.asarray(small), source_au, target_au, skin, tuple(steps))
 
     def _moved_to(
         self,
@@ -177,9 +183,9 @@ ARRAYS: Final[Mapping[str, tuple[tuple[int, ...], type]]] = {
     "source": ((CROP_PX, CROP_PX, 3), np.uint8),
     "source_au": ((len(AU_NAMES),), np.float32),
     "target_au": ((len(AU_NAMES),), np.float32),
+    "skin": ((FIELD_PX, FIELD_PX, 2), np.float16),
     "displacement": ((STEPS, FIELD_PX, FIELD_PX, 2), np.float16),
     "place": ((STEPS, FIELD_PX, FIELD_PX, 2), np.uint8),
-    "shade": ((STEPS, FIELD_PX, FIELD_PX), np.int8),
     "weights": ((STEPS, FIELD_PX, FIELD_PX), np.uint8),
 }
 
@@ -188,16 +194,15 @@ def packed(pair: Pair) -> dict[str, npt.NDArray[np.generic]]:
     """A pair as the arrays of a set's files."""
     places = np.stack([fields.place for fields in pair.steps])
     place = (places + np.array([0.5, 0])) / np.array([PLACE_UNIT, DEPTH_UNIT])
-    shade = np.stack([fields.shade for fields in pair.steps]) / SHADE_UNIT
     mouth = np.stack([fields.mouth for fields in pair.steps])
     weights = np.stack([fields.weights for fields in pair.steps])
     return {
         "source": pair.source,
         "source_au": pair.source_au,
         "target_au": pair.target_au,
+        "skin": pair.skin.astype(np.float16),
         "displacement": np.stack([f.displacement for f in pair.steps]).astype(np.float16),
         "place": np.where(mouth[..., None], np.clip(np.rint(place), 0, 255), 0).astype(np.uint8),
-        "shade": np.clip(np.rint(shade), -127, 127).astype(np.int8),
         "weights": weights | (mouth.astype(np.uint8) * MOUTH_BIT),
     }
 

@@ -24,6 +24,7 @@ from engines.whole_file import whole_file, write_whole
 from train.portraits import shading
 from train.portraits.face_model import FaceModel
 from train.portraits.fit import FittedFace, fit, fitted_face
+from train.portraits.folds import fold_pictures
 from train.portraits.framing import framed_face
 from train.portraits.landmarks import Landmarker
 from train.portraits.mouths import Mouth, atlas, straightened
@@ -38,6 +39,7 @@ HELD_OUT: Final = 10  # of so many portraits of a chunk one is for testing, unle
 SETTINGS: Final = "pairs.json"
 RECORDS: Final = "chunks"
 ATLAS: Final = "mouths.npz"
+FOLDS: Final = "folds.npy"
 DONE: Final = "done"
 # Mouths that are worth drawing in other faces: open so far, in lengths from eye to eye, and seen
 # from the front; so many of them, evenly from the least to the most open.
@@ -262,7 +264,7 @@ def _remove_set(out: Path) -> None:
     for pattern in ("train_?????", "test_?????", ".*.part", RECORDS):
         for folder in out.glob(pattern):
             shutil.rmtree(folder)
-    for name in (SETTINGS, ATLAS):
+    for name in (SETTINGS, ATLAS, FOLDS):
         (out / name).unlink(missing_ok=True)
 
 
@@ -310,6 +312,19 @@ def _save_atlas(
 ) -> None:
     with whole_file(path) as file:
         np.savez(file, pixels=pixels, skin=skin, gap=gap, smile=np.array(smile, np.float32))
+
+
+def write_folds(out: Path, model: FaceModel) -> None:
+    """Draws what a face model's units do to the light of skin, for whoever trains on the set.
+
+    Raises:
+        EfganError: it cannot be written.
+    """
+    try:
+        with whole_file(out / FOLDS) as file:
+            np.save(file, fold_pictures(model, shading.from_shapes(model)))
+    except OSError as error:
+        raise EfganError(f"{error.filename}: cannot be written: {error.strerror}") from error
 
 
 def write_atlas(out: Path) -> int:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from efgan_rt.pictures.colour import CodedSpace, coded_space, icc_space
+from efgan_rt.pictures.mark import marked_original
 from efgan_rt.pictures.original import Picture, Pixels
 from efgan_rt.pictures.read import read_original
 from efgan_rt.pictures.write import write_original
@@ -266,7 +267,9 @@ def test_inks_are_kept_and_seen_as_rgb(tmp_path: Path) -> None:
 def test_a_cmyk_jpeg_stays_one(tmp_path: Path) -> None:
     inks = np.full((64, 64, 4), (200, 30, 90, 20), np.uint8)
     Image.fromarray(inks, "CMYK").save(tmp_path / "a.jpg", quality=95)
-    write_original(tmp_path / "b.jpg", read_original(tmp_path / "a.jpg").marked(), quality=None)
+    write_original(
+        tmp_path / "b.jpg", marked_original(read_original(tmp_path / "a.jpg")), quality=None
+    )
     result = Image.open(tmp_path / "b.jpg")
     assert result.mode == "CMYK" and "xmp" in result.info
     np.testing.assert_allclose(np.asarray(result).astype(int), inks, atol=3)

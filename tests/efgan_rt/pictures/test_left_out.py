@@ -17,6 +17,7 @@ from efgan_rt.pictures.exif import (
     first_directory,
     upright_exif,
 )
+from efgan_rt.pictures.mark import marked_original
 from efgan_rt.pictures.original import Original
 from efgan_rt.pictures.read import decode_original, read_original
 from efgan_rt.pictures.write import encode_original
@@ -43,7 +44,9 @@ def jpeg(repository: Path) -> bytes:
 def edit_of(data: bytes, extension: str) -> bytes:
     """The file of an edit that turned the picture's colours over."""
     original = decode_original(data, Path("x.jpg"))
-    return bytes(encode_original(extension, original.with_pixels(255 - original.pixels).marked()))
+    return bytes(
+        encode_original(extension, marked_original(original.with_pixels(255 - original.pixels)))
+    )
 
 
 def pictures_in(data: bytes) -> list[bytes]:

@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 from PIL.JpegImagePlugin import JpegImageFile
 
-from efgan_rt.pictures.mark import DIGITAL_SOURCE_TYPE, EDITED_BY_AI, is_marked, marked
+from efgan_rt.pictures.mark import (
+    DIGITAL_SOURCE_TYPE,
+    EDITED_BY_AI,
+    is_marked,
+    marked,
+    marked_original,
+)
 from efgan_rt.pictures.original import Metadata, Original
 from efgan_rt.pictures.read import decode_original
 from efgan_rt.pictures.write import encode_original
@@ -173,7 +179,7 @@ def test_a_value_is_escaped() -> None:
 
 
 def through(extension: str, metadata: Metadata) -> tuple[bytes, Metadata]:
-    data = bytes(encode_original(extension, Original(PIXELS, metadata=metadata).marked()))
+    data = bytes(encode_original(extension, marked_original(Original(PIXELS, metadata=metadata))))
     return data, decode_original(data, Path(f"x{extension}")).metadata
 
 

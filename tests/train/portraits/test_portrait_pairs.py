@@ -9,9 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from tests.toy_face_model import landmarks_of, toy_face, toy_model
 from train.families.cascade.motion.pairs_set import PairSet
+from train.families.cascade.motion.training import load_folds
+from train.portraits.folds import FOLDS_PX
 from train.portraits.landmarks import Found, open_landmarker
 from train.portraits.portrait_pairs import (
     ATLAS,
@@ -23,6 +26,7 @@ from train.portraits.portrait_pairs import (
     records,
     settings_of,
     write_atlas,
+    write_folds,
 )
 
 OPEN = {"AU25": 3.0, "AU26": 4.0}
@@ -214,3 +218,11 @@ def test_a_landmarker_that_is_missing_or_something_else_is_named(tmp_path: Path)
     path.write_bytes(b"something else")
     with pytest.raises(EfganError, match=r"not MediaPipe's face_landmarker.task, whose scores"):
         open_landmarker(path)
+
+
+def test_a_set_has_pictures_of_folds(tmp_path: Path) -> None:
+    write_folds(tmp_path, toy_model())
+    assert load_folds(tmp_path).shape == (len(AU_NAMES), FOLDS_PX, FOLDS_PX)
+    (tmp_path / "folds.npy").write_bytes(b"torn")
+    with pytest.raises(EfganError, match=r"folds\.npy: no pictures of folds: "):
+        load_folds(tmp_path)

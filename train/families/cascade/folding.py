@@ -24,9 +24,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from efgan_rt.action_units import MAX_INTENSITY
+from train.data.regions import REGION_SIZES
 from train.families.cascade.motion.cascade import MotionCascade
 from train.families.cascade.networks.branch import Branch
-from train.families.cascade.networks.config import REGION_SIZES, ModelConfig
+from train.families.cascade.networks.config import ModelConfig
 from train.families.cascade.networks.efgan import EFGAN
 from train.families.cascade.networks.inference import InferenceNetworks
 from train.families.cascade.networks.transformer import crop

@@ -11,6 +11,7 @@ from typing import Final, Literal, get_args
 from efgan_rt.errors import EfganError
 from train.data.faces import Augmentation
 from train.families.cascade.losses import NormOrMean, Reduction
+from train.recipe import check_phase
 
 PhaseKind = Literal["au_head", "warm_up", "adversarial", "paired_adversarial", "cascade"]
 PHASE_KINDS: Final = get_args(PhaseKind)
@@ -84,13 +85,7 @@ class PhaseRecipe:
 
     def __post_init__(self) -> None:
         """Holds the fields against each other."""
-        if self.kind not in PHASE_KINDS:
-            raise EfganError(f"phase kind '{self.kind}', expected one of {' '.join(PHASE_KINDS)}")
-        if (self.steps > 0) == (self.epochs > 0):
-            raise EfganError(
-                f"phase {self.kind}: steps {self.steps} and epochs {self.epochs}, "
-                "expected exactly one of them above 0"
-            )
+        check_phase(self.kind, PHASE_KINDS, steps=self.steps, epochs=self.epochs)
         if min(self.batch, self.critic_updates, self.penalty_every, self.content_every) < 1:
             raise EfganError(
                 f"phase {self.kind}: batch, critic_updates, penalty_every and content_every "

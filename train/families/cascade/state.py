@@ -11,8 +11,9 @@ from efgan_rt.errors import EfganError
 from engines.arrays import FloatArray
 from train.checkpoint import Checkpoint, plain_weights
 from train.data.faces import FaceSet
+from train.data.regions import RegionBox
 from train.families.cascade.networks.cascade import CascadeEFGAN
-from train.families.cascade.networks.config import ModelConfig, RegionBox
+from train.families.cascade.networks.config import ModelConfig
 from train.families.cascade.networks.discriminators import Discriminators, ImageDiscriminator
 from train.families.cascade.networks.inference import empty_networks
 from train.families.cascade.networks.paired_critics import PairedCritics

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from efgan_rt.errors import EfganError
+from train.recipe import check_phase
 
 KINDS: Final = ("context", "translate")
 
@@ -52,13 +53,7 @@ class ECGANPhase:
 
     def __post_init__(self) -> None:
         """Holds the fields against each other."""
-        if self.kind not in KINDS:
-            raise EfganError(f"phase kind '{self.kind}', expected one of {' '.join(KINDS)}")
-        if (self.steps > 0) == (self.epochs > 0):
-            raise EfganError(
-                f"phase {self.kind}: steps {self.steps} and epochs {self.epochs}, "
-                "expected exactly one of them above 0"
-            )
+        check_phase(self.kind, KINDS, steps=self.steps, epochs=self.epochs)
         if self.batch < 1:
             raise EfganError(f"phase {self.kind}: batch {self.batch}, expected 1 or more")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from efgan_rt.errors import EfganError
+from train.recipe import check_phase
 
 STAGES: Final = ("disentangle", "transfer")  # the paper's stage 1 and stage 2
 
@@ -47,13 +48,7 @@ class EETPhase:
 
     def __post_init__(self) -> None:
         """Holds the fields against each other."""
-        if self.kind not in STAGES:
-            raise EfganError(f"phase kind '{self.kind}', expected one of {' '.join(STAGES)}")
-        if (self.steps > 0) == (self.epochs > 0):
-            raise EfganError(
-                f"phase {self.kind}: steps {self.steps} and epochs {self.epochs}, "
-                "expected exactly one of them above 0"
-            )
+        check_phase(self.kind, STAGES, steps=self.steps, epochs=self.epochs)
         if self.batch < 1:
             raise EfganError(f"phase {self.kind}: batch {self.batch}, expected 1 or more")
 

@@ -7,8 +7,13 @@ encoder-decoder with skips, steered by the action units in every block, without 
 because instance norm takes an action unit's constant plane away again but for a rim. The
 global branch sees the crop at half its size, the local ones at its own, so that teeth and lids are
 seen at twice the resolution; all give their fields on a grid of half the crop's side.
+
+Light is not painted. A stage says where on a face each pixel of its edit lies and reads from the
+picture how far each action unit is there already; what an action unit gained does to the light of
+that place is looked up (`train.portraits.folds`), so that a fold is thin wherever it lands.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -18,10 +23,12 @@ from torch import Tensor, nn
 from efgan_rt.action_units import MAX_INTENSITY
 from efgan_rt.faces.motion import SHADE_LIMIT
 from efgan_rt.faces.mouths import DEPTH
-from train.families.cascade.motion.composition import MotionFields, enlarged
-from train.families.cascade.networks.config import RegionBox
+from train.data.regions import RegionBox
+from train.families.cascade.motion.composition import MotionFields, enlarged, places
+from train.portraits.folds import FOLDS_PX
 
-CHANNELS: Final = 10  # displacement 2, shade 1, mouth's places 2 and alpha 1, colour 3 and alpha 1
+# Displacement 2, places on the skin 2, in the mouth 2 and its alpha 1, colour 3 and its alpha 1.
+CHANNELS: Final = 11
 SLOPE: Final = 0.1
 STEER: Final = 64
 HALVINGS: Final = 16  # a patch's sides are multiples of this many crop pixels
@@ -30,6 +37,11 @@ HALVINGS: Final = 16  # a patch's sides are multiples of this many crop pixels
 # forehead's folds lie above the brows.
 MOTION_REGIONS: Final = {"eyes": (64, 96), "nose": (48, 48), "mouth": (56, 80)}
 MOVED_PX: Final = (10.0, 3.0)  # what the coarse and the fine head's 1 means, in grid pixels
+# Where a pixel of a framed crop lies on the skin, but for what is the person's and the pose's:
+# `skin_places` for a step of half the crop, and in its middle.
+SKIN_STEP, SKIN_MIDDLE = (1.12, 1.14), (0.0, -0.04)
+UNSURE: Final = 0.3  # a unit is read to so much; a smaller gain changes no light
+READ_CELLS: Final = 4  # the units are read from so many cells a side, where there are as many
 
 
 class SteeredBlock(nn.Module):
@@ -95,11 +107,11 @@ class MotionBranch(nn.Module):
                 assert head.bias is not None
                 head.bias.zero_()
                 if head is self.heads and not corrects:
-                    head.bias[5] = -4.0
-                    head.bias[9] = -6.0
+                    head.bias[6] = -4.0
+                    head.bias[10] = -6.0
 
-    def forward(self, image: Tensor, z: Tensor) -> Tensor:
-        """Raw fields.
+    def forward(self, image: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Raw fields, and what they came from.
 
         Args:
             image: (B, 3, 2h, 2w) in [-1, 1]; h and w multiples of 8.
@@ -107,6 +119,7 @@ class MotionBranch(nn.Module):
 
         Returns:
             (B, CHANNELS, h, w): displacement in this grid's pixels, the rest before its limits.
+            (B, widths[3], h / 8, w / 8): the deepest features.
         """
         x = F.pixel_unshuffle(image, 2).to(self.stem.weight.dtype)
         height, width = x.shape[2:]
@@ -128,7 +141,7 @@ class MotionBranch(nn.Module):
         fine = self.heads(F.relu(self.fine(y0), inplace=True))
         coarse = enlarged(self.coarse(F.relu(y1)))
         moved = MOVED_PX[0] * coarse + MOVED_PX[1] * fine[:, :2]
-        return torch.cat([moved.float(), fine[:, 2:].float()], dim=1)
+        return torch.cat([moved.float(), fine[:, 2:].float()], dim=1), x3
 
 
 class FieldRefiner(nn.Module):
@@ -149,7 +162,7 @@ class FieldRefiner(nn.Module):
             nn.init.zeros_(each)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        """(B, 24, h, w) -> (B, CHANNELS, h, w), to be added."""
+        """(B, 2 * CHANNELS + 4, h, w) -> (B, CHANNELS, h, w), to be added."""
         x0 = self.stem(x.to(self.stem.weight.dtype))
         x1 = self.deep(self.down(F.relu(x0)), z)
         y = x0 + enlarged(self.up(F.relu(x1)))
@@ -157,11 +170,25 @@ class FieldRefiner(nn.Module):
         return change.float()
 
 
+@dataclass(frozen=True)
+class SkinReading:
+    """What a stage reads of the face that it makes, for its light.
+
+    Attributes:
+        places: (B, 2, h, w), `train.portraits.folds.skin_places` of the edit's pixels.
+        units: (B, K), action units of the picture that the stage was given, about 0 to 5.
+    """
+
+    places: Tensor
+    units: Tensor
+
+
 class MotionEFGAN(nn.Module):
     """One stage of a cascade with motion."""
 
     feather: Tensor
     shown: Tensor
+    folds: Tensor
 
     def __init__(
         self,
@@ -187,6 +214,9 @@ class MotionEFGAN(nn.Module):
             {name: MotionBranch(widths, corrects=True) for name in regions}
         )
         self.refiner = FieldRefiner((24, 48))
+        self.cells = min(READ_CELLS, crop_px // 4 // 8)
+        self.reader = nn.Linear(widths[3] * self.cells**2, au_count)
+        self.register_buffer("folds", torch.zeros(au_count, FOLDS_PX, FOLDS_PX))
         self.register_buffer("feather", _feathers(crop_px // 2, regions), persistent=False)
         # Displacements are tens of pixels; what the Refiner sees of them is about 1.
         shown = torch.tensor([0.1, 0.1, *[1.0] * (CHANNELS - 2)] * 2)[:, None, None]
@@ -199,39 +229,72 @@ class MotionEFGAN(nn.Module):
             image: (B, 3, H, W) in [-1, 1].
             au: (B, K), 0 to 5.
         """
+        return self.read(image, au)[0]
+
+    def read(self, image: Tensor, au: Tensor) -> tuple[MotionFields, SkinReading]:
+        """What becomes of a picture, and what its light was looked up by."""
         z = self.steer(au / MAX_INTENSITY)
         half = F.avg_pool2d(image.float(), 2)
-        face = enlarged(self.face(half, z))
-        face = torch.cat(
-            [2 * face[:, :2], face[:, 2:]], dim=1
-        )  # displacements in this grid's pixels
-        if not self.uses_regions:
-            return limited(face)
+        raw, deep = self.face(half, z)
+        raw = enlarged(raw)
+        raw = torch.cat([2 * raw[:, :2], raw[:, 2:]], dim=1)  # displacements in this grid's pixels
+        if self.uses_regions:
+            raw = self._corrected(raw, image, half, z)
+        skin = SkinReading(_skin_base(raw) + raw[:, 2:4], self._units(deep))
+        return limited(raw, self._shade(skin, au)), skin
+
+    def _corrected(self, face: Tensor, image: Tensor, half: Tensor, z: Tensor) -> Tensor:
+        """The global branch's raw fields with what the local ones and the Refiner make of them."""
         stitched = torch.zeros_like(face)
         covered = torch.zeros_like(face[:, :1])
         for name, feather in zip(self.regions, self.feather, strict=True):
             box = self.regions[name]
-            patch = self.patches[name](image[:, :, box.rows, box.columns], z)
+            patch, _ = self.patches[name](image[:, :, box.rows, box.columns], z)
             rows = slice(box.top // 2, (box.top + box.height) // 2)
             columns = slice(box.left // 2, (box.left + box.width) // 2)
             below, right = face.shape[2] - rows.stop, face.shape[3] - columns.stop
             laid = F.pad(patch, (columns.start, right, rows.start, below))
             stitched = stitched + feather * (laid - stitched)
             covered = torch.maximum(covered, feather.expand_as(covered))
-        ground = face + stitched
         seen = torch.cat([stitched, face], dim=1)
-        raw = ground + self.refiner(torch.cat([seen * self.shown, half, covered], dim=1), z)
-        return limited(raw)
+        change: Tensor = self.refiner(torch.cat([seen * self.shown, half, covered], dim=1), z)
+        return face + stitched + change
+
+    def _units(self, deep: Tensor) -> Tensor:
+        """The picture's own units from the deepest features, (B, K)."""
+        cells = F.avg_pool2d(F.relu(deep), deep.shape[2] // self.cells)
+        read: Tensor = self.reader(cells.flatten(1).to(self.reader.weight.dtype))
+        return read.float()
+
+    def _shade(self, skin: SkinReading, au: Tensor) -> Tensor:
+        """The light of what is gained, (B, 1, h, w)."""
+        gained = au.float() - skin.units.clamp(0.0, float(MAX_INTENSITY))
+        gained = gained - gained.clamp(-UNSURE, UNSURE)
+        light = (gained @ self.folds.flatten(1)).unflatten(1, (1, FOLDS_PX, FOLDS_PX))
+        grid = skin.places.permute(0, 2, 3, 1)
+        shade = F.grid_sample(
+            light, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+        )
+        return shade.clamp(-SHADE_LIMIT, SHADE_LIMIT)
 
 
-def limited(raw: Tensor) -> MotionFields:
-    """Fields from a network's raw channels."""
-    shade = SHADE_LIMIT * torch.tanh(raw[:, 2:3])
-    mouth = torch.sigmoid(raw[:, 5:6])
-    along = raw[:, 3:4].clamp(-0.6, 0.6)
-    down = raw[:, 4:5].clamp(-DEPTH / 2, DEPTH / 2)
-    alpha = torch.sigmoid(raw[:, 9:])
-    colour = torch.tanh(raw[:, 6:9])
+def _skin_base(like: Tensor) -> Tensor:
+    """Where pixels of a grid lie on an average skin, (1, 2, h, w)."""
+    height, width = like.shape[2:]
+    across = SKIN_STEP[0] * places(width, like) + SKIN_MIDDLE[0]
+    down = SKIN_STEP[1] * places(height, like) + SKIN_MIDDLE[1]
+    return torch.stack([across[None].expand(height, width), down[:, None].expand(height, width)])[
+        None
+    ]
+
+
+def limited(raw: Tensor, shade: Tensor) -> MotionFields:
+    """Fields from a network's raw channels, and the shade."""
+    mouth = torch.sigmoid(raw[:, 6:7])
+    along = raw[:, 4:5].clamp(-0.6, 0.6)
+    down = raw[:, 5:6].clamp(-DEPTH / 2, DEPTH / 2)
+    alpha = torch.sigmoid(raw[:, 10:])
+    colour = torch.tanh(raw[:, 7:10])
     return MotionFields(
         raw[:, :2],
         shade,

@@ -18,12 +18,12 @@ from train.portraits.pairs import (
     DEPTH_UNIT,
     MOUTH_BIT,
     PLACE_UNIT,
-    SHADE_UNIT,
 )
 
 MIRRORED: Final = np.array([-1, 1], np.float32)
 PLACE_UNITS: Final = np.array([PLACE_UNIT, DEPTH_UNIT], np.float32)
 PLACE_ZERO: Final = np.array([0.5, DEPTH / 2], np.float32)
+FAR, LARGEST_PLACE = 100.0, 2.0  # a place that mixes with one outside of the face is far away
 FACE, AROUND_MOUTH, AROUND_EYES = 1, 2, 4
 SATURATION, GAMMA_SPREAD, TINT_SPREAD = 0.2, 0.2, 0.06
 OPENED_SHARE: Final = 0.4
@@ -36,16 +36,21 @@ class Truth:
     """What a stage's totals are to be, for one step of a batch's way; grids as in the set.
 
     Attributes:
+        own_au: (B, K), of the picture that the last stage on the way is given.
         au: (B, K), what is asked for.
         displacement: (B, 2, h, w).
-        shade: (B, 1, h, w).
+        skin: (B, 2, h, w), where on the face the pixels lie, `train.portraits.folds.skin_places`;
+            0 where it is not known.
+        known: (B, 1, h, w), 1 where it is.
         mouth: (B, 1, h, w), 0 or 1.
         place: (B, 2, h, w), where `mouth` is 1; down less half of `DEPTH`.
     """
 
+    own_au: Tensor
     au: Tensor
     displacement: Tensor
-    shade: Tensor
+    skin: Tensor
+    known: Tensor
     mouth: Tensor
     place: Tensor
 
@@ -143,19 +148,22 @@ class PairSet:
             for truth, which in zip(wanted, steps, strict=True):
                 step = which[place]
                 share = (step + 1) / count
-                au = row["source_au"] + share * (row["target_au"] - row["source_au"])
+                before = step / count if len(steps) > 1 else 0.0
+                residual = row["target_au"] - row["source_au"]
+                units = [row["source_au"] + part * residual for part in (before, share)]
                 places = np.asarray(row["place"][step], np.float32) * PLACE_UNITS - PLACE_ZERO
+                moved = np.asarray(row["displacement"][step], np.float32)
                 arrays: list[npt.NDArray[Any]] = [
-                    np.asarray(row["displacement"][step], np.float32),
-                    np.asarray(row["shade"][step], np.float32) * np.float32(SHADE_UNIT),
+                    moved,
+                    *_carried(np.asarray(row["skin"], np.float32), moved),
                     (row["weights"][step] & MOUTH_BIT) > 0,
                     places,
                 ]
                 if flip:
                     arrays = [array[:, ::-1] for array in arrays]
-                    arrays[0] = arrays[0] * MIRRORED
-                    arrays[3] = arrays[3] * MIRRORED
-                truth.append((np.asarray(au, np.float32), *arrays))
+                    for number in (0, 1, 4):
+                        arrays[number] = arrays[number] * MIRRORED
+                truth.append((*(np.asarray(each, np.float32) for each in units), *arrays))
         image = torch.from_numpy(np.stack(sources)).permute(0, 3, 1, 2).float() / 255
         if rng is not None:
             image = _recoloured(image, rng)
@@ -168,13 +176,30 @@ class PairSet:
         )
 
 
-def _truth(rows: list[tuple[npt.NDArray[np.generic], ...]]) -> Truth:
-    au, displacement, shade, mouth, place = (
-        torch.from_numpy(np.stack([np.asarray(row[i], np.float32) for row in rows]))
-        for i in range(5)
+def _carried(
+    skin: npt.NDArray[np.float32], moved: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Places on the skin, moved as the picture is; 0 and 0 where none is known, else they and 1."""
+    rows, columns = np.mgrid[: len(skin), : len(skin)].astype(np.float32)
+    found = cv2.remap(
+        np.nan_to_num(skin, nan=FAR),
+        columns + moved[..., 0],
+        rows + moved[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(FAR, FAR),
     )
-    planes = displacement.permute(0, 3, 1, 2), place.permute(0, 3, 1, 2)
-    return Truth(au, planes[0], shade[:, None], mouth[:, None], planes[1])
+    known = (np.abs(found).max(axis=-1) < LARGEST_PLACE).astype(np.float32)
+    return np.asarray(found * known[..., None], np.float32), known
+
+
+def _truth(rows: list[tuple[npt.NDArray[np.generic], ...]]) -> Truth:
+    own, au, displacement, skin, known, mouth, place = (
+        torch.from_numpy(np.stack([np.asarray(row[i], np.float32) for row in rows]))
+        for i in range(7)
+    )
+    displacement, skin, place = (each.permute(0, 3, 1, 2) for each in (displacement, skin, place))
+    return Truth(own, au, displacement, skin, known[:, None], mouth[:, None], place)
 
 
 def _softened(source: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:

@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from efgan_rt.action_units import AU_NAMES
+from efgan_rt.errors import EfganError
 from train.families.cascade.motion.composition import (
     MotionFields,
     MouthAtlas,
@@ -28,9 +30,10 @@ from train.families.cascade.motion.composition import (
     picture,
 )
 from train.families.cascade.motion.losses import motion_loss
-from train.families.cascade.motion.networks import MotionEFGAN, motion_regions
+from train.families.cascade.motion.networks import MotionEFGAN, SkinReading, motion_regions
 from train.families.cascade.motion.pairs_set import PairBatch, PairSet
 from train.portraits.pairs import STEPS
+from train.portraits.portrait_pairs import FOLDS
 
 BETAS: Final = (0.9, 0.99)
 LARGEST_NORM: Final = 1.0
@@ -47,23 +50,35 @@ def load_atlas(path: Path) -> MouthAtlas:
         return MouthAtlas(pixels, torch.from_numpy(arrays["skin"]), torch.from_numpy(arrays["gap"]))
 
 
+def load_folds(pairs: Path) -> Tensor:
+    """A set's pictures of folds, (K, FOLDS_PX, FOLDS_PX).
+
+    Raises:
+        EfganError: there are none.
+    """
+    try:
+        return torch.from_numpy(np.load(pairs / FOLDS)).float()
+    except (OSError, ValueError) as error:
+        raise EfganError(f"{pairs / FOLDS}: no pictures of folds: {error}") from error
+
+
 def run_stages(
-    stages: Sequence[nn.Module],
+    stages: Sequence[MotionEFGAN],
     image: Tensor,
     stage_au: Sequence[Tensor],
     atlas: MouthAtlas,
     choice: Tensor,
-) -> list[MotionFields]:
-    """The totals after each stage."""
+) -> list[tuple[MotionFields, SkinReading]]:
+    """The totals after each stage, and what the stage read."""
     tone = cheek_tone(image)
     totals: MotionFields | None = None
     found = []
     seen = image
     for number, (stage, au) in enumerate(zip(stages, stage_au, strict=True)):
         with torch.autocast("cpu", torch.bfloat16, enabled=True):
-            fields: MotionFields = stage(seen, au)
+            fields, skin = stage.read(seen, au)
         totals = composed(fields, totals)
-        found.append(totals)
+        found.append((totals, skin))
         if number + 1 < len(stages):
             # A stage is not to make pictures that are easy to go on from.
             with torch.no_grad():
@@ -97,20 +112,21 @@ def train(options: Any) -> None:
     rng = np.random.default_rng(options.seed)
     atlas = load_atlas(options.atlas)
     count = 1 if options.kind == "stage" else STEPS
-    stages = nn.ModuleList(MotionEFGAN(CROP_PX, motion_regions(CROP_PX), 17) for _ in range(count))
+    stages = [MotionEFGAN(CROP_PX, motion_regions(CROP_PX), len(AU_NAMES)) for _ in range(count)]
     if options.start:
         saved = torch.load(options.start, weights_only=True)
         for number, stage in enumerate(stages):
             stage.load_state_dict(saved[min(number, len(saved) - 1)])
     for stage in stages:
-        assert isinstance(stage, MotionEFGAN)
+        stage.folds.copy_(load_folds(options.pairs))
         stage.uses_regions = not options.global_only
         channels_last(stage)
-    average = copy.deepcopy(stages).requires_grad_(False)
+    average = [copy.deepcopy(stage).requires_grad_(False) for stage in stages]
     used = [
         p
-        for name, p in stages.named_parameters()
-        if not options.global_only or "face." in name or "steer" in name
+        for stage in stages
+        for name, p in stage.named_parameters()
+        if not options.global_only or name.startswith(("face.", "steer.", "reader."))
     ]
     optimizer = torch.optim.Adam(used, options.rate, betas=BETAS, fused=True)
     began, step = time.monotonic(), 0
@@ -134,8 +150,9 @@ def train(options: Any) -> None:
         step += 1
         share = min(EMA, step / (step + 20))
         with torch.no_grad():
-            for kept, new in zip(average.parameters(), stages.parameters(), strict=True):
-                kept.lerp_(new, 1 - share)
+            for old, stage in zip(average, stages, strict=True):
+                for kept, new in zip(old.parameters(), stage.parameters(), strict=True):
+                    kept.lerp_(new, 1 - share)
         for name, value in figures.items():
             sums[name] = sums.get(name, 0.0) + value
         if step % 100 == 0:
@@ -190,18 +207,18 @@ def asked_steps(stages: int, batch: int, rng: np.random.Generator) -> list[list[
 
 
 def losses(
-    stages: nn.ModuleList, batch: PairBatch, atlas: MouthAtlas, rng: np.random.Generator
+    stages: Sequence[MotionEFGAN], batch: PairBatch, atlas: MouthAtlas, rng: np.random.Generator
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss over all stages, and the last one's figures."""
     choice = torch.from_numpy(rng.integers(0, len(atlas.gap), len(batch.image)))
-    totals = run_stages(list(stages), batch.image, [t.au for t in batch.truths], atlas, choice)
-    parts = [motion_loss(t, truth, batch) for t, truth in zip(totals, batch.truths, strict=True)]
+    found = run_stages(stages, batch.image, [t.au for t in batch.truths], atlas, choice)
+    parts = [motion_loss(*f, truth, batch) for f, truth in zip(found, batch.truths, strict=True)]
     return torch.stack([part.total for part in parts]).sum(), parts[-1].figures
 
 
 @torch.no_grad()
 def test(
-    stages: nn.ModuleList, pairs: PairSet, atlas: MouthAtlas, batch: int = 8
+    stages: Sequence[MotionEFGAN], pairs: PairSet, atlas: MouthAtlas, batch: int = 8
 ) -> dict[str, float]:
     """Figures of the last totals on all pairs, all of their way."""
     rng = np.random.default_rng(1)
@@ -222,7 +239,8 @@ def test(
 def _shares(sums: dict[str, float], count: int) -> dict[str, float]:
     return {
         "moved": round(sums["moved"] / max(sums["still"], 1e-9), 4),
-        "shade": round(sums["shade"] / max(sums["no_shade"], 1e-9), 4),
+        "skin": round(sums["skin"] / count, 4),
+        "units": round(sums["units"] / count, 4),
         "iou": round(sums["both"] / max(sums["either"], 1.0), 4),
         "place": round(sums["place"] / count, 4),
         "loss": round(sums["loss"] / count, 4),

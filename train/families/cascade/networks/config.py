@@ -11,12 +11,8 @@ from typing import Any, Final
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from efgan_rt.typed import typed
-
-REGION_SIZES: Final[dict[str, tuple[int, int]]] = {  # height, width in pixels: paper, section 4.1
-    "eyes": (40, 92),
-    "nose": (40, 48),
-    "mouth": (40, 60),
-}
+from train.data.regions import REGION_SIZES
+from train.data.regions import RegionBox as RegionBox
 
 # Far beyond any use; a checkpoint that asks for more is damaged, or made to exhaust the memory.
 LARGEST: Final[dict[str, int]] = {
@@ -31,33 +27,6 @@ LARGEST: Final[dict[str, int]] = {
 }
 MOST_MOUTHS: Final = 256
 MOTION_FIELDS: Final = ("motion", "motion_widths", "mouths")
-
-
-@dataclass(frozen=True)
-class RegionBox:
-    """Where a local patch lies in the crop, in pixels from the top left corner."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-    @classmethod
-    def centred(cls, x: float, y: float, height: int, width: int, crop_px: int) -> "RegionBox":
-        """The box around a centre, rounded once and moved inside the crop where it sticks out."""
-        top = min(max(round(y - height / 2), 0), crop_px - height)
-        left = min(max(round(x - width / 2), 0), crop_px - width)
-        return cls(top, left, height, width)
-
-    @property
-    def rows(self) -> slice:
-        """The box's rows in an array of the crop."""
-        return slice(self.top, self.top + self.height)
-
-    @property
-    def columns(self) -> slice:
-        """The box's columns in an array of the crop."""
-        return slice(self.left, self.left + self.width)
 
 
 @dataclass(frozen=True)

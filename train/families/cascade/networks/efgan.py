@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from efgan_rt.action_units import MAX_INTENSITY
-from train.families.cascade.networks.config import ModelConfig, RegionBox
+from train.data.regions import RegionBox
+from train.families.cascade.networks.config import ModelConfig
 from train.families.cascade.networks.refiner import Refiner
 from train.families.cascade.networks.transformer import ExpressionTransformer, InitialEdit, stitch
 

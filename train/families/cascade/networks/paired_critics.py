@@ -15,7 +15,7 @@ from typing import Final, cast
 import torch
 from torch import Tensor, nn
 
-from train.families.cascade.networks.config import RegionBox
+from train.data.regions import RegionBox
 from train.families.cascade.networks.transformer import crop
 
 LEAK: Final = 0.2  # not the paper's 0.01: more of what a critic finds reaches the edit

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from train.data.regions import REGION_SIZES, RegionBox
 from train.families.cascade.networks.branch import Branch
-from train.families.cascade.networks.config import REGION_SIZES, ModelConfig, RegionBox
+from train.families.cascade.networks.config import ModelConfig
 
 
 @dataclass(frozen=True)
