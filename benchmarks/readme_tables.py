@@ -562,6 +562,58 @@ def crash(document: Document) -> str:
     )
 
 
+def shard_kills(document: Document) -> str:
+    """The runs over two processes that were killed again and again."""
+    disks = document["full_outputs"] + document["full_temporary_folders"]
+    return (
+        f"{document['kills']} kills at random moments ({document['workers_killed']} of workers, "
+        f"{document['coordinators_killed']} of coordinators; {document['killed_at_work']} while "
+        f"outputs were appearing), {document['commands_beside_old_workers']} times the same "
+        f"command while old workers still lived, {disks} full disks: {document['torn_or_wrong']} "
+        f"files lost, torn or other than one process's, {document['finished_read_twice']} finished "
+        f"pictures done twice, {document['in_flight_read_twice']} in flight repeated."
+    )
+
+
+def limits(document: Document) -> str:
+    """Where a cluster's run gives out, measured and simulated."""
+    measured, before = document["measured"], document["before"]["measured"]
+    lines = [
+        "| measured | before, a second | now, a second | before, a processor second | now |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for what, rate in measured.items():
+        if isinstance(rate, dict):
+            figures = [each[what][key] for key in ("per_s", "per_processor_s")
+                       for each in (before, measured)]  # fmt: skip
+            lines.append(f"| {what} | {' | '.join(f'{figure:,}' for figure in figures)} |")
+    lines += ["", "| made-up files | folders | | MB before | listed | MB now |"]
+    lines.append("|---:|---:|---|---:|---:|---:|")
+    listed = document["before"]["listing"]
+    for number, walked in enumerate(document["listing"]):
+        for what in (each for each in walked if isinstance(walked[each], dict)):
+            old = listed[number].get(what, {}).get("peak_mb", "") if number < len(listed) else ""
+            old = f"{old} of {listed[number]['files']:,}" if old else ""
+            lines.append(
+                f"| {walked['files']:,} | {walked['folders']:,} | {what} | {old} | "
+                f"{walked[what]['per_processor_s']:,} a processor second | "
+                f"{walked[what]['peak_mb']} |"
+            )
+    lines += [
+        "",
+        "| GPUs simulated | pictures/s asked | pictures/s done | GPUs busy | coordinator busy | "
+        "file system busy |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    for each in document["simulated"]:
+        busy = each["busy"]
+        lines.append(
+            f"| {each['gpus']} | {each['wanted_per_s']:,} | {each['pictures_per_s']:,} | "
+            f"{busy['gpus']:.0%} | {busy['coordinator']:.0%} | {busy['files']:.0%} |"
+        )
+    return "\n".join(lines)
+
+
 def fuzz(document: Document) -> str:
     """The malformed inputs that every reader was given."""
     slowest = max(reader["slowest_s"] for reader in document["readers"].values())
@@ -586,6 +638,8 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "endurance": endurance,
     "endurance_100000": endurance,
     "crash": crash,
+    "shard_kills": shard_kills,
+    "limits": limits,
     "fuzz": fuzz,
     "gpu": gpu,
     "tensorrt_build": tensorrt_build,

@@ -112,6 +112,12 @@ def _shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder beside the repository, with what is not ours to carry; it may be missing."""
+    return _shared()
+
+
+@pytest.fixture(scope="session")
 def int8_toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Toy engines of two stages with int8 files, made by NNCF; for reading only."""
     pytest.importorskip("nncf", reason='no NNCF: pip install "efgan-rt[int8]"')

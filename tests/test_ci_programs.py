@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = ("chromium", "chromedriver", "gcc", "mount")
+PROGRAMS = ("chromium", "chromedriver", "gcc", "mount", "sbatch", "slurmctld", "slurmd")
 
 
 def write_command(folder: Path, name: str, body: str) -> None:
@@ -53,6 +53,9 @@ def test_what_is_missing_is_installed_without_a_word(repository: Path, machine: 
         "chromium",
         "chromium-driver",
         "mount",
+        "slurm-client",
+        "slurmctld",
+        "slurmd",
     ]
 
 
@@ -72,5 +75,6 @@ def test_who_is_not_root_is_told_what_to_install(repository: Path, machine: Path
     assert calls == []
     assert said == (
         "note: some tests will skip; to run them, as root: "
-        "apt-get install chromium chromium-driver gcc libc6-dev mount\n"
+        "apt-get install chromium chromium-driver gcc libc6-dev mount "
+        "slurm-client slurmctld slurmd\n"
     )

@@ -6,7 +6,8 @@ name stays whole and a true extension comes behind it (`IMG_1.HEIC.jpg`). A pict
 extension, and where that says nothing by its content. What is left alone is named, each with the
 reason. The walk is sorted and made twice, once to check
 and once to work, so that memory holds one folder's names, a few hundred bytes each, and never the
-whole tree's.
+whole tree's; a folder of more than 100,000 files comes in several listings, by way of a temporary
+file.
 
 Hidden files and folders are left out: they are thumbnails, resource forks and our own temporary
 files. So are the folders in which systems and network storage keep previews and what was thrown
@@ -15,16 +16,15 @@ back to a folder that they lie in. A folder that cannot be listed is told of, an
 """
 
 import os
-from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
-
-import numpy as np
 
 from efgan_rt.errors import EfganError
 from efgan_rt.face_rules import FaceRule
@@ -37,6 +37,7 @@ from efgan_rt.pictures.header import (
     missing_reader,
     sniffed,
 )
+from efgan_rt.pipeline.large_sort import IN_MEMORY, LargeSort
 from efgan_rt.pipeline.names import is_case_blind, one_name, refuse_windows_names
 from efgan_rt.pipeline.sidecars import EXTENSIONS as SIDECAR_EXTENSIONS
 from efgan_rt.shots import Product
@@ -255,15 +256,17 @@ class Plan:
         """A picture's path in the source."""
         return self._tree.below(picture)
 
-    @property
+    # Asked for every picture: each would ask the file system anew.
+
+    @cached_property
     def _tree(self) -> Tree:
         return self.tree or LocalTree(self.source, self.exclude, self.inside)
 
-    @property
+    @cached_property
     def _resolved_source(self) -> Path:
         return self.source.resolve()
 
-    @property
+    @cached_property
     def _resolved_output(self) -> Path:
         return self.output.resolve()
 
@@ -329,7 +332,7 @@ class Plan:
                     )
                 yield output
 
-    def _refuse_scattered(self, twice: int, key: Callable[[str], str]) -> None:
+    def _refuse_scattered(self, twice: bytes, key: Callable[[str], str]) -> None:
         """Names the pictures of different listings that would be written to one file."""
         names = (
             job.source
@@ -353,25 +356,25 @@ class Plan:
 
 
 class Scattered:
-    """Outputs of folders that come in several listings: 8 bytes of each, to find two of a name."""
+    """Outputs of folders that come in several listings, to find two of a name: a hash of each."""
 
     def __init__(self) -> None:
-        self._marks = array("Q")
+        self._marks = LargeSort()
 
     @staticmethod
-    def mark(output: str) -> int:
-        """The 8 bytes of an output's name."""
-        return int.from_bytes(blake2b(os.fsencode(output), digest_size=8).digest(), "little")
+    def mark(output: str) -> bytes:
+        """The hash of an output's name."""
+        return blake2b(os.fsencode(output), digest_size=16).digest()
 
     def add(self, output: str) -> None:
         """Takes note of an output."""
-        self._marks.append(self.mark(output))
+        self._marks.add(self.mark(output))
 
-    def twice(self) -> int:
-        """The mark of an output that comes twice; 0 if there is none."""
-        found = np.sort(np.frombuffer(self._marks, np.uint64)) if self._marks else np.zeros(1)
-        repeated = found[1:][found[1:] == found[:-1]]
-        return int(repeated[0]) if len(repeated) else 0
+    def twice(self) -> bytes | None:
+        """The mark of an output that comes twice; None if there is none."""
+        found = next((one for one, next_ in pairwise(self._marks) if one == next_), None)
+        self._marks.close()
+        return None if found is None else found[0]
 
 
 @dataclass(frozen=True)
@@ -461,15 +464,18 @@ class LocalTree:
 
     def below(self, picture: Path) -> PurePosixPath:
         """A picture's path in the folder."""
-        root = self.source if self.source.is_dir() else self.source.parent
-        return PurePosixPath(picture.relative_to(root).as_posix())
+        return PurePosixPath(picture.relative_to(self._root).as_posix())
+
+    @cached_property
+    def _root(self) -> Path:
+        return self.source if self.source.is_dir() else self.source.parent
 
 
 def _without_links(listing: Listing, root: Path) -> Listing:
     """A listing without the pictures that links lead out of a folder to."""
-    out = [name for name in listing.pictures if not _is_inside(listing.folder / name, root)]
+    out = {name for name in listing.pictures if not _is_inside(listing.folder / name, root)}
     kept = [name for name in listing.pictures if name not in out]
-    left = [*listing.left, *((name, "a link out of the folder") for name in out)]
+    left = [*listing.left, *((name, "a link out of the folder") for name in sorted(out))]
     return replace(listing, pictures=kept, left=left)
 
 
@@ -494,18 +500,20 @@ def _walk(
             identity = _identity(folder)
             if identity in ancestors or (folder is not root and identity == _output(output)):
                 continue
-            below, listing = _listed(folder, folder.relative_to(root), exclude)
+            below, listings = _listed(folder, folder.relative_to(root), exclude)
         except OSError as error:
             yield Listing(folder, [], fault=error.strerror or str(error))
             continue
+        for listing in listings:
+            yield _without_links(listing, resolved) if inside else listing
         if inside:
-            listing = _without_links(listing, resolved)
             below = [name for name in below if _is_inside(folder / name, resolved)]
-        yield listing
         waiting += [(folder / name, ancestors | {identity}) for name in reversed(below)]
 
 
-def _listed(folder: Path, below: Path, exclude: Sequence[str]) -> tuple[list[str], Listing]:
+def _listed(
+    folder: Path, below: Path, exclude: Sequence[str]
+) -> tuple[list[str], Iterator[Listing]]:
     """The names of the folders in a folder, sorted, and its files.
 
     Args:
@@ -523,7 +531,7 @@ def _listed(folder: Path, below: Path, exclude: Sequence[str]) -> tuple[list[str
 
 def arranged(
     folder: Path, below: Path, entries: Iterable[tuple[str, bool]], exclude: Sequence[str]
-) -> tuple[list[str], Listing]:
+) -> tuple[list[str], Iterator[Listing]]:
     """The names of a folder's folders, sorted, and its files, by the rules that all trees share.
 
     Args:
@@ -531,10 +539,12 @@ def arranged(
         below: its path in the source.
         entries: names, and whether each is a folder's.
         exclude: patterns of what is left out.
+
+    Returns:
+        The folders, and at least one listing.
     """
     folders: list[str] = []
-    pictures: list[str] = []
-    others: list[str] = []
+    files = LargeSort()
     system_folders = excluded = 0
     for name, is_folder in entries:
         if is_folder and any(fnmatchcase(name.lower(), each) for each in SYSTEM_FOLDERS):
@@ -545,11 +555,49 @@ def arranged(
             excluded += 1
         elif is_folder:
             folders.append(name)
-        elif name.lower().endswith(READABLE_EXTENSIONS):
-            pictures.append(name)
         else:
-            others.append(name)
-    stems = {os.path.splitext(name)[0].lower() for name in pictures}
+            files.add(os.fsencode(_stem(name)), os.fsencode(name))
+    return sorted(folders), _listings(folder, files, system_folders, excluded)
+
+
+def _listings(
+    folder: Path, files: LargeSort, system_folders: int, excluded: int
+) -> Iterator[Listing]:
+    """A folder's files in parts; files of one stem, which speak of each other, are in one part.
+
+    Args:
+        folder: that they lie in.
+        files: stems and names.
+        system_folders: for the first part.
+        excluded: for the first part.
+    """
+    is_part = len(files) > IN_MEMORY
+    names: list[str] = []
+    last = b""
+    for stem, name in files:
+        # Some give all files one stem, and number them behind the dot.
+        if len(names) >= IN_MEMORY and (stem != last or len(names) >= 2 * IN_MEMORY):
+            part = _sorted_out(folder, names)
+            yield replace(part, is_part=True, system_folders=system_folders, excluded=excluded)
+            names, system_folders, excluded = [], 0, 0
+        names.append(os.fsdecode(name))
+        last = stem
+    files.close()
+    part = _sorted_out(folder, names)
+    yield replace(part, is_part=is_part, system_folders=system_folders, excluded=excluded)
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0].lower()
+
+
+def _sorted_out(folder: Path, names: Iterable[str]) -> Listing:
+    """Files of a folder: its pictures, and what is left alone."""
+    pictures: list[str] = []
+    others: list[str] = []
+    for name in names:
+        (pictures if name.lower().endswith(READABLE_EXTENSIONS) else others).append(name)
+    stems = {_stem(name) for name in pictures} if others else ()
     left = []
     for name in sorted(others):
         if why := _why_left_alone(folder / name, stems):
@@ -563,8 +611,7 @@ def arranged(
             left.append((name, f"nothing here reads {format_}; {missing}"))
         else:
             readable.append(name)
-    listing = Listing(folder, readable, left, 0, system_folders, excluded)
-    return sorted(folders), listing
+    return Listing(folder, readable, left)
 
 
 def _why_left_alone(path: Path, stems: Container[str]) -> str:

@@ -165,8 +165,11 @@ class Journal:
         Raises:
             EfganError: the disk is full, or the journal cannot be written.
         """
+        # By text, because paths take longer to compare than the database to write.
+        above = os.path.join(self._all_parts, "")
         rows = [
-            (*record.row, part.relative_to(self._all_parts).as_posix()) for record, part in records
+            (*record.row, os.fspath(part).removeprefix(above).replace(os.sep, "/"))
+            for record, part in records
         ]
         with self._lock:
             with self._transaction():
@@ -234,8 +237,8 @@ class Journal:
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
-        # Every copying of the log into the database waits for the disk; 16 MB of log at most.
-        self._database.execute("PRAGMA wal_autocheckpoint = 4000")
+        # Every copying of the log into the database waits for the disk; 64 MB of log at most.
+        self._database.execute("PRAGMA wal_autocheckpoint = 16000")
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         if version not in (0, SCHEMA_VERSION):
             raise EfganError(

@@ -2,7 +2,8 @@
 
 An encoder writes an output into the journal's folder of parts (`stage`), then hands in the outputs
 of its picture (`publish`). One thread at a time takes all that is waiting, commits its records, and
-renames; the others go on with their next picture.
+has them renamed, side by side where the file system lets one wait; the others go on with their next
+picture.
 """
 
 import errno
@@ -21,7 +22,9 @@ from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure
 from efgan_rt.pipeline.parts import FileTimes, Making, Parts, Staged
+from efgan_rt.pipeline.side_by_side import SideBySide
 
+PLACERS: Final = 32
 # With these no later picture can be written either.
 DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 # Where a file system knows no hard links.
@@ -47,11 +50,16 @@ class StagedPicture:
 
 
 class GroupPublisher(ABC):
-    """Publishes pictures in groups, one thread at a time, wherever their outputs go."""
+    """Publishes pictures in groups, one thread at a time, wherever their outputs go.
 
-    def __init__(self) -> None:
+    Args:
+        placers: gives the outputs of a group their names.
+    """
+
+    def __init__(self, placers: SideBySide) -> None:
         self._waiting: deque[StagedPicture] = deque()
         self._at_work = threading.Lock()
+        self._placers = placers
 
     def publish(self, *pictures: StagedPicture) -> None:
         """Hands in pictures, and publishes what waits unless another thread is at it.
@@ -74,17 +82,25 @@ class GroupPublisher(ABC):
         staged = [output for picture in pictures for output in picture.outputs]
         if staged:
             self._intend(staged)
+        faults = iter(self._placers.each(self._fault, staged))
         for picture in pictures:
             failures = []
-            for output in picture.outputs:
-                try:
-                    self._place(output)
-                except EfganError as error:
-                    if is_disk_error(error):
-                        raise
-                    self._drop(output)
-                    failures.append(Failure(picture.source, str(error), output.path))
+            for output, error in zip(picture.outputs, faults):  # noqa: B905
+                if error is None:
+                    continue
+                if is_disk_error(error):
+                    raise error
+                self._drop(output)
+                failures.append(Failure(picture.source, str(error), output.path))
             picture.finish(failures)
+
+    def _fault(self, output: Staged) -> EfganError | None:
+        """Gives an output its name; gives back why it did not get it."""
+        try:
+            self._place(output)
+        except EfganError as error:
+            return error
+        return None
 
     @abstractmethod
     def _intend(self, staged: Sequence[Staged]) -> None:
@@ -92,7 +108,7 @@ class GroupPublisher(ABC):
 
     @abstractmethod
     def _place(self, output: Staged) -> None:
-        """Gives an output its name."""
+        """Gives an output its name; for any thread."""
 
     @abstractmethod
     def _drop(self, output: Staged) -> None:
@@ -108,7 +124,7 @@ class Publisher(GroupPublisher):
     """
 
     def __init__(self, journal: Journal, *, overwrite: bool) -> None:
-        super().__init__()
+        super().__init__(SideBySide(PLACERS))
         self._journal = journal
         self._overwrite = overwrite
         self._parts = Parts(journal.parts, journal.output)

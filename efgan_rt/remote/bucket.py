@@ -81,10 +81,12 @@ class BucketTree:
                 said = str(error).removeprefix(f"{folder}: ")
                 yield Listing(folder, [], fault=said)
                 continue
-            below, listing = arranged(
+            below, listings = arranged(
                 folder, folder.relative_to(self.source), entries, self.exclude
             )
-            yield replace(listing, left=[*listing.left, *odd], stamps=stamps)
+            for listing in listings:
+                yield replace(listing, left=[*listing.left, *odd], stamps=stamps)
+                odd = []
             waiting += [folder / name for name in reversed(below)]
 
     def picture(self, listing: Listing, name: str) -> RemotePath:

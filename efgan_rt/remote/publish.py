@@ -7,7 +7,6 @@ then go side by side.
 import hashlib
 import itertools
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from typing import Final
 from efgan_rt.pipeline.parts import FileTimes, Staged
 from efgan_rt.pipeline.publish import GroupPublisher, in_the_way
 from efgan_rt.pipeline.record import Record
+from efgan_rt.pipeline.side_by_side import SideBySide
 from efgan_rt.remote.journal import ObjectVersion, RemoteJournal
 from efgan_rt.remote.path import RemotePath
 from efgan_rt.remote.s3 import UnmetError
@@ -38,12 +38,10 @@ class RemotePublisher(GroupPublisher):
     """
 
     def __init__(self, journal: RemoteJournal, *, overwrite: bool) -> None:
-        super().__init__()
+        super().__init__(SideBySide(PUTTERS, waits=True))
         self._journal = journal
         self._overwrite = overwrite
         self._numbers = itertools.count()
-        self._pool = ThreadPoolExecutor(PUTTERS, "efgan-put")
-        self._putting: dict[Path, Future[None]] = {}
 
     def stage(
         self,
@@ -69,15 +67,11 @@ class RemotePublisher(GroupPublisher):
 
     def _intend(self, staged: Sequence[Staged]) -> None:
         self._journal.intend([each.record for each in staged])
-        self._putting = {each.path: self._pool.submit(self._put, each) for each in staged}
-
-    def _place(self, output: Staged) -> None:
-        self._putting.pop(output.path).result()
 
     def _drop(self, output: Staged) -> None:
-        """Nothing lies anywhere; whether its record stays, `_put` knows."""
+        """Nothing lies anywhere; whether its record stays, `_place` knows."""
 
-    def _put(self, output: Staged) -> None:
+    def _place(self, output: Staged) -> None:
         assert isinstance(output, StagedObject) and isinstance(output.path, RemotePath)
         store, sha256 = self._journal.store, output.record.sha256.hex()
         instead_of = output.ours.etag if isinstance(output.ours, ObjectVersion) else None

@@ -25,7 +25,8 @@ from efgan_rt.pipeline.outcome import (
     reason_of,
 )
 from efgan_rt.pipeline.publish import Publisher, StagedPicture
-from efgan_rt.pipeline.resume import Inspector
+from efgan_rt.pipeline.resume import Inspector, Work
+from efgan_rt.pipeline.side_by_side import SideBySide
 from efgan_rt.pipeline.sidecars import copy_sidecars
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder
@@ -48,6 +49,8 @@ SHARDS_AT_A_WORKER: Final = 2
 SHARDS_A_WORKER: Final = 4  # at least, so that none waits long for the others at the end
 WAIT_S: Final = 0.1
 LOOKED_AT_ONCE: Final = 512  # pictures whose outputs are looked up before messages are read again
+LOOKERS: Final = 32
+PUBLISHED_AT_ONCE: Final = 4096  # pictures, at about which messages wait for what they bring
 # Of workers that end before they have dealt with a single picture.
 MOST_STILLBORN: Final = 3
 # After so many timeouts of one picture a worker that says nothing is taken for lost.
@@ -116,6 +119,7 @@ class Coordinator:
     ) -> None:
         self._executor = executor
         self._inspector = inspector
+        self._lookers = SideBySide(LOOKERS)
         self._publisher = publisher
         self._options = options
         self._size = size
@@ -131,6 +135,7 @@ class Coordinator:
         self._again: deque[Shard] = deque()
         self._workers: dict[int, _Worker] = {}
         self._open: dict[int, dict[Path, ShardJob]] = {}  # shard -> its pictures still to come
+        self._handed_in: list[StagedPicture] = []
         self._stillborn = 0
         self._is_stopping = False
 
@@ -197,9 +202,14 @@ class Coordinator:
             self._hand_out()
         is_busy = self._has_more and not self._is_stopping and len(self._pending) < self._size
         received = self._executor.receive(0.0 if is_busy else WAIT_S)
-        while received is not None:
-            self._take(*received)
-            received = self._executor.receive(0.0)
+        try:
+            while received is not None:
+                self._take(*received)
+                if len(self._handed_in) >= PUBLISHED_AT_ONCE:
+                    break
+                received = self._executor.receive(0.0)
+        finally:
+            self._publish()
         self._end_silent()
         self._on_progress(self._tally.pictures, self._tally.failed)
 
@@ -243,22 +253,23 @@ class Coordinator:
         """Looks up the next pictures, until there is a shard's worth or the turn is over."""
         if len(self._pending) >= self._size or not self._has_more:
             return
-        looked = 0
-        for job in islice(self._jobs, LOOKED_AT_ONCE):
-            looked += 1
-            try:
-                work = self._inspector.inspect(job)
-            except Exception as error:
-                self._tally.fail(job.source, reason_of(job.source, error))
-                continue
-            if work.is_done and not self._everything:
+        jobs = list(islice(self._jobs, LOOKED_AT_ONCE))
+        self._has_more = len(jobs) == LOOKED_AT_ONCE
+        for job, work in zip(jobs, self._lookers.each(self._looked_up, jobs), strict=True):
+            if isinstance(work, str):
+                self._tally.fail(job.source, work)
+            elif work.is_done and not self._everything:
                 done = PictureResult(job.source, Status.ALREADY, job.outputs)
                 self._tally.finish_picture(done, written=0)
-                continue
-            self._pending.append(ShardJob(job, work))
-            if len(self._pending) >= self._size:
-                return
-        self._has_more = looked == LOOKED_AT_ONCE
+            else:
+                self._pending.append(ShardJob(job, work))
+
+    def _looked_up(self, job: PictureJob) -> Work | str:
+        """What a picture needs, or why nobody can tell."""
+        try:
+            return self._inspector.inspect(job)
+        except Exception as error:
+            return reason_of(job.source, error)
 
     def _take(self, number: int, message: object) -> None:
         worker = self._workers.get(number)
@@ -270,7 +281,7 @@ class Coordinator:
                 worker.is_ready = True
             case Made(pictures, times):
                 worker.has_made = worker.has_made or bool(pictures)
-                self._publish(worker, pictures)
+                self._hand_in(worker, pictures)
                 for stage, seconds in times:
                     self._recorder.add(stage, seconds)
             case Refused(sentence, is_engine, trace):
@@ -288,9 +299,8 @@ class Coordinator:
             case Ended():
                 self._lose(number, worker)
 
-    def _publish(self, worker: _Worker, pictures: Sequence[MadePicture]) -> None:
-        """Gives outputs their names, in one commit of the journal."""
-        handed = []
+    def _hand_in(self, worker: _Worker, pictures: Sequence[MadePicture]) -> None:
+        """Notes that pictures have come back; they are published with those of other messages."""
         for made in pictures:
             waiting = self._open.get(made.shard)
             if waiting is None or waiting.pop(made.result.source, None) is None:
@@ -298,7 +308,13 @@ class Coordinator:
             if not waiting:
                 del self._open[made.shard]
                 worker.shards.pop(made.shard, None)
-            handed.append(StagedPicture(made.result.source, made.staged, self._finisher(made)))
+            self._handed_in.append(
+                StagedPicture(made.result.source, made.staged, self._finisher(made))
+            )
+
+    def _publish(self) -> None:
+        """Gives outputs their names, in one commit of the journal."""
+        handed, self._handed_in = self._handed_in, []
         if handed:
             self._publisher.publish(*handed)
 
