@@ -8,6 +8,7 @@ import pytest
 
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.framing import Framed
+from efgan_rt.faces.motion_paste import Move
 from efgan_rt.faces.paste import paste
 from efgan_rt.pictures.header import Header
 from efgan_rt.pictures.original import Original, Picture, Pixels
@@ -143,13 +144,13 @@ def test_a_bug_in_an_encoder_fails_its_picture_and_no_other(
     lock = threading.Lock()
     calls = 0
 
-    def broken(pixels: Pixels, framed: Framed, edited: Picture) -> None:
+    def broken(pixels: Pixels, framed: Framed, edited: Picture, move: Move) -> None:
         nonlocal calls
         with lock:
             calls += 1
             if calls == 5:
                 raise MemoryError
-        paste(pixels, framed, edited)
+        paste(pixels, framed, edited, move)
 
     monkeypatch.setattr(pasting, "paste", broken)
     outcome = run(faces, tmp_path / "out")

@@ -12,6 +12,7 @@ from efgan_rt.choices import NoFace
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.framing import Framed
+from efgan_rt.faces.motion_paste import Move
 from efgan_rt.faces.paste import paste
 from efgan_rt.pictures.original import Metadata, Original, Picture, Pixels
 from efgan_rt.pictures.read import read_picture
@@ -147,10 +148,10 @@ def test_a_face_whose_points_coincide_is_named(source: Path, out: Path) -> None:
 def test_a_face_that_cannot_be_put_back_is_named(
     source: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(pixels: Pixels, framed: Framed, edited: Picture) -> None:
+    def broken(pixels: Pixels, framed: Framed, edited: Picture, move: Move) -> None:
         if framed.face is not None and framed.face.left == 300:
             raise MemoryError
-        paste(pixels, framed, edited)
+        paste(pixels, framed, edited, move)
 
     monkeypatch.setattr(pasting, "paste", broken)
     picture = photograph(500, 700, (300, 200))

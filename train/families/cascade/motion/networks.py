@@ -270,10 +270,12 @@ class MotionEFGAN(nn.Module):
         """The light of what is gained, (B, 1, h, w)."""
         gained = au.float() - skin.units.clamp(0.0, float(MAX_INTENSITY))
         gained = gained - gained.clamp(-UNSURE, UNSURE)
-        light = (gained @ self.folds.flatten(1)).unflatten(1, (1, FOLDS_PX, FOLDS_PX))
+        # Not a product of matrices: TensorRT for RTX 1.7 crashes when it compiles this one.
+        light = (gained[:, :, None, None] * self.folds).sum(dim=1, keepdim=True)
         grid = skin.places.permute(0, 2, 3, 1)
+        # The pictures' rims are 0, so that what lies beyond them is not lit either.
         shade = F.grid_sample(
-            light, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+            light, grid, mode="bilinear", padding_mode="border", align_corners=False
         )
         return shade.clamp(-SHADE_LIMIT, SHADE_LIMIT)
 
