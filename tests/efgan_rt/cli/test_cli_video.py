@@ -439,7 +439,9 @@ def test_a_preset_is_the_edit_that_it_stands_for(video: Cli, source: Path, tmp_p
     whole = tmp_path / "whole.mp4"
     assert video(source, whole, "-e", "happy").status == 0
     first, second, other = map(frames_of, (by_preset, by_options, whole))
-    assert np.array_equal(first, second) and not np.array_equal(first, other)
+    apart = [np.abs(np.subtract(each, first, dtype=np.int16)).mean() for each in (second, other)]
+    # Which frames share a batch is a matter of time, and with it the last bit, which coding spreads.
+    assert apart[0] < 0.3 < 1 < apart[1], apart
 
 
 @pytest.mark.parametrize(
