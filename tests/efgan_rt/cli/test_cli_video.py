@@ -440,7 +440,7 @@ def test_a_preset_is_the_edit_that_it_stands_for(video: Cli, source: Path, tmp_p
     assert video(source, whole, "-e", "happy").status == 0
     first, second, other = map(frames_of, (by_preset, by_options, whole))
     apart = [np.abs(np.subtract(each, first, dtype=np.int16)).mean() for each in (second, other)]
-    # Which frames share a batch is a matter of time, and with it the last bit, which coding spreads.
+    # Which frames share a batch is a matter of time, and so are last bits, which coding spreads.
     assert apart[0] < 0.3 < 1 < apart[1], apart
 
 
