@@ -32,11 +32,13 @@ WAITS: Final = "wait"
 def snapshot(portrait: Picture) -> Picture:
     """A portrait, uint8 RGB (H, W, 3), in the middle of a picture of two megapixels.
 
-    It keeps its size, but for one that is larger. Around it is the portrait's own blurred
-    enlargement, so that the codec has something to do.
+    It keeps its size, but for one that is larger. Around it are the portrait's own colours, so
+    coarse that no detector finds a second face in them, with noise for the codec.
     """
-    ground = cv2.resize(portrait, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)
-    canvas = np.asarray(cv2.GaussianBlur(ground, (0, 0), 6), np.uint8)
+    coarse = cv2.resize(portrait, (8, 6), interpolation=cv2.INTER_AREA)
+    ground = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 3, ground.shape)
+    canvas = np.asarray(np.clip(np.rint(ground + noise), 0, 255), np.uint8)
     side = min(HEIGHT, max(portrait.shape[:2]))
     scale = side / max(portrait.shape[:2])
     size = (round(portrait.shape[1] * scale), round(portrait.shape[0] * scale))

@@ -12,7 +12,7 @@ from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from efgan_rt.typed import typed
 from train.data.regions import REGION_SIZES
-from train.data.regions import RegionBox as RegionBox
+from train.data.regions import RegionBox
 
 # Far beyond any use; a checkpoint that asks for more is damaged, or made to exhaust the memory.
 LARGEST: Final[dict[str, int]] = {
