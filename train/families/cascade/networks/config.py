@@ -11,8 +11,7 @@ from typing import Any, Final
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from efgan_rt.typed import typed
-from train.data.regions import REGION_SIZES
-from train.data.regions import RegionBox
+from train.data.regions import REGION_SIZES, RegionBox
 
 # Far beyond any use; a checkpoint that asks for more is damaged, or made to exhaust the memory.
 LARGEST: Final[dict[str, int]] = {
