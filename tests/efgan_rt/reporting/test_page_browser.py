@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.chromium import BROWSER, DRIVER, MISSING, open_browser
 from efgan_rt.pipeline.outcome import Failure, PictureResult, Status
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.reporting.page_report import PageReport
@@ -18,44 +19,19 @@ from tests.page_reading import about_page, edited
 selenium = pytest.importorskip(
     "selenium", reason='Selenium is missing: pip install "efgan-rt[dev]"'
 )
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not (BROWSER and DRIVER),
-        reason="Chromium or its driver is missing: apt-get install chromium chromium-driver",
-    ),
+    pytest.mark.skipif(not (BROWSER and DRIVER), reason=MISSING),
 ]
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1200,900",
-)
 NAME = "zz</script><script>document.title='caught'</script>\"'"
 HOSTILE = os.fsdecode(os.fsencode(NAME.replace("/", "|")) + b"\xff.png")
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
     profile = tmp_path_factory.mktemp("chromium")
-    for argument in (*ARGUMENTS, "--force-prefers-reduced-motion", f"--user-data-dir={profile}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
-    yield driver
-    driver.quit()
+    with open_browser(profile, "--force-prefers-reduced-motion") as driver:
+        yield driver
 
 
 def click(element: Any) -> None:
