@@ -12,6 +12,7 @@ import numpy.typing as npt
 from efgan_rt.action_units import AU_NAMES
 from engines.arrays import Values
 from train.portraits.camera import Drawn, Fit, projected
+from train.portraits.eyes import LIDS
 from train.portraits.face_model import (
     EYEBALLS,
     INSIDE_MOUTH,
@@ -20,7 +21,7 @@ from train.portraits.face_model import (
     FaceModel,
     face_model,
 )
-from train.portraits.fit import OF_478, FittedFace
+from train.portraits.fit import OF_478, FittedFace, lids_gap, lips_gap
 from train.portraits.mouths import LOWER_LIP, UPPER_LIP
 from train.portraits.movement import Mover
 
@@ -159,7 +160,7 @@ def landmarks_of(fit: Fit) -> Values:
     points = projected(fit, model.vertices(fit.identity, fit.expression))
     found = np.zeros((478, 2))
     found[list(OF_478)] = points[list(model.landmarks), :2]
-    for line in (UPPER_LIP, LOWER_LIP):
+    for line in (UPPER_LIP, LOWER_LIP, *LIDS[0], *LIDS[1]):
         known = [place for place, mark in enumerate(line) if mark in OF_478]
         for axis in (0, 1):
             there = found[[line[place] for place in known], axis]
@@ -172,13 +173,11 @@ def toy_face(side: int, units: dict[str, float], rotation: Values | None = None)
     fit = toy_fit(side, units, rotation)
     landmarks = landmarks_of(fit)
     values = np.array([units.get(name, 0.0) for name in AU_NAMES], np.float32)
-    gap = np.linalg.norm(landmarks[13] - landmarks[14]) / np.linalg.norm(
-        landmarks[61] - landmarks[291]
-    )
     model = toy_model()
     points = projected(fit, model.vertices(fit.identity, fit.expression))
-    drawn = Mover(model).drawn(points, side)
-    return FittedFace(painted(drawn), fit, landmarks, values, values.copy(), float(gap))
+    picture = painted(Mover(model).drawn(points, side))
+    gap, lids = lips_gap(landmarks), lids_gap(landmarks)
+    return FittedFace(picture, fit, landmarks, values, values.copy(), gap, lids)
 
 
 def painted(drawn: Drawn) -> npt.NDArray[np.uint8]:

@@ -73,6 +73,7 @@ LANDMARKS_68: Final = (
 OUTLINE: Final = 17  # of the 68, the jaw's outline: it slides over the skin as a head turns
 # Places among the 68.
 RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 36, 45
+EYES: Final = (slice(36, 42), slice(42, 48))  # a corner, upper lid, other corner, lower lid
 OUTER_LIPS, INNER_LIPS = slice(48, 60), slice(60, 68)
 UPPER_INNER_LIP, LOWER_INNER_LIP = (61, 62, 63), (67, 66, 65)
 # Vertices by part, first and last (ICT Face Model light).
