@@ -58,7 +58,7 @@ def fold_pictures(model: FaceModel, shading: Values) -> FloatArray:
 
     Returns:
         float32 (K, FOLDS_PX, FOLDS_PX): logarithm of how much lighter encoded values get for an
-        intensity of 1; 0 beside the skin.
+        intensity of 1; 0 beside the skin and on the rims, which stand for all that lies beyond.
     """
     side = FOLDS_PX * FINER
     points = model.neutral.copy()
@@ -77,4 +77,7 @@ def fold_pictures(model: FaceModel, shading: Values) -> FloatArray:
         pictures[number] = cv2.resize(fine, (FOLDS_PX, FOLDS_PX), interpolation=cv2.INTER_AREA)
     along = (np.arange(FOLDS_PX) + 0.5) * 2 / FOLDS_PX - 1
     out = np.hypot(along[np.newaxis] / FACE_AXES[0], along[:, np.newaxis] / FACE_AXES[1])
-    return np.asarray(pictures * np.clip((1 - out) / FADING + 1, 0, 1), np.float32)
+    pictures *= np.clip((1 - out) / FADING + 1, 0, 1)
+    for rim in (0, -1):
+        pictures[:, rim] = pictures[:, :, rim] = 0
+    return pictures
