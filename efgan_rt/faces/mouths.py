@@ -47,7 +47,7 @@ class Mouths:
     def rows(self) -> int:
         """Of a mouth alone."""
         rows = self.pixels.shape[1]
-        return round(rows * (1 - EYES_PART)) if self.eyes else rows
+        return round(rows * (1 - EYES_PART)) if self.eyes else int(rows)
 
     def to_dict(self) -> dict[str, Any]:
         """What stands beside the picture."""

@@ -147,6 +147,18 @@ def units_vector(units: Mapping[str, float]) -> FloatArray:
     return np.array([units.get(name, 0.0) for name in AU_NAMES], np.float32)
 
 
+def lips_gap_of_units(model: FaceModel) -> FloatArray:
+    """How far an intensity of 1 of each action unit parts the lips, float32 (K,).
+
+    In lengths from eye to eye, of the average face.
+    """
+    places = list(model.landmarks)
+    eyes = model.neutral[places[RIGHT_EYE_CORNER]] - model.neutral[places[LEFT_EYE_CORNER]]
+    shapes = np.tensordot(model.of_units, model.expressions[:, places, 1], 1)  # K 68, up
+    parted = shapes[:, list(UPPER_INNER_LIP)] - shapes[:, list(LOWER_INNER_LIP)]
+    return np.asarray(parted.mean(axis=1) / np.linalg.norm(eyes), np.float32)
+
+
 def load_face_model(path: Path) -> FaceModel:
     """Reads the face model from a copy of its repository, or from a `.npz` of its arrays.
 

@@ -23,7 +23,7 @@ from efgan_rt.pictures.read import read_picture
 from engines.whole_file import whole_file, write_whole
 from train.portraits import shading
 from train.portraits.eyes import Eyes, below_mouths, straightened_eyes
-from train.portraits.face_model import FaceModel
+from train.portraits.face_model import FaceModel, lips_gap_of_units
 from train.portraits.fit import FittedFace, fit, fitted_face
 from train.portraits.folds import fold_pictures
 from train.portraits.framing import framed_face
@@ -41,6 +41,7 @@ SETTINGS: Final = "pairs.json"
 RECORDS: Final = "chunks"
 ATLAS: Final = "mouths.npz"
 FOLDS: Final = "folds.npy"
+GAP_OF_UNITS: Final = "gap_of_units"
 DONE: Final = "done"
 # Mouths that are worth drawing in other faces: open so far, in lengths from eye to eye, and seen
 # from the front; so many of them, evenly from the least to the most open.
@@ -330,7 +331,7 @@ def write_folds(out: Path, model: FaceModel) -> None:
         raise EfganError(f"{error.filename}: cannot be written: {error.strerror}") from error
 
 
-def write_atlas(out: Path) -> int:
+def write_atlas(out: Path, model: FaceModel) -> int:
     """Chooses a set's mouths and eyes from those of its chunks; how many mouths there are.
 
     Raises:
@@ -349,6 +350,7 @@ def write_atlas(out: Path) -> int:
         count = min(MOUTHS, len(order))
         chosen = order[np.linspace(0, len(order) - 1, count).round().astype(int)]
         made = {name: whole[name][chosen] for name in ("pixels", "skin", "gap", "smile")}
+        made[GAP_OF_UNITS] = lips_gap_of_units(model)
         if "lids" in whole:
             best = int(np.abs(whole["lids"] - WELL_OPEN).argmin())
             eyes = Eyes(whole["eyes"][best], whole["eyes_skin"][best])
