@@ -146,9 +146,7 @@ def main(arguments: list[str] | None = None) -> None:
         save_safetensors(made, options.out)
     except EfganError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
-    print(
-        f"{options.out}: {len(stages)} stage{'s' * (len(stages) > 1)}, {made.config.mouths} mouths"
-    )
+    print(f"{options.out}: stages: {len(stages)}, mouths: {made.config.mouths}")
 
 
 if __name__ == "__main__":
