@@ -9,6 +9,7 @@ from efgan_rt.errors import EfganError
 # extra -> the packages it brings, by import name.
 EXTRAS: Final = {
     "cpu": ("openvino", "onnxruntime"),
+    "gpu": ("onnxruntime", "onnx", "cuda.bindings"),
     "tensorrt": ("tensorrt", "cuda.bindings"),
     "rtx": ("onnxruntime_ep_nv_tensorrt_rtx",),
     "pycuda": ("pycuda",),

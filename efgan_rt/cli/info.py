@@ -86,6 +86,7 @@ def _packages() -> "Table":
 
     purposes = {
         "cpu": "run on the processor",
+        "gpu": "run on a GPU",
         "tensorrt": "TensorRT plans",
         "rtx": "TensorRT on RTX cards",
         "pycuda": "memory of GPUs",
