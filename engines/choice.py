@@ -267,7 +267,9 @@ def _device_choice(backend: str, directory: EngineDirectory, cuda: Cuda, why: st
         title = f"{TENSORRT_TITLES[manifest.plans.library]} {manifest.plans.version}"
     half = ""
     if manifest.precision == "fp32":
-        half = f"; in half precision after: efgan-rt build-engines {directory.path} --precision fp16"
+        half = (
+            f"; in half precision after: efgan-rt build-engines {directory.path} --precision fp16"
+        )
     return BackendChoice(
         backend,
         manifest.precision,

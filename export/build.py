@@ -26,8 +26,8 @@ from engines.runtimes import import_onnxruntime
 from export import parity
 from export.calibration import Pixels, checked_faces
 from export.directory import check_replaceable, put_in_place, staging_folder
-from export.int8_files import add_int8, check_int8_possible
 from export.graphs import check_precision, to_file_bytes
+from export.int8_files import add_int8, check_int8_possible
 from export.networks import ExportedNetwork, exported_networks, run_in_torch
 from export.plans import PlanOptions, Watch, add_plans, check_plans_possible
 from export.to_half import (

@@ -1,4 +1,4 @@
-"""A half-precision engine directory, made from one in FP32: without its checkpoint, without PyTorch.
+"""A half-precision engine directory, made from one in FP32 without checkpoint and PyTorch.
 
 Who runs the engines that come along on a GPU needs no more than the extra for the GPU: the graphs
 are rewritten (`export.half_graph`) and held to the bars of any other half set. Rounding and the
@@ -80,7 +80,8 @@ def remake_half(
     after = replace(before, image_dtype="float16")
     used_faces = checked_faces(faces, before.crop_px)
     report(f"half precision from {directory}: {len(used_faces)} faces")
-    exact = rounded = _given(family, before, used_faces)
+    exact = _given(family, before, used_faces)
+    rounded = dict(exact)
     entries: dict[str, NetworkEntry] = {}
     specs = family.specs(after)
     with staging_folder(out) as folder:
@@ -104,8 +105,8 @@ def remake_half(
             figures = _figures(name, peak, parity.Run(inputs, narrow), wide)
             figures |= parity.differences(parity.run_file(made, inputs), narrow)
             parity.hold(name, figures, parity.FILE_BARS_FP16, parity.FILE_REMEDY)
-            exact = exact | {step.outputs[each]: values for each, values in wide.items()}
-            rounded = rounded | {step.outputs[each]: values for each, values in narrow.items()}
+            exact |= {step.outputs[each]: values for each, values in wide.items()}
+            rounded |= {step.outputs[each]: values for each, values in narrow.items()}
             (folder / entry.file).write_bytes(made)
             entries[name] = replace(
                 entry,
@@ -147,7 +148,7 @@ def remake_half(
     return manifest
 
 
-def _given(family: Family, properties: Properties, faces: Pixels) -> parity.Arrays:
+def _given(family: Family, properties: Properties, faces: Pixels) -> dict[str, Array]:
     """By place, what the program is given: every face towards another expression in turn."""
 
     def read_nothing(_path: Path, _output: Output) -> Array:
@@ -185,4 +186,3 @@ def _figures(name: str, peak: float, run: parity.Run, exact: parity.Arrays) -> p
     figures |= parity.rounding_figures(run, parity.Run(run.inputs, exact))
     parity.hold(name, figures, parity.HALF_BARS, REMEDY)
     return figures
-

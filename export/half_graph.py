@@ -17,8 +17,8 @@ from export.graphs import CONVOLUTIONS, tensor_types
 
 # What may compute in half between two convolutions.
 LIGHT: Final = frozenset(
-    "Add AveragePool Concat Expand Identity LeakyRelu Mul Pad Relu Reshape Resize Slice Split "
-    "Squeeze Transpose Unsqueeze".split()
+    {"Add", "AveragePool", "Concat", "Expand", "Identity", "LeakyRelu", "Mul", "Pad", "Relu"}
+    | {"Reshape", "Resize", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
 )
 # What is not left behind on the way from one convolution to the next, but computes in FP32.
 NORM: Final = "InstanceNormalization"
@@ -95,9 +95,7 @@ def with_visible_rounding(model: ModelProto) -> ModelProto:
         given = [widened.get(name, name) for name in node.input]
         del node.input[:]
         node.input.extend(given)
-        rounded = [
-            name for name in node.output if types.get(name) == HALF and name not in outputs
-        ]
+        rounded = [name for name in node.output if types.get(name) == HALF and name not in outputs]
         for index, name in enumerate(node.output):
             if name in rounded:
                 node.output[index] = f"{name}.raw"
@@ -206,9 +204,7 @@ def _stored_halves(model: ModelProto, types: dict[str, int]) -> dict[str, str]:
     return {
         node.output[0]: node.input[0]
         for node in model.graph.node
-        if node.op_type == "Cast"
-        and node.input[0] in constants
-        and types[node.output[0]] == FLOAT
+        if node.op_type == "Cast" and node.input[0] in constants and types[node.output[0]] == FLOAT
     }
 
 

@@ -27,8 +27,8 @@ from efgan_rt.families.registry import read_properties
 from engines.directory import EngineDirectory
 from engines.manifest import Manifest, NetworkEntry
 from export.build import build_engines
-from export.networks import exported_networks
 from export.graphs import to_file_bytes
+from export.networks import exported_networks
 from export.to_half import half_twin
 from export.to_onnx import to_onnx
 from train.data.regions import RegionBox

@@ -396,6 +396,7 @@ def _run_here(
         options=request.options,
         views=batch_report.is_page(request.report),
         move=opened_set.move,
+        canvases=opened_set.canvases,
         **listeners,
     )
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, Unpack
+from typing import TYPE_CHECKING, Protocol, Unpack
 
 from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.pictures.animation import Playback
@@ -21,6 +21,9 @@ from efgan_rt.pipeline.resume import Work
 from efgan_rt.pipeline.slots import SlotRing
 from efgan_rt.pipeline.watchdog import DEFAULT_TIMEOUT_S, Watchdog
 from efgan_rt.shots import Product
+
+if TYPE_CHECKING:
+    from efgan_rt.faces.device_canvas import DeviceCanvases
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ class Workshop:
         faces: how they are found.
         views: whether every picture that is dealt with comes with its `PictureView`.
         move: what puts a moved face into its picture.
+        canvases: edits of photographs that stay on a GPU between decoding and encoding.
     """
 
     source: JobSource
@@ -148,3 +152,4 @@ class Workshop:
     faces: FaceFinding
     views: bool = False
     move: Move = MotionPaste.into_region
+    canvases: "DeviceCanvases | None" = None

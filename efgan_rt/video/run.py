@@ -15,8 +15,8 @@ from typing import Any
 
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.framing import FaceFramer
-from efgan_rt.families.family import Goal
 from efgan_rt.faces.motion_paste import MotionPaste, Move
+from efgan_rt.families.family import Goal
 from efgan_rt.lane import BatchEditor
 from efgan_rt.pictures.containers import MP4_EXTENSIONS, mp4_xmp_box, video_tags
 from efgan_rt.pictures.mark import marked

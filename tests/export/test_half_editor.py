@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from export.calibration import bundled_faces
-from export.half_editor import TITLE, HalfEditor
 from export.graphs import CONVOLUTIONS
+from export.half_editor import TITLE, HalfEditor
 from export.to_half import fast_half_convolutions, half_twin
 from tests.toy import REGIONS, toy_checkpoint
 from train.evaluation.editors import CheckpointEditor

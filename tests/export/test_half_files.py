@@ -92,7 +92,9 @@ def test_stages_hand_half_pictures_on_and_edit_alike(
     fp32_engines: Built, fp16_engines: Built, faces: Faces, tmp_path: Path
 ) -> None:
     lines: list[str] = []
-    made = remake_half(fp32_engines.directory, tmp_path / "half", faces=faces, progress=lines.append)
+    made = remake_half(
+        fp32_engines.directory, tmp_path / "half", faces=faces, progress=lines.append
+    )
     assert [line.partition(":")[0] for line in lines[1:]] == list(made.networks)
     for name, entry in made.networks.items():
         by_torch = fp16_engines.manifest.network(name)
@@ -127,9 +129,7 @@ def chain(middle: float) -> onnx.ModelProto:
         numpy_helper.from_array(np.full((1, 1, 1, 1), value, np.float32), name)
         for name, value in weights.items()
     ]
-    ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", 1, 4, 4]) for name in "xy"
-    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", 1, 4, 4]) for name in "xy"]
     graph = helper.make_graph(nodes, "chain", ends[:1], ends[1:], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
     model.ir_version = 10
@@ -178,7 +178,9 @@ def test_a_set_that_leaves_half_is_refused_and_nothing_is_written(
         (planted / entry.file).write_bytes(content)
         entries[name] = _vouched(entry, content)
     replace(source.manifest, networks=entries).write(planted)
-    with pytest.raises(EfganError, match="stage_1: parity failed, peak_activation is .*expected at "):
+    with pytest.raises(
+        EfganError, match=r"stage_1: parity failed, peak_activation is .*expected at "
+    ):
         remake_half(planted, tmp_path / "half", faces=faces)
     assert not (tmp_path / "half").exists()
 

@@ -18,7 +18,10 @@ Cli = Callable[..., Any]
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--precision", "fp32"), "from an engine directory half precision is made, and int8; give"),
+        (
+            ("--precision", "fp32"),
+            "from an engine directory half precision is made, and int8; give",
+        ),
         (("--weights", "fp16"), "an engine directory keeps its weights as they were stored; give"),
         (("--backend", "onnx"), "an engine directory has its ONNX files; TensorRT plans, int8"),
         (("--precision", "int8", "--batch", "1:2:4"), "int8 files are for the batches that the"),
