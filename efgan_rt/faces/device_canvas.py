@@ -155,7 +155,7 @@ class _Canvas:
         whole = self._place.edit(self._pixels.nbytes)
         with self._pictures.cuda.current():
             landed = self._place.down(DeviceSlice(whole.address + start, stop - start))
-        self._pixels[self._rows] = landed.reshape(-1, *self._pixels.shape[1:])
+        np.copyto(self._pixels[self._rows], landed.reshape(-1, *self._pixels.shape[1:]))
 
 
 class _Place:
