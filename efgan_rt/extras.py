@@ -11,6 +11,7 @@ EXTRAS: Final = {
     "cpu": ("openvino", "onnxruntime"),
     "gpu": ("onnxruntime", "onnx", "cuda.bindings"),
     "tensorrt": ("tensorrt", "cuda.bindings"),
+    "nvimagecodec": ("nvidia.nvimgcodec",),
     "rtx": ("onnxruntime_ep_nv_tensorrt_rtx",),
     "pycuda": ("pycuda",),
     "video": ("av",),

@@ -88,6 +88,7 @@ def _packages() -> "Table":
         "cpu": "run on the processor",
         "gpu": "run on a GPU",
         "tensorrt": "TensorRT plans",
+        "nvimagecodec": "JPEGs on a GPU",
         "rtx": "TensorRT on RTX cards",
         "pycuda": "memory of GPUs",
         "studio": "the page to try edits on",

@@ -18,6 +18,7 @@ from efgan_rt.choices import NoFace
 from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.lane import BatchEditor
 from efgan_rt.pictures.crop import CROP_PX
+from efgan_rt.pictures.device_jpeg import open_coder
 from efgan_rt.pipeline.budget import Budget
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.crew import Crew
@@ -99,8 +100,8 @@ def run_batch(
         on_progress: told about ten times a second how many pictures are done and how many failed.
 
     Raises:
-        EfganError: the disk is full or read-only, the jobs cannot be listed, or the networks hang
-            (`HangError`).
+        EfganError: the disk is full or read-only, the jobs cannot be listed, the networks hang
+            (`HangError`), or what shall decode JPEGs does not work here.
         EngineError: an engine failed.
         Exception: the run itself met a bug; its own exception, with its traceback.
     """
@@ -156,6 +157,7 @@ def run_batch(
         views,
         move,
         canvases,
+        open_coder(options.jpeg_codec),
     )
     crew = Crew(abort)
 

@@ -92,7 +92,7 @@ class _Decoder:
             # Not watched, for it is no work of this picture's that is waited for.
             waited_s = share.take(self._in_flight(header.width * header.height * CHANNELS))
             with shop.watchdog.over(what, give_up):
-                original = decode_original(data, job.source, header=header)
+                original = decode_original(data, job.source, header=header, jpeg=shop.jpeg)
                 seconds = {DECODE: perf_counter() - started - waited_s}
                 framed = self._framed(job, original, seconds)
                 digest = confirmed_digest(job.source, work, data)

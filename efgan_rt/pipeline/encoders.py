@@ -140,7 +140,7 @@ def _encoded(
 
     quality = shop.options.quality
     if len(shots) == 1:
-        data = encode_original(extension, next(frames()), quality=quality)
+        data = encode_original(extension, next(frames()), quality=quality, jpeg=shop.jpeg)
     else:
         play = shop.options.playback
         data = encode_animation(extension, frames(), play, quality=quality or JPEG_QUALITY)

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Unpack
 
+from efgan_rt.choices import JpegCodec
 from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.pictures.animation import Playback
+from efgan_rt.pictures.device_jpeg import JpegCoder
 from efgan_rt.pictures.read import MAX_PIXELS
 from efgan_rt.pipeline.budget import DEFAULT_BYTES, Budget
 from efgan_rt.pipeline.channel import Channel
@@ -42,6 +44,7 @@ class BatchOptions:
         mark: whether what was edited says so in its metadata.
         sidecars: whether files beside a picture that speak of it are copied beside its edit.
         keep_times: whether outputs get the times of their inputs.
+        jpeg_codec: what decodes and encodes JPEGs.
     """
 
     workers: int = 2
@@ -55,6 +58,7 @@ class BatchOptions:
     mark: bool = True
     sidecars: bool = False
     keep_times: bool = False
+    jpeg_codec: JpegCodec = JpegCodec.LIBJPEG
 
 
 class Inspecting(Protocol):
@@ -136,6 +140,7 @@ class Workshop:
         views: whether every picture that is dealt with comes with its `PictureView`.
         move: what puts a moved face into its picture.
         canvases: edits of photographs that stay on a GPU between decoding and encoding.
+        jpeg: what decodes and encodes JPEGs in libjpeg's place.
     """
 
     source: JobSource
@@ -153,3 +158,4 @@ class Workshop:
     views: bool = False
     move: Move = MotionPaste.into_region
     canvases: "DeviceCanvases | None" = None
+    jpeg: JpegCoder | None = None
