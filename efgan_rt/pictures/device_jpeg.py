@@ -122,6 +122,7 @@ class NvidiaJpeg:
         if made is None or found is None:
             raise EfganError(_unusable("it has no coder for JPEGs"))
         libjpegs = cv2.imdecode(np.frombuffer(made, np.uint8), cv2.IMREAD_COLOR_RGB)
+        assert libjpegs is not None, "what nvImageCodec has made and read"
         apart = float(np.abs(found.astype(np.float64) - libjpegs).mean())
         if not apart <= MOST_APART:
             raise EfganError(

@@ -220,14 +220,14 @@ def _decoded(data: bytes, header: Header, jpeg: "JpegCoder | None") -> Original:
     seen, stored = in_srgb(pixels, space)
     if stored is not None and format_ in ("HEIC", "AVIF") and not metadata.icc:
         stored, notes = None, [*notes, TO_SRGB]  # no place for it in what is written
-    jpeg = coding_of(header.opened) if format_ == "JPEG" else None
+    coding = coding_of(header.opened) if format_ == "JPEG" else None
     return Original(
         seen,
         None if alpha is None else _turned(alpha, orientation),
         metadata,
         format_ == "WebP" and b"VP8L" in (data[12:16], data[30:34]),
         extra_samples == ASSOCIATED,
-        jpeg.turned() if jpeg is not None and orientation >= 5 else jpeg,
+        coding.turned() if coding is not None and orientation >= 5 else coding,
         stored,
         tuple(dict.fromkeys((*notes, *more))),
     )

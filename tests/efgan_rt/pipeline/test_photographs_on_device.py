@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-from efgan_rt import editing
 from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import shipped_set
 from efgan_rt.expressions import target_for
@@ -24,12 +23,8 @@ from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.shots import stills
 from engines.base import EngineError
-from engines.choice import BackendChoice
-from engines.cuda_memory import Stream
-from engines.directory import EngineDirectory
+from tests.efgan_rt.device_sets import on_device
 from tests.engines.fake_cuda import FakeCuda
-from tests.engines.host_engine import HostEngine
-from tests.engines.host_network import HostNetwork
 from tests.tensorrt_on_cpu import MissingPartError, find_compiler
 
 SIZES = ((420, 430, 1), (500, 900, 2))
@@ -56,27 +51,6 @@ def source(tmp_path: Path, repository: Path) -> Path:
             canvas[100:360, 90 + 420 * number : 350 + 420 * number] = face
         write_picture(folder / f"{count}.png", canvas)
     return folder
-
-
-def on_device(
-    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, say: Callable[[str], None]
-) -> OpenedSet:
-    """The set that ships, on the device of the tests."""
-
-    def open_host_engine(folder: EngineDirectory, network: str, *_: object, **more: Any) -> Any:
-        entry = folder.manifest.network(network)
-        return HostEngine(folder.model(network), entry, batch=more["batch"], cuda=cuda)
-
-    def open_network(file: Path, _: object, *, cuda: FakeCuda, stream: Stream) -> HostNetwork:
-        return HostNetwork(cuda, file, stream)
-
-    shipped = shipped_set()
-    assert shipped is not None
-    monkeypatch.setattr(editing, "open_cuda", lambda: cuda)
-    monkeypatch.setattr(editing, "open_device_engine", open_host_engine)
-    monkeypatch.setattr("engines.onnxruntime_cuda_network.CudaNetwork", open_network)
-    choice = BackendChoice("tensorrt", "fp32", "TensorRT, as asked for")
-    return OpenedSet.open(shipped, choice=choice, batch=1, say=say)
 
 
 def run(opened: OpenedSet, source: Path, output: Path, yunet_file: Path) -> dict[str, np.ndarray]:
