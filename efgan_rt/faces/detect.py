@@ -113,13 +113,23 @@ class Detector(Protocol):
     def facts(self) -> DetectorFacts:
         """Which detector it is."""
 
-    def find(self, picture: Picture | Image) -> list[Face]:
-        """Every face of a picture, as an array uint8 RGB (H, W, 3), the largest first."""
+    def find(self, picture: Picture) -> list[Face]:
+        """Every face of a picture, uint8 RGB (H, W, 3), the largest first."""
 
 
 def find_faces(detector: Detector, picture: Picture | Image) -> list[Face]:
-    """What a detector finds in a picture, without what can be no face."""
-    return [face for face in detector.find(picture) if is_plausible(face, picture)]
+    """What a detector finds in a picture, without what can be no face.
+
+    Args:
+        detector: any; YuNet where the picture is not an array.
+        picture: uint8 RGB (H, W, 3), or the same as it is looked at.
+    """
+    if isinstance(picture, np.ndarray):
+        found = detector.find(picture)
+    else:
+        assert isinstance(detector, YuNet), "the others look at arrays"
+        found = detector.find(picture)
+    return [face for face in found if is_plausible(face, picture)]
 
 
 def is_plausible(face: Face, picture: Picture | Image) -> bool:
@@ -342,9 +352,8 @@ class HaarCascade:
         self._cascade = cv2.CascadeClassifier(str(file))
         self._min_face_px = min_face_px
 
-    def find(self, picture: Picture | Image) -> list[Face]:
-        """Every face of a picture, as an array uint8 RGB (H, W, 3), the largest first."""
-        picture = picture if isinstance(picture, np.ndarray) else picture.pixels()
+    def find(self, picture: Picture) -> list[Face]:
+        """Every face of a picture, uint8 RGB (H, W, 3), the largest first."""
         height, width = picture.shape[:2]
         usual, needed = HAAR_SIDE / max(height, width), HAAR_FACE_PX / self._min_face_px
         # Larger where a picture is so large that faces would be lost in it.

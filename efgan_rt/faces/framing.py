@@ -149,10 +149,15 @@ class FaceFramer:
         self._from_standard = similarity_between(standard, self._points)
 
     def see_with(self, sight: "DeviceSight") -> None:
-        """Has pictures looked at on a GPU from now on; the framer is the sight's only user."""
+        """Has pictures looked at on a GPU from now on; the sight becomes the framer's own.
+
+        The Haar cascade needs whole pictures on the host, so that they stay there.
+        """
+        if not isinstance(self._detector, YuNet):
+            sight.close()
+            return
         self._sight = sight
-        if isinstance(self._detector, YuNet):
-            sight.detect_with(self._detector.file)
+        sight.detect_with(self._detector.file)
 
     def close(self) -> None:
         """Gives back what it holds on a GPU; pictures that it has shown there stay."""
@@ -200,7 +205,8 @@ class FaceFramer:
 
     def _framed_in(self, pixels: Pixels, image: Image) -> tuple[Framed, ...]:
         assert self._detector is not None, "checked when it was made"
-        found = find_faces(self._detector, image)
+        looked_at = image.array if isinstance(image, HostImage) else image
+        found = find_faces(self._detector, looked_at)
         if self._choice.crops is None and self._is_crop_by_face(pixels, found):
             seen = any(face.points is not None for face in found)
             return (replace(self._whole(pixels), is_seen=seen),)

@@ -157,9 +157,9 @@ def _encoded(
         if by_pillow:
             return _by_pillow(pixels, "JPEG", **by_pillow)
         if jpeg is not None and pixels.ndim == 3:
-            made = jpeg.encode(pixels, settings[1], settings[3] if len(settings) > 2 else None)
-            if made is not None:
-                return made
+            coded = jpeg.encode(pixels, settings[1], settings[3] if len(settings) > 2 else None)
+            if coded is not None:
+                return coded
     elif format_ == "PNG":
         settings = (cv2.IMWRITE_PNG_COMPRESSION, 1)
     elif format_ == "WebP":

@@ -28,7 +28,7 @@ class HostNetwork:
 
     def run(self, pixels: DeviceMemory, shape: Sequence[int]) -> dict[str, FloatArray]:
         found: list[Array] = []
-        memory = (ctypes.c_float * int(np.prod(shape))).from_address(pixels.address)
+        memory: Any = (ctypes.c_float * int(np.prod(shape))).from_address(pixels.address)
 
         def run() -> None:
             given = np.frombuffer(memory, np.float32).reshape(shape)

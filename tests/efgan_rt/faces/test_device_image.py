@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from efgan_rt.faces.align import Similarity
-from efgan_rt.faces.detect import Face, YuNet
+from efgan_rt.faces.detect import Face, HaarCascade, YuNet
 from efgan_rt.faces.detector_facts import sha256_of
 from efgan_rt.faces.device_image import (
     HEADER,
@@ -266,6 +266,14 @@ def test_a_picture_without_faces_leaves_the_device_at_once(
 
 
 # What stays on the host.
+
+
+def test_pictures_for_the_haar_cascade_stay_on_the_host(
+    cuda: FakeCuda, pictures: DevicePictures, photograph: Picture
+) -> None:
+    framer = FaceFramer(HaarCascade(), None)
+    framer.see_with(pictures.sight())
+    assert all(each.image is None for each in framer.frame(photograph))
 
 
 @pytest.mark.parametrize("kind", [np.s_[..., 0], "16 bits"])
