@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -14,7 +15,6 @@ from efgan_rt.faces.device_image import DeviceImage, DevicePictures
 from efgan_rt.faces.device_paste import DevicePaste, made_up_pastes
 from efgan_rt.faces.image import HostImage
 from efgan_rt.faces.yunet_network import OUTPUTS
-from efgan_rt.pictures.read import read_picture
 from engines.arrays import Array
 from engines.base import EngineError
 from engines.cuda_memory import Cuda, Stream
@@ -210,7 +210,9 @@ def test_pictures_are_shown_as_the_processor_shows_them(cuda: Cuda) -> None:
 def test_faces_are_found_there_where_the_processor_finds_them(
     cuda: Cuda, onnxruntime_cuda: None, yunet_file: Path, repository: Path
 ) -> None:
-    photograph = read_picture(repository / "examples/photographs/astronaut.jpg")
+    file = repository / "examples/photographs/astronaut.jpg"
+    photograph = cv2.cvtColor(np.asarray(cv2.imread(str(file))), cv2.COLOR_BGR2RGB)
+    photograph = np.asarray(photograph, np.uint8)
     yunet = YuNet(yunet_file, sha256_of(yunet_file))
 
     def open_network(file: Path, stream: Stream) -> CudaNetwork:
