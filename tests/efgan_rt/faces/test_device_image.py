@@ -66,12 +66,12 @@ def picture_of(rows: int, columns: int, *, noise: bool = False, seed: int = 0) -
         return np.random.default_rng(seed).integers(0, 256, (rows, columns, 3), np.uint8)
     down, across = np.mgrid[:rows, :columns] / 40
     waves = [128 + 90 * np.sin(a * down + across + seed) for a in (1, 2, 3)]
-    return np.rint(np.stack(waves, axis=-1)).astype(np.uint8)
+    return np.asarray(np.rint(np.stack(waves, axis=-1)), np.uint8)
 
 
 def apart(here: Image, there: Image) -> np.ndarray:
     assert here.shape == there.shape
-    return np.abs(here.pixels().astype(np.int32) - there.pixels())
+    return np.asarray(np.abs(here.pixels().astype(np.int32) - there.pixels()))
 
 
 @pytest.mark.parametrize("noise", [False, True])
