@@ -211,8 +211,8 @@ def test_faces_are_found_there_where_the_processor_finds_them(
     cuda: Cuda, onnxruntime_cuda: None, yunet_file: Path, repository: Path
 ) -> None:
     file = repository / "examples/photographs/astronaut.jpg"
-    photograph = cv2.cvtColor(np.asarray(cv2.imread(str(file))), cv2.COLOR_BGR2RGB)
-    photograph = np.asarray(photograph, np.uint8)
+    read = cv2.imread(str(file), cv2.IMREAD_COLOR_RGB)
+    photograph = np.ascontiguousarray(read, np.uint8)
     yunet = YuNet(yunet_file, sha256_of(yunet_file))
 
     def open_network(file: Path, stream: Stream) -> CudaNetwork:

@@ -1,7 +1,7 @@
 """Pictures on a GPU: one source as kernels for real GPUs, and as C against OpenCV."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -128,10 +128,10 @@ class Kept:
         self._cuda, self._stream = cuda, stream
         self.given = np.zeros(0, np.float32)
 
-    def run(self, pixels: DeviceMemory, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    def run(self, pixels: DeviceMemory, shape: Sequence[int]) -> dict[str, np.ndarray]:
         self._stream.synchronize()
         self.given = self._cuda.bytes_at(pixels).copy().view(np.float32)
-        self.given = self.given[: int(np.prod(shape))].reshape(shape)
+        self.given = self.given[: int(np.prod(shape))].reshape(tuple(shape))
         return {}
 
 
