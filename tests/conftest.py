@@ -18,6 +18,7 @@ from tests.toy_engines import toy_faces, write_toy_engines
 REPOSITORY = Path(__file__).resolve().parents[1]
 # What needs the same engine sets, which take long to export: one worker runs these files.
 WITH_BUILT_SETS = (
+    "tests/export/test_motion_engines.py",
     "tests/export/test_tensorrt_plans.py",
     "tests/export/test_onnx_graph.py",
     "tests/export/test_build.py",
@@ -26,11 +27,9 @@ WITH_BUILT_SETS = (
     "tests/train/evaluation/test_evaluation_editors.py",
     "tests/efgan_rt/cli/test_cli_evaluate.py",
 )
-WITH_MOTION = ("tests/export/test_motion_engines.py", "tests/export/test_motion_plans.py")
 # What takes longest is begun first, so that all workers end together.
 BEGUN_FIRST = (
     *WITH_BUILT_SETS,
-    *WITH_MOTION,
     "tests/benchmarks/test_gpu_machine.py",
     "tests/train/test_distributed.py",
     "tests/test_cluster_examples.py",
@@ -51,8 +50,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Together(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::", 1)[0]
-            groups = (WITH_BUILT_SETS, WITH_MOTION)
-            return next((group[0] for group in groups if file in group), file)
+            return WITH_BUILT_SETS[0] if file in WITH_BUILT_SETS else file
 
     return Together(config, log)
 

@@ -11,12 +11,16 @@ import pytest
 from efgan_rt.errors import EfganError
 from efgan_rt.families.cascade import INTERPOLATOR
 from engines.directory import EngineDirectory
-from engines.manifest import read_manifest
+from engines.manifest import Manifest, read_manifest
 from engines.nvidia_driver import present_gpu
+from export.build import Form, _measured_in_torch
+from export.calibration import checked_faces
 from export.plans import PlanOptions, remake_plans
 from tests.built_engines import Built
+from tests.motion_models import write_motion_checkpoint
 from tests.paper_width import write_paper_width
 from tests.tensorrt_on_cpu import environment
+from train.families.registry import load_checkpoint, trained_family
 
 pytestmark = [
     pytest.mark.tensorrt,
@@ -93,9 +97,12 @@ def test_timings_are_kept_for_the_next_build(
 
 @pytest.fixture(scope="module")
 def paper_width(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A stage of the paper's width with random weights, as half-precision ONNX files."""
+    """A stage of the paper's width with random weights, as half-precision ONNX files.
+
+    With 1 residual block a branch: the paper's other five are the same layers again.
+    """
     folder = tmp_path_factory.mktemp("paper") / "engines"
-    write_paper_width(folder, stages=1)
+    write_paper_width(folder, stages=1, residual_blocks=1)
     return folder
 
 
@@ -106,8 +113,8 @@ def test_a_model_of_the_papers_width_compiles(paper_width: Path, tmp_path: Path)
     facts = made.plans.settings["networks"]
     assert list(facts) == ["au_estimator", "interpolator", "stage_1"]
     print(json.dumps(facts, indent=1))
-    # Four branches and the Refiner with 17 convolutions each, and four attention heads.
-    assert facts["stage_1"]["convolutions"] == 90
+    # Four branches and the Refiner: 3 down, 2 in the block, 2 up, and the head.
+    assert facts["stage_1"]["convolutions"] == 40
 
 
 @pytest.mark.slow
@@ -135,15 +142,16 @@ def test_ctrl_c_ends_a_compilation_with_130_and_changes_nothing(
     assert not out.parent.exists() or not list(out.parent.iterdir())
 
 
-def test_a_shipped_checkpoint_becomes_plans_by_one_command(
-    repository: Path, tmp_path: Path, tensorrt_libraries: Path
+def test_a_checkpoint_becomes_plans_by_one_command(
+    tmp_path: Path, tensorrt_libraries: Path
 ) -> None:
+    """One with motion, whose second stage composes with the first; in half precision."""
     out = tmp_path / "engines"
-    checkpoint = repository / "efgan_rt" / "shipped" / "efgan.safetensors"
+    checkpoint = write_motion_checkpoint(tmp_path / "motion.safetensors")
     done = subprocess.run(
         [
             *(sys.executable, "-m", "efgan_rt.cli.app", "build-engines", str(checkpoint)),
-            *("--backend", "tensorrt", "--out", str(out), "--batch", "1:4:8"),
+            *("--backend", "tensorrt", "--out", str(out), "--batch", "1:2:2"),
         ],
         env=environment(tensorrt_libraries),
         capture_output=True,
@@ -153,6 +161,8 @@ def test_a_shipped_checkpoint_becomes_plans_by_one_command(
     assert done.returncode == 0, done.stderr
     manifest = read_manifest(out)
     assert (manifest.precision, manifest.weights) == ("fp16", "fp16")
+    assert list(manifest.networks) == ["au_estimator", "interpolator", "stage_1", "stage_2"]
+    assert_moves(manifest)
     assert manifest.plans is not None
     for name, entry in manifest.networks.items():
         assert EngineDirectory(out).plan(entry.name)
@@ -161,8 +171,33 @@ def test_a_shipped_checkpoint_becomes_plans_by_one_command(
     half = manifest.properties["parity"]
     assert half["largest_half"] == 65504
     assert half["margin_to_65504"] == pytest.approx(65504 / half["largest_activation"])
-    assert manifest.networks["stage_1"].parity["margin_to_65504"] > 4
     assert "seconds" in done.stdout and "plan MB" in done.stdout and "layers" in done.stdout
+
+
+def assert_moves(manifest: Manifest) -> None:
+    """Every stage of a set compiled and gives fields."""
+    assert manifest.plans is not None
+    for name in (each for each in manifest.networks if each.startswith("stage_")):
+        assert manifest.plans.settings["networks"][name]["layers"] > 0
+        outputs = {spec.name: spec.dtype for spec in manifest.networks[name].outputs}
+        assert (outputs["fields"], outputs["pixels_out"]) == ("float16", "uint8")
+
+
+def test_the_set_that_ships_and_one_of_two_stages_with_motion_compile_in_full_precision(
+    motion_engines: Path, repository: Path, tmp_path: Path
+) -> None:
+    for number, folder in enumerate((motion_engines, repository / "efgan_rt" / "shipped")):
+        made = remake_plans(folder, tmp_path / str(number), PlanOptions(), batch=(1, 2, 2))
+        assert_moves(made)
+
+
+def test_the_checkpoint_that_ships_keeps_the_bars_of_half_precision(repository: Path) -> None:
+    """In PyTorch, before anything is exported: else no plan of it would be made."""
+    checkpoint = load_checkpoint(repository / "efgan_rt" / "shipped" / "efgan.safetensors")
+    faces = checked_faces(None, checkpoint.config.crop_px)
+    probe = trained_family(checkpoint.family).probe(faces, checkpoint)
+    _, _, figures = _measured_in_torch(checkpoint.build(), Form("fp16", "fp16", (1, 4, 8)), probe)
+    assert figures["stage_1"]["margin_to_65504"] > 4
 
 
 def test_plans_are_made_again_without_pytorch_or_onnx(
@@ -199,7 +234,9 @@ def test_tensorrt_for_rtx_goes_the_same_way_where_it_alone_is_installed(
         "sys.modules.update(tensorrt_rtx=tensorrt_bindings, tensorrt=None)\n"
         "sys.modules['tensorrt_bindings'] = None\n"
         "from pathlib import Path\n"
-        "from export.plans import PlanOptions, remake_plans\n"
+        "from export.build import Form, _measured_in_torch
+from export.calibration import checked_faces
+from export.plans import PlanOptions, remake_plans\n"
         f"remake_plans(Path({str(fp16_engines.directory)!r}), Path({str(out)!r}), PlanOptions())\n"
     )
     subprocess.run([sys.executable, "-c", script], env=environment(tensorrt_libraries), check=True)
@@ -222,6 +259,8 @@ sys.modules.update(tensorrt_rtx=SimpleNamespace(**names), tensorrt=None)
 sys.modules["tensorrt_bindings"] = None
 from pathlib import Path
 from export import to_tensorrt
+from export.build import Form, _measured_in_torch
+from export.calibration import checked_faces
 from export.plans import PlanOptions, remake_plans
 """
 

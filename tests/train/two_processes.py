@@ -15,7 +15,7 @@ from train.recipes import recipe_from_dict
 EVERY_STEP = Intervals(log=1, samples=1000, checkpoint=1000)
 
 
-def toy_recipe(batch: int = 4) -> Recipe:
+def toy_recipe(batch: int = 2) -> Recipe:
     """The published phase with its penalties, then a cascade with every term of ours."""
     published = {"kind": "adversarial", "steps": 2, "batch": batch, "critic_updates": 2}
     cascade = {
@@ -42,7 +42,7 @@ def toy_recipe(batch: int = 4) -> Recipe:
     )
 
 
-def early_recipe(batch: int = 4) -> Recipe:
+def early_recipe(batch: int = 2) -> Recipe:
     """What comes before any critic: the action-unit head, then the warm-up."""
     phases = [
         {"kind": "au_head", "steps": 2, "batch": batch},
@@ -51,7 +51,7 @@ def early_recipe(batch: int = 4) -> Recipe:
     return recipe_from_dict(toy_recipe().to_dict() | {"phases": phases}, where="test")
 
 
-def paired_recipe(batch: int = 4) -> Recipe:
+def paired_recipe(batch: int = 2) -> Recipe:
     """Paired critics over two stages. Alone: Adam's first steps turn rounding into step lengths."""
     phase = {
         "kind": "paired_adversarial",
