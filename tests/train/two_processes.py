@@ -29,7 +29,10 @@ def toy_recipe(batch: int = 2) -> Recipe:
         "augmentation": {"flip": True, "gain": 0.1, "shift_px": 2},
         "loss": {"paired": 1.0, "paired_eyes_mouth": 1.0, "paired_detail": 1.0},
     }
-    model = {"width": 8, "residual_blocks": 1, "critic_width": 8, "interpolator_width": 8}
+    model = {
+        **{"width": 8, "residual_blocks": 1, "critic_width": 8, "interpolator_width": 8},
+        "regions": ["mouth"],
+    }
     return recipe_from_dict(
         {
             "name": "toy",
