@@ -462,7 +462,7 @@ def run(options: argparse.Namespace) -> Document:
     return with_machine(
         width=config.width,
         stages=config.stages,
-        weights="random" if options.width else "shipped",
+        weights="random" if options.width else "trained",
         threads=this_processor().cores,
         rounds=rounds,
         minutes=round(elapsed() / 60, 1),

@@ -436,25 +436,6 @@ def startup(document: Document) -> str:
     )
 
 
-def folding(document: Document) -> str:
-    """What the folded files save of each network's time."""
-    head = ["backend", "precision", "network", "as trained, ms", "folded, ms", "ratio"]
-    body = []
-    for way in document["ways"]:
-        for name, ratio in way["ratio"].items():
-            if not name.startswith(("stage_", "whole batch")):
-                continue
-            figures = [f"{way['ms'][form][name]:.1f}" for form in ("as trained", "folded")]
-            body.append([way["backend"], way["precision"], name, *figures, f"{ratio:.2f}"])
-    bar, n = document["image_out"], document["ways"][0]["n"]
-    return (
-        f"{markdown_table(head, body)}\n\nA batch of {document['ways'][0]['batch']}, medians of "
-        f"{n} alternating rounds on one thread, width {document['width']}; in fp32 the two differ "
-        f"by at most {bar['largest_difference']:.1e} in `image_out` ({bar['bar']:.0e} is allowed); "
-        f"{machine_text(document)}."
-    )
-
-
 def int8(document: Document) -> str:
     """A row a network: the time in int8 over that in each other precision."""
     others = list(document["ratio"]["whole batch"])
@@ -651,7 +632,6 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "opponents_w64_ratios": opponent_ratios,
     "scaling": scaling,
     "startup": startup,
-    "folding": folding,
 }
 # Tables that share their results with another.
 SOURCES = {
@@ -665,5 +645,5 @@ OPTIONAL = {
     *("evaluation", "judged", "photographs", "photograph_speed", "gpu"),
     "studio_preview",
     *("opponents", "opponents_w64", "opponents_ratios", "opponents_w64_ratios"),
-    *("scaling", "startup", "folding"),
+    *("scaling", "startup"),
 }

@@ -97,7 +97,7 @@ def quiet_exporter() -> Iterator[None]:
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Python does not look for garbage among the exporter's millions of objects: a fifth quicker."""
+    """Nobody looks for garbage among the exporter's millions of objects: a fifth quicker."""
     enabled = gc.isenabled()
     gc.disable()
     try:

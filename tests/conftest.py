@@ -132,7 +132,7 @@ def fp32_engines(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="session")
 def motion_engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Engines of `tests.motion_models`, their weights stored in half, beside `motion.safetensors`."""
+    """Engines of `tests.motion_models` with stored halves, beside `motion.safetensors`."""
     from export.build import build_engines
     from tests.motion_models import smooth_faces, write_motion_checkpoint
 

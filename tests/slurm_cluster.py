@@ -92,6 +92,8 @@ def run_job(script: Path, said: Path, environment: dict[str, str]) -> str:
         if state not in ("PENDING", "RUNNING", "COMPLETING"):
             return state
         time.sleep(0.2)
+    subprocess.run(["scancel", "--full", job], env=environment, check=False)
+    time.sleep(3)  # KillWait and one more: what the job has started is to end before Slurm does
     return "too long"
 
 

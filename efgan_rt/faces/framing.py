@@ -140,11 +140,6 @@ class FaceFramer:
         standard = rescaled(STANDARD_POINTS, STANDARD_PX, crop_px)
         self._from_standard = similarity_between(standard, self._points)
 
-    @property
-    def detector_facts(self) -> DetectorFacts | None:
-        """Which detector it is; None where none is needed."""
-        return None if self._detector is None else self._detector.facts
-
     def frame(self, pixels: Pixels) -> tuple[Framed, ...]:
         """The chosen faces of a picture, the largest first; none where no face is (large enough).
 

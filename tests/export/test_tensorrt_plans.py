@@ -234,9 +234,7 @@ def test_tensorrt_for_rtx_goes_the_same_way_where_it_alone_is_installed(
         "sys.modules.update(tensorrt_rtx=tensorrt_bindings, tensorrt=None)\n"
         "sys.modules['tensorrt_bindings'] = None\n"
         "from pathlib import Path\n"
-        "from export.build import Form, _measured_in_torch
-from export.calibration import checked_faces
-from export.plans import PlanOptions, remake_plans\n"
+        "from export.plans import PlanOptions, remake_plans\n"
         f"remake_plans(Path({str(fp16_engines.directory)!r}), Path({str(out)!r}), PlanOptions())\n"
     )
     subprocess.run([sys.executable, "-c", script], env=environment(tensorrt_libraries), check=True)
@@ -259,8 +257,6 @@ sys.modules.update(tensorrt_rtx=SimpleNamespace(**names), tensorrt=None)
 sys.modules["tensorrt_bindings"] = None
 from pathlib import Path
 from export import to_tensorrt
-from export.build import Form, _measured_in_torch
-from export.calibration import checked_faces
 from export.plans import PlanOptions, remake_plans
 """
 
