@@ -226,7 +226,7 @@ def batch(
     from efgan_rt.cli.edited_folder import BatchRequest, run
     from efgan_rt.errors import EfganError
     from efgan_rt.pictures.animation import Playback
-    from efgan_rt.pipeline.workers import BatchOptions
+    from efgan_rt.pipeline.run_state import BatchOptions
     from efgan_rt.presets.library import load_presets
     from efgan_rt.requests.edits import EditOptions
     from efgan_rt.requests.faces import FaceOptions, face_choice

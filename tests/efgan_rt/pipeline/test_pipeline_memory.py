@@ -16,7 +16,7 @@ from efgan_rt.pictures.read import decode_original, read_picture
 from efgan_rt.pictures.write import write_picture
 from efgan_rt.pipeline import batch, decoders
 from efgan_rt.pipeline.outcome import PictureResult
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder
 from tests.efgan_rt.inverter import BATCH
 from tests.efgan_rt.red_squares import (
@@ -118,7 +118,7 @@ def test_24_megapixels_with_five_faces_change_in_five_places(source: Path, out: 
 MEMORY_SCRIPT = """
 import resource, sys
 from pathlib import Path
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from tests.efgan_rt.red_squares import run
 options = BatchOptions(workers=2, memory_bytes=int(sys.argv[3]))
 outcome = run(Path(sys.argv[1]), Path(sys.argv[2]), options=options)
