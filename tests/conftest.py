@@ -132,13 +132,13 @@ def fp32_engines(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="session")
 def motion_engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Engines of `tests.motion_models` with stored halves, beside `motion.safetensors`."""
+    """Engines of `tests.motion_models` in full precision, beside `motion.safetensors`."""
     from export.build import build_engines
     from tests.motion_models import smooth_faces, write_motion_checkpoint
 
     folder = tmp_path_factory.mktemp("motion")
     checkpoint = write_motion_checkpoint(folder / "motion.safetensors")
-    build_engines(checkpoint, folder / "engines", weights="fp16", faces=smooth_faces(2))
+    build_engines(checkpoint, folder / "engines", faces=smooth_faces(2))
     return folder / "engines"
 
 

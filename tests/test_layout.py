@@ -201,7 +201,6 @@ def test_nothing_below_the_front_door_imports_it(repository: Path) -> None:
 
 
 FAMILIES = ("efgan_rt.families", "train.families")
-# It quantises the cascade's stages, by name.
 
 
 def test_families_are_asked_by_registries_and_named_nowhere_else(repository: Path) -> None:

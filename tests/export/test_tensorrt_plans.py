@@ -7,20 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from efgan_rt.errors import EfganError
 from efgan_rt.families.cascade import INTERPOLATOR
 from engines.directory import EngineDirectory
 from engines.manifest import Manifest, read_manifest
 from engines.nvidia_driver import present_gpu
-from export.build import Form, _measured_in_torch
-from export.calibration import checked_faces
+from export.networks import exported_networks
 from export.plans import PlanOptions, remake_plans
+from export.to_half import half_twin
+from export.to_onnx import to_file_bytes, to_onnx
 from tests.built_engines import Built
-from tests.motion_models import write_motion_checkpoint
 from tests.paper_width import write_paper_width
 from tests.tensorrt_on_cpu import environment
-from train.families.registry import load_checkpoint, trained_family
+from train.families.registry import load_checkpoint
 
 pytestmark = [
     pytest.mark.tensorrt,
@@ -142,16 +143,15 @@ def test_ctrl_c_ends_a_compilation_with_130_and_changes_nothing(
     assert not out.parent.exists() or not list(out.parent.iterdir())
 
 
-def test_a_checkpoint_becomes_plans_by_one_command(
-    tmp_path: Path, tensorrt_libraries: Path
+def test_a_shipped_checkpoint_becomes_plans_by_one_command(
+    repository: Path, tmp_path: Path, tensorrt_libraries: Path
 ) -> None:
-    """One with motion, whose second stage composes with the first; in half precision."""
     out = tmp_path / "engines"
-    checkpoint = write_motion_checkpoint(tmp_path / "motion.safetensors")
+    checkpoint = repository / "efgan_rt" / "shipped" / "efgan.safetensors"
     done = subprocess.run(
         [
             *(sys.executable, "-m", "efgan_rt.cli.app", "build-engines", str(checkpoint)),
-            *("--backend", "tensorrt", "--out", str(out), "--batch", "1:2:2"),
+            *("--backend", "tensorrt", "--out", str(out), "--batch", "1:4:8"),
         ],
         env=environment(tensorrt_libraries),
         capture_output=True,
@@ -161,7 +161,6 @@ def test_a_checkpoint_becomes_plans_by_one_command(
     assert done.returncode == 0, done.stderr
     manifest = read_manifest(out)
     assert (manifest.precision, manifest.weights) == ("fp16", "fp16")
-    assert list(manifest.networks) == ["au_estimator", "interpolator", "stage_1", "stage_2"]
     assert_moves(manifest)
     assert manifest.plans is not None
     for name, entry in manifest.networks.items():
@@ -171,11 +170,12 @@ def test_a_checkpoint_becomes_plans_by_one_command(
     half = manifest.properties["parity"]
     assert half["largest_half"] == 65504
     assert half["margin_to_65504"] == pytest.approx(65504 / half["largest_activation"])
+    assert manifest.networks["stage_1"].parity["margin_to_65504"] > 4
     assert "seconds" in done.stdout and "plan MB" in done.stdout and "layers" in done.stdout
 
 
 def assert_moves(manifest: Manifest) -> None:
-    """Every stage of a set compiled and gives fields."""
+    """Every stage of a set has been compiled and gives fields."""
     assert manifest.plans is not None
     for name in (each for each in manifest.networks if each.startswith("stage_")):
         assert manifest.plans.settings["networks"][name]["layers"] > 0
@@ -183,23 +183,25 @@ def assert_moves(manifest: Manifest) -> None:
         assert (outputs["fields"], outputs["pixels_out"]) == ("float16", "uint8")
 
 
-@pytest.mark.parametrize("which", ["of two stages", "that ships"])
-def test_a_set_with_motion_compiles_in_full_precision(
-    which: str, repository: Path, tmp_path: Path, request: pytest.FixtureRequest
+def test_a_set_of_two_stages_with_motion_compiles_in_full_precision(
+    motion_engines: Path, tmp_path: Path
 ) -> None:
-    folder = repository / "efgan_rt" / "shipped"
-    if which == "of two stages":
-        folder = request.getfixturevalue("motion_engines")
-    assert_moves(remake_plans(folder, tmp_path / "plans", PlanOptions(), batch=(1, 2, 2)))
+    made = remake_plans(motion_engines, tmp_path / "plans", PlanOptions(), batch=(1, 2, 2))
+    assert list(made.networks) == ["au_estimator", "interpolator", "stage_1", "stage_2"]
+    assert_moves(made)
 
 
-def test_the_checkpoint_that_ships_keeps_the_bars_of_half_precision(repository: Path) -> None:
-    """In PyTorch, before anything is exported: else no plan of it would be made."""
-    checkpoint = load_checkpoint(repository / "efgan_rt" / "shipped" / "efgan.safetensors")
-    faces = checked_faces(None, checkpoint.config.crop_px)
-    probe = trained_family(checkpoint.family).probe(faces, checkpoint)
-    _, _, figures = _measured_in_torch(checkpoint.build(), Form("fp16", "fp16", (1, 4, 8)), probe)
-    assert figures["stage_1"]["margin_to_65504"] > 4
+def test_a_later_stage_with_motion_compiles_in_half_precision(motion_engines: Path) -> None:
+    """What the set that ships, of one stage, does not have: the totals of the stages before."""
+    from export.arithmetic_proof import arithmetic_of
+    from export.to_tensorrt import PlanRequest, to_tensorrt
+
+    trained = load_checkpoint(motion_engines.parent / "motion.safetensors").build()
+    stage = exported_networks(half_twin(trained), torch.float16)["stage_2"]
+    arithmetic = arithmetic_of("fp16", is_exact=False)
+    request = PlanRequest("stage_2", (1, 2, 2), arithmetic, "none", False, 0)
+    plan = to_tensorrt(to_file_bytes(to_onnx(stage)), request, None, None, lambda *_: None)
+    assert plan.content and int(plan.facts["convolutions"]) > 0
 
 
 def test_plans_are_made_again_without_pytorch_or_onnx(
