@@ -89,7 +89,9 @@ def _packages() -> "Table":
     distributions = packages_distributions()  # reads every package's list of files
     purposes = {
         "cpu": "run on the processor",
+        "gpu": "run on a GPU",
         "tensorrt": "TensorRT plans",
+        "nvimagecodec": "JPEGs on a GPU",
         "rtx": "TensorRT on RTX cards",
         "pycuda": "memory of GPUs",
         "studio": "the page to try edits on",

@@ -56,6 +56,7 @@ def _encode(state: RunState, item: Item, replace: Callable[[], None]) -> None:
 
     def let_go() -> None:
         times.finish()
+        item.release()
         item.share.give_back()
 
     def give_up(reason: str) -> None:
@@ -70,7 +71,7 @@ def _encode(state: RunState, item: Item, replace: Callable[[], None]) -> None:
         _finish_picture(state.tally, item, all_failures, view)
         let_go()  # not before, so that the budget bounds what is not yet published, too
 
-    paster = Paster(item, state.move)
+    paster = Paster(item, state.move, state.canvases)
     started = perf_counter()
     with state.watchdog.over(f"{item.job.source}: encoding", give_up):
         staged, failures = _stage_outputs(state, item, paster, viewer)
@@ -139,7 +140,7 @@ def _encoded(
 
     quality = state.options.quality
     if len(shots) == 1:
-        data = encode_original(extension, next(frames()), quality=quality)
+        data = encode_original(extension, next(frames()), quality=quality, jpeg=state.jpeg)
     else:
         play = state.options.playback
         data = encode_animation(extension, frames(), play, quality=quality or JPEG_QUALITY)
