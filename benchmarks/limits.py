@@ -41,7 +41,7 @@ from efgan_rt.pipeline.parts import Staged
 from efgan_rt.pipeline.publish import Publisher, StagedPicture
 from efgan_rt.pipeline.record import Record
 from efgan_rt.pipeline.resume import Inspector
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.reporting.machine import resident_mb
 from efgan_rt.shards.coordinator import LARGEST_SHARD, Coordinator
 from efgan_rt.shards.shard import Ended, Made, MadePicture, Message, Ready, Shard

@@ -61,7 +61,7 @@ from efgan_rt.pictures.write import JPEG_QUALITY, encode_picture
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.reporting.bench import picture_files
 from efgan_rt.shots import stills
 from efgan_rt.tuning import default_settings
@@ -462,7 +462,7 @@ def run(options: argparse.Namespace) -> Document:
     return with_machine(
         width=config.width,
         stages=config.stages,
-        weights="random" if options.width else "shipped",
+        weights="random" if options.width else "trained",
         threads=this_processor().cores,
         rounds=rounds,
         minutes=round(elapsed() / 60, 1),

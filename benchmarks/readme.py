@@ -33,7 +33,10 @@ def rewritten(texts: Mapping[str, str]) -> dict[str, str]:
                 continue
             shown = ""
         else:
-            shown = f"{render(json.loads(results.read_text()))}\n"
+            document = json.loads(results.read_text())
+            shown = f"{render(document)}\n"
+            if engines := document.get("measured_with"):  # those that no longer ship
+                shown += f"\n*Measured with {engines}.*\n"
         assert len(places) == 1, f"the table '{name}' is on {places or 'no page'}, expected one"
         block = f"<!-- begin: {name} -->\n{shown}<!-- end: {name} -->"
         pattern = rf"<!-- begin: {name} -->.*?<!-- end: {name} -->"

@@ -121,53 +121,6 @@ def _value(found: Document | None) -> str:
     return "" if found is None else f"{found['value']:.2f}"
 
 
-def photographs(document: Document) -> str:
-    """What a paste does and does not do."""
-    sizes, many, rule = document["sizes"], document["five_faces"], document["crop_rule"]
-    kinds = "8 and 16 bits, colour and grey"
-    found = [row for row in sizes if row["found"]]
-    same = max(row["identity_change"] for row in found)
-    outside = max(row["change_outside_the_mask"] for row in found)
-    turned = document["orientations"]
-    parts = [
-        f"Faces of {sizes[0]['face_px']} to {sizes[-1]['face_px']:,} pixels, {kinds}: an edit of "
-        f"nothing changes a pixel by {same} levels at most, an edit changes a pixel outside its "
-        f"mask by {outside}. {many['found']} of {many['faces']} faces in "
-        f"{many['pixels'] // 1_000_000} megapixels found; {len(turned['edited_as_upright'])} of "
-        f"{len(turned['tried'])} EXIF orientations edited as the upright picture.",
-        f"{rule['crops_taken_for_crops']} of {rule['crops']} rendered crops and "
-        f"{rule['portraits_taken_for_crops']} of {rule['portraits']} portraits were taken for "
-        "crops."
-        if rule["portraits"]
-        else "",
-        "Rendered pairs as photographs, given the true edit: "
-        + "; ".join(
-            f"{row['picture_px_of_a_crop_px']} times a crop's size, "
-            f"{row['psnr_db_difference_alone']:.1f} dB to the truth by the difference alone and "
-            f"{row['psnr_db_pasted']:.1f} dB by the paste"
-            for row in document["truth"]
-        )
-        + ".",
-        _sharpness(document["sharpness"]),
-    ]
-    return " ".join(part for part in parts if part)
-
-
-def _sharpness(sharpness: Document) -> str:
-    name = "portraits" if "portraits" in sharpness else "rendered"
-    forms = (
-        ("at_1024_px_with_grain", "at 1,024 pixels with a photograph's grain"),
-        ("as_it_is", "as they are"),
-        ("at_1024_px", "grown to 1,024 pixels without grain, where little is left to measure"),
-    )
-    told = []
-    for form, words in forms:
-        found = sharpness[name][form]["pasted"]
-        told.append(f"{words} {found['median']:.2f} ({found['least']:.2f} to {found['most']:.2f})")
-    edits = sharpness[name]["as_it_is"]["pasted"]["n"]
-    return f"Sharpness of {edits} edited {name} in the face, before = 1: {'; '.join(told)}."
-
-
 def photograph_speed(document: Document) -> str:
     """Whole photographs, and each stage's share of the threads' time."""
     stages = sorted(document["stages"].items(), key=lambda item: -item[1]["share"])
@@ -437,51 +390,6 @@ def startup(document: Document) -> str:
     )
 
 
-def folding(document: Document) -> str:
-    """What the folded files save of each network's time."""
-    head = ["backend", "precision", "network", "as trained, ms", "folded, ms", "ratio"]
-    body = []
-    for way in document["ways"]:
-        for name, ratio in way["ratio"].items():
-            if not name.startswith(("stage_", "whole batch")):
-                continue
-            figures = [f"{way['ms'][form][name]:.1f}" for form in ("as trained", "folded")]
-            body.append([way["backend"], way["precision"], name, *figures, f"{ratio:.2f}"])
-    bar, n = document["image_out"], document["ways"][0]["n"]
-    return (
-        f"{markdown_table(head, body)}\n\nA batch of {document['ways'][0]['batch']}, medians of "
-        f"{n} alternating rounds on one thread, width {document['width']}; in fp32 the two differ "
-        f"by at most {bar['largest_difference']:.1e} in `image_out` ({bar['bar']:.0e} is allowed); "
-        f"{machine_text(document)}."
-    )
-
-
-def int8(document: Document) -> str:
-    """A row a network: the time in int8 over that in each other precision."""
-    others = list(document["ratio"]["whole batch"])
-    head = ["int8's time over that of", *others]
-    body = [
-        [name, *(f"{ratio[other]:.2f}" for other in others)]
-        for name, ratio in document["ratio"].items()
-        if name.startswith(("stage", "whole"))
-    ]
-    costs = "; ".join(
-        f"{name} keeps {figures['worst']:.1f} dB of fp32's pixels at worst and "
-        f"{figures['mean']:.1f} on average"
-        for name, figures in document["pixels_psnr_db"].items()
-    )
-    networks = document["networks"].values()
-    done = sum(network["convolutions"] for network in networks)
-    alone = sum(len(network["left_alone"]) for network in networks)
-    return (
-        f"{markdown_table(head, body)}\n\nOf {document['edits']} edits of people whose faces "
-        f"gave no range, {costs}. {done} convolutions in int8, {alone} not; "
-        f"{document['bytes'] / 1e6:.1f} MB. Medians of {document['n']} rounds, batch "
-        f"{document['batch']}, {document['threads']} thread; NNCF {document['nncf']}; "
-        f"{machine_text(document, ('openvino',))}."
-    )
-
-
 def gpu(document: Document) -> str:
     """Every way on a GPU against PyTorch, in the same run."""
     head = ["way", "batch", "a batch, p50 / p90 / p99 ms", "pictures /s"]
@@ -642,7 +550,6 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "switches": switches,
     "evaluation": evaluation,
     "judged": judged,
-    "photographs": photographs,
     "backends": backends,
     "photograph_speed": photograph_speed,
     "studio_preview": studio_preview,
@@ -654,7 +561,6 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "fuzz": fuzz,
     "gpu": gpu,
     "tensorrt_build": tensorrt_build,
-    "int8": int8,
     "training_step": training_step,
     "opponents": opponents,
     "opponents_w64": opponents,
@@ -662,7 +568,6 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "opponents_w64_ratios": opponent_ratios,
     "scaling": scaling,
     "startup": startup,
-    "folding": folding,
 }
 # Tables that share their results with another.
 SOURCES = {
@@ -673,8 +578,8 @@ SOURCES = {
 # What not every machine can measure: shown where there are results, else its place is left empty.
 OPTIONAL = {
     *("ablation", "cascade", "switches"),
-    *("evaluation", "judged", "photographs", "photograph_speed", "gpu"),
+    *("evaluation", "judged", "photograph_speed", "gpu"),
     "studio_preview",
     *("opponents", "opponents_w64", "opponents_ratios", "opponents_w64_ratios"),
-    *("scaling", "startup", "folding"),
+    *("scaling", "startup"),
 }

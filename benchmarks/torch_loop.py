@@ -7,14 +7,14 @@ and whatever `TorchForm` says of precision, memory layout and compiling.
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
 from efgan_rt.families.cascade import AU_ESTIMATOR
 from efgan_rt.families.family import PIXELS
-from efgan_rt.lane import SOURCE_AU, Edited, even_progress
+from efgan_rt.lane import SOURCE_AU, Edited, RunOptions, even_progress
 from engines.arrays import Array, Bytes, FloatArray
 from export.networks import ExportedNetwork
 
@@ -33,20 +33,13 @@ class TorchLoop:
         self._progress = even_progress(stages, batch)
 
     @torch.inference_mode()
-    def run(
-        self,
-        pixels: Bytes,
-        goal: Mapping[str, Array],
-        *,
-        known: Mapping[str, Array] | None = None,
-        progress: FloatArray | None = None,
-        stages: bool = False,
-    ) -> Edited:
+    def run(self, pixels: Bytes, goal: Mapping[str, Array], **more: Unpack[RunOptions]) -> Edited:
         """See `efgan_rt.lane.BatchEditor.run`; the arrays are the caller's own."""
-        assert not stages, "speed is measured of whole edits"
+        assert not more.get("stages"), "speed is measured of whole edits"
         clock = _Clock(self._device)
+        progress, known = more.get("progress"), more.get("known") or {}
         progress = self._progress if progress is None else progress
-        given = {PIXELS: pixels, **goal, "progress": progress, **(known or {})}
+        given = {PIXELS: pixels, **goal, "progress": progress, **known}
         places: dict[str, Any] = {place: self._up(array) for place, array in given.items()}
         clock.lap("upload")
         step = None

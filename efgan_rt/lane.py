@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,14 @@ class Edited:
         return self.aims
 
 
+class RunOptions(TypedDict, total=False):
+    """See `Lane.run`."""
+
+    known: Mapping[str, Array] | None
+    progress: FloatArray | None
+    stages: bool
+
+
 class BatchEditor(Protocol):
     """Edits one batch at a time, for one thread: `Lane` is one."""
 
@@ -80,15 +88,7 @@ class BatchEditor(Protocol):
         """The network that reads a face's action units."""
         ...
 
-    def run(
-        self,
-        pixels: Bytes,
-        goal: Mapping[str, Array],
-        *,
-        known: Mapping[str, Array] | None = None,
-        progress: FloatArray | None = None,
-        stages: bool = False,
-    ) -> Edited:
+    def run(self, pixels: Bytes, goal: Mapping[str, Array], **more: Unpack[RunOptions]) -> Edited:
         """See `Lane.run`."""
         ...
 

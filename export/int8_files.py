@@ -1,12 +1,13 @@
 """The int8 files of an engine directory: made beside the ONNX files, held to a bar, all or none.
 
 They need the ONNX files and nothing else, so any directory in full precision gets them without its
-checkpoint and without PyTorch. Stages are quantised. The Interpolator is not, because it decides on
-action units; nor is the estimator, for the same reason (`efgan_rt.editing` has the figures).
+checkpoint and without PyTorch. Networks that give pictures are quantised; what decides on action
+units is not (`efgan_rt.editing` has the figures). Each takes the edit's aim as `au`, and the first
+`pixels`, the others what the one before it made as `image_in`.
 
-Ranges are found on the package's faces, edited by the whole cascade in full precision to several
+Ranges are found on the package's faces, edited by the whole set in full precision to several
 expressions and intensities. Then other edits of the same faces are made in full precision and in
-int8, the estimator and everything between as they run, and what the edits differ by decides.
+int8, with everything before and between as it runs, and what the edits differ by decides.
 """
 
 import hashlib
@@ -22,7 +23,6 @@ import numpy.typing as npt
 from efgan_rt.editing import OpenedSet
 from efgan_rt.errors import EfganError
 from efgan_rt.expressions import target_places
-from efgan_rt.families.cascade import stage_name
 from efgan_rt.families.registry import read_properties
 from engines.arrays import FloatArray
 from engines.choice import INT8
@@ -46,7 +46,7 @@ _BACKEND: Final = "openvino"
 
 @dataclass(frozen=True)
 class Edits:
-    """What is asked of the cascade: n pictures, each with a target of its own."""
+    """What is asked of a set: n pictures, each with a target of its own."""
 
     pixels: Pixels  # (n, H, W, 3)
     scale: FloatArray  # (n, K)
@@ -87,12 +87,12 @@ def refuse_motion(manifest: Manifest) -> None:
 def add_int8(
     folder: Path, manifest: Manifest, faces: Pixels, progress: Progress | None = None
 ) -> Manifest:
-    """Quantises the stages of an engine directory and writes their int8 files into it.
+    """Quantises what gives pictures in an engine directory and writes its int8 files into it.
 
     Args:
         folder: holds the ONNX files; nobody reads it yet, and a manifest may be written here.
         manifest: of those files.
-        faces: uint8 (n, crop, crop, 3), RGB, of the cascade's size.
+        faces: uint8 (n, crop, crop, 3), RGB, of the set's size.
         progress: called with a line when it begins and after each network.
 
     Returns:
@@ -110,7 +110,7 @@ def add_int8(
     calibration = edits_of(faces, targets_of(exact), CALIBRATION_INTENSITIES)
     report(f"int8: NNCF {nncf.__version__}, ranges on {len(calibration.pixels)} edits of faces")
     directory = EngineDirectory(folder, manifest)
-    given = _given_to_stages(exact, calibration)
+    given = _given(exact, calibration)
     entries = dict(manifest.networks)
     networks: dict[str, Any] = {}
     for name, inputs in given.items():
@@ -163,9 +163,9 @@ def remake_int8(
     return made
 
 
-def targets_of(cascade: OpenedSet) -> list[FloatArray]:
+def targets_of(opened: OpenedSet) -> list[FloatArray]:
     """The set's expressions, float32 (K,) each; where it has none, every unit at 1."""
-    return list(cascade.expressions.values()) or [np.ones(len(cascade.au_names), np.float32)]
+    return list(opened.expressions.values()) or [np.ones(len(opened.au_names), np.float32)]
 
 
 def edits_of(
@@ -224,21 +224,22 @@ def held(decibels: npt.NDArray[np.float64]) -> Mapping[str, float]:
     return figures
 
 
-def _given_to_stages(cascade: OpenedSet, edits: Edits) -> dict[str, dict[str, Any]]:
-    """What each stage is given, by its name.
+def _given(opened: OpenedSet, edits: Edits) -> dict[str, dict[str, Any]]:
+    """What each network that gives pictures is given, by its name.
 
-    Between stages the picture as it would be displayed stands for the one in float32: the layers
+    Between them the picture as it would be displayed stands for the one in float32: the layers
     that see it are not quantised, and half a level moves no range.
     """
-    edited = cascade.edit(edits.pixels, target_places(edits.scale, edits.offset), stages=True)
-    given: dict[str, dict[str, Any]] = {}
-    for number, au in enumerate(edited.stage_au, start=1):
-        picture: dict[str, Any] = {"pixels": edits.pixels}
-        if number > 1:
-            before = edited.stage_pixels[number - 2].astype(np.float32) / 127.5 - 1
-            picture = {"image_in": np.ascontiguousarray(before.transpose(0, 3, 1, 2))}
-        given[stage_name(number)] = {**picture, "au": au}
-    return given
+    edited = opened.edit(edits.pixels, target_places(edits.scale, edits.offset), stages=True)
+    pictures: list[dict[str, Any]] = [{"pixels": edits.pixels}]
+    for pixels in edited.stage_pixels[:-1]:
+        image = (pixels.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)
+        pictures.append({"image_in": np.ascontiguousarray(image)})
+    names = (name for name, _ in opened.wiring.pictures)
+    return {
+        name: {**picture, "au": au}
+        for name, picture, au in zip(names, pictures, edited.stage_au, strict=True)
+    }
 
 
 def _one_by_one(inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -246,8 +247,8 @@ def _one_by_one(inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{name: array[n : n + 1] for name, array in inputs.items()} for n in range(count)]
 
 
-def _edited(cascade: OpenedSet, edits: Edits) -> Pixels:
-    return cascade.edit(edits.pixels, target_places(edits.scale, edits.offset)).pixels
+def _edited(opened: OpenedSet, edits: Edits) -> Pixels:
+    return opened.edit(edits.pixels, target_places(edits.scale, edits.offset)).pixels
 
 
 def _stored(folder: Path, network: str, made: Quantised) -> Int8Files:

@@ -1,5 +1,6 @@
 """Fixtures that more than one floor's tests use."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -15,6 +16,57 @@ from tests.mounting import mount
 from tests.toy_engines import toy_faces, write_toy_engines
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# What needs the same engine sets, which take long to export: one worker runs these files.
+WITH_BUILT_SETS = (
+    "tests/export/test_motion_engines.py",
+    "tests/export/test_tensorrt_plans.py",
+    "tests/export/test_onnx_graph.py",
+    "tests/export/test_build.py",
+    "tests/export/test_half_precision.py",
+    "tests/export/test_batches.py",
+    "tests/train/evaluation/test_evaluation_editors.py",
+    "tests/efgan_rt/cli/test_cli_evaluate.py",
+)
+# What takes longest is begun first, so that all workers end together.
+BEGUN_FIRST = (
+    *WITH_BUILT_SETS,
+    "tests/benchmarks/test_gpu_machine.py",
+    "tests/train/test_distributed.py",
+    "tests/test_cluster_examples.py",
+    "tests/efgan_rt/families/test_eet_and_ecgan.py",
+    "tests/efgan_rt/remote/test_remote_folders.py",
+    "tests/efgan_rt/pipeline/test_pipeline_memory.py",
+    "tests/train/families/cascade/test_cascade_phase.py",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files go to workers whole, and those that share engine sets go to the same one."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return WITH_BUILT_SETS[0] if file in WITH_BUILT_SETS else file
+
+    return Together(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest first."""
+    places = {file: place for place, file in enumerate(BEGUN_FIRST)}
+    items.sort(key=lambda item: places.get(item.nodeid.split("::", 1)[0], len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """PyTorch's exporter makes objects by the million: Python looks through them less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +128,18 @@ def fp32_engines(tmp_path_factory: pytest.TempPathFactory) -> Any:
     from tests.built_engines import build_fp32
 
     return build_fp32(tmp_path_factory.mktemp("fp32"))
+
+
+@pytest.fixture(scope="session")
+def motion_engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Engines of `tests.motion_models` in full precision, beside `motion.safetensors`."""
+    from export.build import build_engines
+    from tests.motion_models import smooth_faces, write_motion_checkpoint
+
+    folder = tmp_path_factory.mktemp("motion")
+    checkpoint = write_motion_checkpoint(folder / "motion.safetensors")
+    build_engines(checkpoint, folder / "engines", faces=smooth_faces(2))
+    return folder / "engines"
 
 
 @pytest.fixture(scope="session")

@@ -17,11 +17,15 @@ from tests.toy import REGIONS, toy_config, toy_networks
 from train.families.cascade.folding import folded
 
 
-def write_paper_width(folder: Path, stages: int) -> Manifest:
-    """Writes an engine directory; every stage has all regions, and 6 residual blocks a branch."""
+def write_paper_width(folder: Path, stages: int, residual_blocks: int = 6) -> Manifest:
+    """Writes an engine directory; every stage has all regions, and so many blocks a branch."""
     folder.mkdir(parents=True)
     config = toy_config(
-        width=64, residual_blocks=6, critic_width=64, interpolator_width=64, stages=stages
+        width=64,
+        residual_blocks=residual_blocks,
+        critic_width=64,
+        interpolator_width=64,
+        stages=stages,
     )
     form = Form("fp16", "fp16", (1, 8, 32))
     networks = exported_networks(half_twin(folded(toy_networks(config))), torch.float16)

@@ -79,6 +79,24 @@ def slurm_cluster(folder: Path) -> Iterator[dict[str, str]]:
             daemon.wait(30)
 
 
+def run_job(script: Path, said: Path, environment: dict[str, str]) -> str:
+    """The state that a job ends in; `sbatch --wait` looks every ten seconds only."""
+    command = ["sbatch", "--parsable", f"--output={said}", str(script)]
+    job = subprocess.check_output(command, env=environment, text=True).strip()
+    until = time.monotonic() + 300
+    while time.monotonic() < until:
+        shown = subprocess.check_output(
+            ["scontrol", "--oneliner", "show", "job", job], env=environment, text=True
+        )
+        state = shown.partition("JobState=")[2].split()[0]
+        if state not in ("PENDING", "RUNNING", "COMPLETING"):
+            return state
+        time.sleep(0.2)
+    subprocess.run(["scancel", "--full", job], env=environment, check=False)
+    time.sleep(3)  # KillWait and one more: what the job has started is to end before Slurm does
+    return "too long"
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that nobody uses at the moment."""
     sockets = [socket.socket() for _ in range(count)]

@@ -23,7 +23,7 @@ from tests.kubernetes_schemas import (
     pod_template_schema,
     schema_file,
 )
-from tests.slurm_cluster import free_ports, slurm_cluster
+from tests.slurm_cluster import free_ports, run_job, slurm_cluster
 from tests.toy_engines import write_toy_engines
 
 RAYS = "no PyYAML and jsonschema, which Ray brings along"
@@ -87,16 +87,10 @@ def test_slurm_runs_the_script_over_two_nodes(repository: Path, tmp_path: Path) 
         slurm_cluster(tmp_path) as variables,
     ):
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        done = subprocess.run(
-            ["sbatch", "--wait", f"--output={tmp_path}/job.txt", str(tmp_path / "job.sh")],
-            env=os.environ | variables | {"PATH": path, "RAY_TMPDIR": ray_folder},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        environment = os.environ | variables | {"PATH": path, "RAY_TMPDIR": ray_folder}
+        state = run_job(tmp_path / "job.sh", tmp_path / "job.txt", environment)
     said = (tmp_path / "job.txt").read_text() if (tmp_path / "job.txt").exists() else ""
-    assert done.returncode == 0, done.stderr + said
+    assert state == "COMPLETED", said
     assert "ray: 2 workers" in said
     assert len([path for path in out.rglob("*.png") if ".efgan-rt" not in path.parts]) == 11
     assert len(json.loads((tmp_path / "run.json").read_text())["pictures"]) == 11

@@ -201,8 +201,6 @@ def test_nothing_below_the_front_door_imports_it(repository: Path) -> None:
 
 
 FAMILIES = ("efgan_rt.families", "train.families")
-# It quantises the cascade's stages, by name.
-NAMES_A_FAMILY = {"export.int8_files"}
 
 
 def test_families_are_asked_by_registries_and_named_nowhere_else(repository: Path) -> None:
@@ -215,7 +213,7 @@ def test_families_are_asked_by_registries_and_named_nowhere_else(repository: Pat
         if not is_within(name, FAMILIES)
         and any(is_within(each.module, of_a_family) for each in imports_of(path.read_text()))
     }
-    assert found == NAMES_A_FAMILY
+    assert found == set()
 
 
 def test_no_module_shadows_a_library(repository: Path) -> None:

@@ -4,7 +4,6 @@ import json
 from collections import deque
 from pathlib import Path
 from statistics import median
-from types import TracebackType
 from typing import Any, Final
 
 from efgan_rt.errors import EfganError
@@ -45,12 +44,7 @@ class RunRecord:
     def __enter__(self) -> "RunRecord":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._writer:
             self._writer.close()
 

@@ -9,12 +9,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import numpy as np
 
 from benchmarks.gpu.links import UNITS, LinksEdited, edit_links
-from efgan_rt.lane import SOURCE_AU, Edited
+from efgan_rt.lane import SOURCE_AU, Edited, RunOptions
 from engines.arrays import Array, Bytes, FloatArray
 
 LANES: Final = 2
@@ -26,15 +26,7 @@ class NullLane:
 
     batch: int
 
-    def run(
-        self,
-        pixels: Bytes,
-        goal: Mapping[str, Array],
-        *,
-        known: Mapping[str, Array] | None = None,
-        progress: FloatArray | None = None,
-        stages: bool = False,
-    ) -> Edited:
+    def run(self, pixels: Bytes, goal: Mapping[str, Array], **_: Unpack[RunOptions]) -> Edited:
         """See `efgan_rt.lane.Lane.run`."""
         return Edited(pixels, {SOURCE_AU: self.estimate(pixels)}, None, None, {})
 

@@ -14,7 +14,7 @@ from efgan_rt.lane import BatchEditor
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.shots import stills
 
 UNITS: Final = 17

@@ -31,7 +31,7 @@ from efgan_rt.families.cascade import CASCADE
 from efgan_rt.families.properties import Properties
 from efgan_rt.families.registry import read_properties
 from efgan_rt.lane import BatchEditor
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.reporting.bench import WHOLE_BATCH, measure
 from engines.arrays import Array, Bytes
 from engines.base import EngineError

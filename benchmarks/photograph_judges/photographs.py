@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 
 from benchmarks.kit import london_pairs
-from benchmarks.photograph_faces import grown, with_grain
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import similarity_between
 from efgan_rt.faces.detect import Face
 from efgan_rt.faces.template import STANDARD_POINTS, STANDARD_PX
+from efgan_rt.pictures.original import Picture, rgb8
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import encode_picture
 from efgan_rt.written import write_file
@@ -27,6 +28,7 @@ EXPRESSIONS: Final = ("happy", "surprised", "sad", "disgusted", "fearful", "angr
 GROUPS: Final = ("neutral", "smile", "portrait", "enlarged")
 FINE_PX: Final = 256  # a portrait whose crop has as many of its source's own pixels is sharp
 LARGE_PX: Final = 768
+GRAIN_LEVELS: Final = 2.5  # standard deviation of a photograph's noise at a usual sensitivity
 
 
 @dataclass(frozen=True)
@@ -118,3 +120,17 @@ def enlarged(photograph: Photograph, face: Face, folder: Path) -> Photograph:
 def of_group(photographs: Sequence[Photograph], group: str) -> list[Photograph]:
     """Those of one group, in their order."""
     return [each for each in photographs if each.group == group]
+
+
+def grown(picture: Picture, factor: float) -> Picture:
+    """A picture at another size."""
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return rgb8(cv2.resize(picture, None, fx=factor, fy=factor, interpolation=how))
+
+
+def with_grain(picture: Picture, seed: int = 0) -> Picture:
+    """A picture with a photograph's noise, which growing it has smoothed away."""
+    noise = np.random.default_rng(seed).normal(0, 1, picture.shape[:2]).astype(np.float32)
+    soft = cv2.GaussianBlur(noise, (0, 0), 0.6)
+    levels = picture + (soft / soft.std() * GRAIN_LEVELS)[..., np.newaxis]
+    return np.asarray(np.clip(np.rint(levels), 0, 255), dtype=np.uint8)

@@ -30,9 +30,6 @@ from efgan_rt.cli.face_options import (
     NoFaceOption,
 )
 from efgan_rt.cli.options import (
-    EDIT_PANEL,
-    FILES_PANEL,
-    RUN_PANEL,
     Backend,
     BackendOption,
     BatchSizeOption,
@@ -52,6 +49,9 @@ from efgan_rt.cli.options import (
     ThreadsOption,
     WorkersOption,
     default_workers,
+    edit_option,
+    files_option,
+    run_option,
 )
 from efgan_rt.remote.path import place
 
@@ -86,11 +86,10 @@ def batch(
     ],
     expression: Annotated[
         list[str] | None,
-        typer.Option(
+        edit_option(
             "--expression",
             "-e",
             metavar="NAME",
-            rich_help_panel=EDIT_PANEL,
             help="Such as happy; several make one folder each. `efgan-rt info` lists them.",
         ),
     ] = None,
@@ -107,80 +106,67 @@ def batch(
     stages: StagesOption = False,
     format_: Annotated[
         Format | None,
-        typer.Option(
+        files_option(
             "--format",
-            rich_help_panel=FILES_PANEL,
             help="Of the outputs (default: each input's own); with --frames, gif, webp, apng and "
             "mp4 make one animation.",
         ),
     ] = None,
     quality: Annotated[
         int | None,
-        typer.Option(
+        files_option(
             metavar="N",
             min=1,
             max=100,
-            rich_help_panel=FILES_PANEL,
             help="Of JPEG and WebP (default: a JPEG's own for its edit, else 95).",
         ),
     ] = None,
     no_mark: NoMarkOption = False,
     sidecars: Annotated[
         bool,
-        typer.Option(
+        files_option(
             "--sidecars",
-            rich_help_panel=FILES_PANEL,
             help="Also copy the .xmp and Takeout .json files beside the pictures, cleaned.",
         ),
     ] = False,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(
+        files_option(
             "--exclude",
             metavar="PATTERN",
-            rich_help_panel=FILES_PANEL,
             help="Leave out files and folders of such a name, or path in IN_DIR; repeatable.",
         ),
     ] = None,
     no_links: Annotated[
         bool,
-        typer.Option(
-            "--no-links",
-            rich_help_panel=FILES_PANEL,
-            help="Leave out pictures and folders that links lead out of IN_DIR to.",
+        files_option(
+            "--no-links", help="Leave out pictures and folders that links lead out of IN_DIR to."
         ),
     ] = False,
     keep_times: Annotated[
         bool,
-        typer.Option(
-            "--keep-times",
-            rich_help_panel=FILES_PANEL,
-            help="Give outputs the times of their inputs.",
-        ),
+        files_option("--keep-times", help="Give outputs the times of their inputs."),
     ] = False,
     overwrite: Annotated[
         bool,
-        typer.Option(
+        files_option(
             "--overwrite",
-            rich_help_panel=FILES_PANEL,
             help="Replace outputs that no earlier run has made, or that were changed since.",
         ),
     ] = False,
     max_pixels: MaxPixelsOption = 200_000_000,
     jpeg_codec: Annotated[
         JpegCodec,
-        typer.Option(
+        files_option(
             "--jpeg-codec",
-            rich_help_panel=FILES_PANEL,
             help="What decodes and encodes colour JPEGs; `nvimagecodec` on a GPU, with pixels that "
             "differ a little from libjpeg's.",
         ),
     ] = JpegCodec.LIBJPEG,
     contact_sheet: Annotated[
         Path | None,
-        typer.Option(
+        files_option(
             metavar="FILE.png",
-            rich_help_panel=FILES_PANEL,
             help="Also write one picture of inputs and edits, the first 48 rows.",
         ),
     ] = None,
@@ -204,27 +190,21 @@ def batch(
     ray: RayOption = None,
     timeout: Annotated[
         float,
-        typer.Option(
+        run_option(
             metavar="S",
             min=0.01,
-            rich_help_panel=RUN_PANEL,
             help="Give up what hangs: a picture, or a batch in the networks, for so many seconds.",
         ),
     ] = 300.0,
     fail_fast: FailFastOption = False,
     dry_run: Annotated[
         bool,
-        typer.Option(
-            "--dry-run",
-            rich_help_panel=RUN_PANEL,
-            help="Check everything, list what would be made, write nothing.",
-        ),
+        run_option("--dry-run", help="Check everything, list what would be made, write nothing."),
     ] = False,
     report: Annotated[
         Path | None,
-        typer.Option(
+        run_option(
             metavar="FILE",
-            rich_help_panel=RUN_PANEL,
             help="Also write what became of each picture: page.html to look at, run.json to read.",
         ),
     ] = None,
@@ -254,7 +234,7 @@ def batch(
     from efgan_rt.cli.edited_folder import BatchRequest, run
     from efgan_rt.errors import EfganError
     from efgan_rt.pictures.animation import Playback
-    from efgan_rt.pipeline.workers import BatchOptions
+    from efgan_rt.pipeline.run_state import BatchOptions
     from efgan_rt.presets.library import load_presets
     from efgan_rt.requests.edits import EditOptions
     from efgan_rt.requests.faces import FaceOptions, face_choice

@@ -6,8 +6,6 @@ from typing import Annotated
 import typer
 
 from efgan_rt.cli.options import (
-    ENGINES_PANEL,
-    RUN_PANEL,
     Arithmetic,
     Backend,
     EnginesOption,
@@ -15,35 +13,33 @@ from efgan_rt.cli.options import (
     ModelOption,
     ThreadsOption,
     WorkersOption,
+    engines_option,
+    panel,
+    run_option,
 )
 
-RESULT_PANEL = "The result"
+result_option = panel("The result")
 
 
 def bench(
     backend: Annotated[
         list[Backend] | None,
-        typer.Option(
-            rich_help_panel=ENGINES_PANEL,
-            help="Measure this one; may be repeated (default: all that work here).",
-        ),
+        engines_option(help="Measure this one; may be repeated (default: all that work here)."),
     ] = None,
     precision: Annotated[
         list[Arithmetic] | None,
-        typer.Option(
-            rich_help_panel=ENGINES_PANEL,
-            help="Only this arithmetic; may be repeated (default: all that the backend has).",
+        engines_option(
+            help="Only this arithmetic; may be repeated (default: all that the backend has)."
         ),
     ] = None,
     engines: EnginesOption = None,
     model: ModelOption = None,
     batch_size: Annotated[
         list[int] | None,
-        typer.Option(
+        engines_option(
             "--batch-size",
             metavar="N",
             min=1,
-            rich_help_panel=ENGINES_PANEL,
             help="Pictures that go through the networks together; may be repeated (default: 8).",
         ),
     ] = None,
@@ -51,62 +47,44 @@ def bench(
     lanes: LanesOption = None,
     pictures: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            rich_help_panel=RUN_PANEL,
-            help="Face crops to measure with (default: generated noise).",
-        ),
+        run_option(metavar="DIR", help="Face crops to measure with (default: generated noise)."),
     ] = None,
     seconds: Annotated[
         float,
-        typer.Option(
-            metavar="S",
-            min=0.01,
-            rich_help_panel=RUN_PANEL,
-            help="For the engines alone, and again for the pipeline.",
+        run_option(
+            metavar="S", min=0.01, help="For the engines alone, and again for the pipeline."
         ),
     ] = 10.0,
     warm_up: Annotated[
         float,
-        typer.Option(
-            metavar="S",
-            min=0.0,
-            rich_help_panel=RUN_PANEL,
-            help="Run each lane for so long first, and at least three times.",
+        run_option(
+            metavar="S", min=0.0, help="Run each lane for so long first, and at least three times."
         ),
     ] = 0.5,
     workers: WorkersOption = None,
     tune: Annotated[
         bool,
-        typer.Option(
+        run_option(
             "--tune",
-            rich_help_panel=RUN_PANEL,
             help="Find the best batch, lanes, threads and workers, and keep them for `batch`.",
         ),
     ] = False,
     json_: Annotated[
         Path | None,
-        typer.Option(
+        result_option(
             "--json",
             metavar="FILE",
-            rich_help_panel=RESULT_PANEL,
             help="Also write all figures there; - is stdout, instead of the tables.",
         ),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE.png",
-            rich_help_panel=RESULT_PANEL,
-            help="Also draw the stages, the backends side by side.",
-        ),
+        result_option(metavar="FILE.png", help="Also draw the stages, the backends side by side."),
     ] = None,
     compare: Annotated[
         tuple[Path, Path] | None,
-        typer.Option(
-            metavar="A.json B.json",
-            rich_help_panel=RESULT_PANEL,
-            help="Measure nothing: print what B did over what A did.",
+        result_option(
+            metavar="A.json B.json", help="Measure nothing: print what B did over what A did."
         ),
     ] = None,
 ) -> None:

@@ -15,11 +15,12 @@ from efgan_rt.cli.build_options import (
     stream_count,
     wants_int8,
 )
+from efgan_rt.cli.options import panel
 
 if TYPE_CHECKING:
     from engines.manifest import Manifest
 
-PLANS_PANEL = "TensorRT plans"
+plans_option = panel("TensorRT plans")
 DEFAULT_BATCH = (1, 8, 32)
 DATA_CENTRE_BATCH = (1, 64, 128)
 
@@ -74,23 +75,19 @@ def build_engines(
     ] = None,
     hardware_compatible: Annotated[
         Hardware,
-        typer.Option(
-            rich_help_panel=PLANS_PANEL, help="Which other GPUs may open the plans; slower."
-        ),
+        plans_option(help="Which other GPUs may open the plans; slower."),
     ] = Hardware.NONE,
     version_compatible: Annotated[
         bool,
-        typer.Option(
+        plans_option(
             "--version-compatible",
-            rich_help_panel=PLANS_PANEL,
             help="Let later versions of TensorRT open the plans; may be slower.",
         ),
     ] = False,
     auxiliary_streams: Annotated[
         str,
-        typer.Option(
+        plans_option(
             metavar="N|auto",
-            rich_help_panel=PLANS_PANEL,
             help="Streams that a network may use beside its lane's, for branches side by side; "
             "`auto` is TensorRT's own choice.",
         ),

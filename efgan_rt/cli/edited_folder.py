@@ -45,8 +45,8 @@ from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult
 from efgan_rt.pipeline.publish import Publisher
 from efgan_rt.pipeline.resume import Inspector
+from efgan_rt.pipeline.run_state import BatchOptions, Desk
 from efgan_rt.pipeline.watchdog import HangError
-from efgan_rt.pipeline.workers import BatchOptions, Desk
 from efgan_rt.probed import choose_for_run, note_beginning, rates_for
 from efgan_rt.remote.ahead import fetched_ahead
 from efgan_rt.remote.journal import RemoteJournal

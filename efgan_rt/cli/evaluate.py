@@ -5,10 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from efgan_rt.cli.options import ENGINES_PANEL, FILES_PANEL, RUN_PANEL, ModelOption, ThreadsOption
+from efgan_rt.cli.options import (
+    ModelOption,
+    ThreadsOption,
+    engines_option,
+    files_option,
+    panel,
+    run_option,
+)
 
-PEOPLE_PANEL = "Who and what"
-JUDGES_PANEL = "The judges"
+people_option = panel("Who and what")
+judges_option = panel("The judges")
 TABLE_WIDTH = 170  # of figures with their intervals, a column each for several backends
 
 
@@ -21,32 +28,22 @@ def evaluate(
     ],
     out: Annotated[
         Path,
-        typer.Option(
-            metavar="DIR",
-            rich_help_panel=FILES_PANEL,
-            help="Where evaluation.md, evaluation.json, pairs.csv and pictures/ go.",
+        files_option(
+            metavar="DIR", help="Where evaluation.md, evaluation.json, pairs.csv and pictures/ go."
         ),
     ],
     json_: Annotated[
         Path | None,
-        typer.Option(
-            "--json",
-            metavar="FILE",
-            rich_help_panel=FILES_PANEL,
-            help="Write the figures there as well.",
-        ),
+        files_option("--json", metavar="FILE", help="Write the figures there as well."),
     ] = None,
     overwrite: Annotated[
         bool,
-        typer.Option(
-            "--overwrite", rich_help_panel=FILES_PANEL, help="Replace files that are no evaluation."
-        ),
+        files_option("--overwrite", help="Replace files that are no evaluation."),
     ] = False,
     engines: Annotated[
         list[Path] | None,
-        typer.Option(
+        engines_option(
             metavar="DIR",
-            rich_help_panel=ENGINES_PANEL,
             help="Engine directory; may be repeated (default: the one built last, else the "
             "shipped one).",
         ),
@@ -54,130 +51,93 @@ def evaluate(
     model: ModelOption = None,
     backend: Annotated[
         list[str] | None,
-        typer.Option(
+        engines_option(
             metavar="NAME[:PRECISION]",
-            rich_help_panel=ENGINES_PANEL,
             help="A column for each, such as openvino:bf16; `all`: every one that runs here "
             "(default: auto).",
         ),
     ] = None,
     half: Annotated[
         Path | None,
-        typer.Option(
+        engines_option(
             metavar="CKPT",
-            rich_help_panel=ENGINES_PANEL,
             help="One more column: a checkpoint in half arithmetic, as an fp16 set computes.",
         ),
     ] = None,
     threads: ThreadsOption = None,
     test_people: Annotated[
         str | None,
-        typer.Option(
+        people_option(
             metavar="PEOPLE",
-            rich_help_panel=PEOPLE_PANEL,
             help="Whom no training has seen: FIRST:LAST, names joined by commas, or a file of "
             "names (default: the rendered set's).",
         ),
     ] = None,
     people: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            rich_help_panel=PEOPLE_PANEL,
-            help="Only the first N of them.",
-        ),
+        people_option(metavar="N", min=1, help="Only the first N of them."),
     ] = None,
     references: Annotated[
         int,
-        typer.Option(
+        people_option(
             metavar="N",
             min=0,
-            rich_help_panel=PEOPLE_PANEL,
             help="Pictures of other people whose expressions each picture takes over.",
         ),
     ] = 5,
     verification_pairs: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            min=0,
-            rich_help_panel=PEOPLE_PANEL,
-            help="Pairs of one person, and as many of two.",
-        ),
+        people_option(metavar="N", min=0, help="Pairs of one person, and as many of two."),
     ] = 5000,
-    seed: Annotated[
-        int, typer.Option(rich_help_panel=PEOPLE_PANEL, help="Of the pairs that are drawn.")
-    ] = 20261121,
+    seed: Annotated[int, people_option(help="Of the pairs that are drawn.")] = 20261121,
     pairs: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=PEOPLE_PANEL,
-            help="Take the pairs of an earlier run's pairs.csv.",
-        ),
+        people_option(metavar="FILE", help="Take the pairs of an earlier run's pairs.csv."),
     ] = None,
     augment: Annotated[
         bool,
-        typer.Option(
-            "--augment",
-            rich_help_panel=JUDGES_PANEL,
-            help="R+G too, of the first column: trains a classifier anew.",
-        ),
+        judges_option("--augment", help="R+G too, of the first column: trains a classifier anew."),
     ] = False,
     judges: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            rich_help_panel=JUDGES_PANEL,
-            help="Where trained judges are kept (default: among your cached files).",
+        judges_option(
+            metavar="DIR", help="Where trained judges are kept (default: among your cached files)."
         ),
     ] = None,
     features: Annotated[
         str,
-        typer.Option(
+        judges_option(
             metavar="NAME|FILE",
-            rich_help_panel=JUDGES_PANEL,
             help="What FID and KID look at: `local`, `inception` (the published one), or an ONNX "
             "file; `auto` is inception where it was fetched, else local.",
         ),
     ] = "auto",
     features_input: Annotated[
         str,
-        typer.Option(
+        judges_option(
             metavar="LAYOUT",
-            rich_help_panel=JUDGES_PANEL,
             help="Of an ONNX file: rgb or bgr, and bytes, unit, signed or imagenet.",
         ),
     ] = "rgb,signed",
     fetch_features: Annotated[
         bool,
-        typer.Option(
-            "--fetch-features",
-            rich_help_panel=JUDGES_PANEL,
-            help="Fetch inception's weights once (95 MB, from github.com).",
+        judges_option(
+            "--fetch-features", help="Fetch inception's weights once (95 MB, from github.com)."
         ),
     ] = False,
     embedder: Annotated[
         str,
-        typer.Option(
-            metavar="NAME|FILE",
-            rich_help_panel=JUDGES_PANEL,
-            help="Who is shown: `local`, or an ONNX face recognition network.",
+        judges_option(
+            metavar="NAME|FILE", help="Who is shown: `local`, or an ONNX face recognition network."
         ),
     ] = "local",
     embedder_input: Annotated[
         str,
-        typer.Option(metavar="LAYOUT", rich_help_panel=JUDGES_PANEL, help="As --features-input."),
+        judges_option(metavar="LAYOUT", help="As --features-input."),
     ] = "rgb,signed",
     batch_size: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            min=1,
-            rich_help_panel=RUN_PANEL,
-            help="Pictures that go through the networks together.",
-        ),
+        run_option(metavar="N", min=1, help="Pictures that go through the networks together."),
     ] = 8,
 ) -> None:
     """Measures engines on people whom no training has seen, and prints the papers' tables.

@@ -3,73 +3,59 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from efgan_rt.choices import NoFace
+from efgan_rt.cli.options import panel
 
-FACES_PANEL = "The faces"
+faces_option = panel("The faces")
 
 
 FacesOption = Annotated[
     str,
-    typer.Option(
+    faces_option(
         "--faces",
         metavar="all|largest|N",
-        rich_help_panel=FACES_PANEL,
         help="Which faces of a photograph are edited; N: so many of the largest.",
     ),
 ]
 MinFaceOption = Annotated[
     int,
-    typer.Option(
+    faces_option(
         "--min-face",
         metavar="PX",
         min=1,
-        rich_help_panel=FACES_PANEL,
         help="Leave smaller faces alone; such faces are found in pictures of any size.",
     ),
 ]
 MinScoreOption = Annotated[
     float,
-    typer.Option(
+    faces_option(
         "--min-score",
         metavar="0..1",
         min=0.0,
         max=1.0,
-        rich_help_panel=FACES_PANEL,
         help="What YuNet scores below it is no face.",
     ),
 ]
 NoFaceOption = Annotated[
     NoFace,
-    typer.Option(
-        "--no-face",
-        rich_help_panel=FACES_PANEL,
-        help="What becomes of a picture without a face.",
-    ),
+    faces_option("--no-face", help="What becomes of a picture without a face."),
 ]
 CropsOption = Annotated[
     bool | None,
-    typer.Option(
+    faces_option(
         "--crops/--no-crops",
-        rich_help_panel=FACES_PANEL,
         help="Every picture is a face crop, or none is (default: each is recognised).",
     ),
 ]
 DetectorOption = Annotated[
     Path | None,
-    typer.Option(
+    faces_option(
         "--detector",
         metavar="FILE.onnx|haar",
-        rich_help_panel=FACES_PANEL,
         help="YuNet's file, or haar (default: YuNet as it comes along).",
     ),
 ]
 FetchDetectorOption = Annotated[
     bool,
-    typer.Option(
-        "--fetch-detector",
-        rich_help_panel=FACES_PANEL,
-        help="Fetch YuNet (0.2 MB, MIT) where this copy has lost it.",
-    ),
+    faces_option("--fetch-detector", help="Fetch YuNet (0.2 MB, MIT) where this copy has lost it."),
 ]

@@ -80,10 +80,13 @@ def _gpu() -> str:
 
 def _packages() -> "Table":
     """The optional packages: what each is for, its version or the line that installs it."""
+    from importlib.metadata import packages_distributions
+
     from rich.table import Table
 
     from efgan_rt.extras import EXTRAS, install_line
 
+    distributions = packages_distributions()  # reads every package's list of files
     purposes = {
         "cpu": "run on the processor",
         "gpu": "run on a GPU",
@@ -108,7 +111,11 @@ def _packages() -> "Table":
     table.add_column("found", no_wrap=True)  # a line to be copied
     for extra, packages in EXTRAS.items():
         for package in packages:
-            found = _version(package) if _is_there(package) else f"missing: {install_line(extra)}"
+            if _is_there(package):
+                names = distributions.get(package, [package.replace(".", "-")])
+                found = _version(names[0])
+            else:
+                found = f"missing: {install_line(extra)}"
             table.add_row(extra, purposes[extra], package, found.replace("[", r"\["))
     return table
 
@@ -120,12 +127,11 @@ def _is_there(package: str) -> bool:
     return find_spec(top) is not None and (not inner or find_spec(package) is not None)
 
 
-def _version(package: str) -> str:
-    from importlib.metadata import PackageNotFoundError, packages_distributions, version
+def _version(distribution: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
 
-    distributions = packages_distributions().get(package, [package.replace(".", "-")])
     try:
-        return version(distributions[0])
+        return version(distribution)
     except PackageNotFoundError:
         return "present"
 

@@ -19,7 +19,7 @@ from efgan_rt.cli.bench_ways import (
 )
 from efgan_rt.cli.console import print_json, print_table, print_text, remark, write_json
 from efgan_rt.engine_sets import EngineSet, find_set
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.reporting import bench_plot
 from efgan_rt.reporting.bench import WHOLE_BATCH, measure, picture_files
 from efgan_rt.reporting.bench_comparison import caveats, comparison_table, ratios, read_bench

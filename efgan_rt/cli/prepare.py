@@ -12,17 +12,18 @@ from typing import Annotated
 import typer
 
 from efgan_rt.choices import FrameRule, LabelFormat, Naming
-from efgan_rt.cli.face_options import FACES_PANEL, DetectorOption, FetchDetectorOption
+from efgan_rt.cli.face_options import DetectorOption, FetchDetectorOption, faces_option
 from efgan_rt.cli.options import (
-    FILES_PANEL,
     FailFastOption,
     MaxPixelsOption,
     WorkersOption,
     default_workers,
+    files_option,
+    panel,
 )
 
-LABELS_PANEL = "The labels"
-PAIRS_PANEL = "Pairs for motion, without labels"
+labels_option = panel("The labels")
+pairs_option = panel("Pairs for motion, without labels")
 # What counts where pairs are made, and what counts nowhere else.
 PAIRS_ONLY = ("face_model", "landmarker", "pairs", "min_crop", "held_out")
 PAIRS_TOO = ("pictures", "out", "overwrite", "max_pixels", "workers")
@@ -55,203 +56,155 @@ def prepare(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
+        files_option(
             metavar="DIR",
-            rich_help_panel=FILES_PANEL,
             help="Where crops, labels.csv and template.json go; of pairs, PICTURES-pairs unless "
             "said.",
         ),
     ] = None,
-    write: Annotated[
-        CropFormat, typer.Option(rich_help_panel=FILES_PANEL, help="Format of the crops.")
-    ] = CropFormat.PNG,
+    write: Annotated[CropFormat, files_option(help="Format of the crops.")] = CropFormat.PNG,
     overwrite: Annotated[
         bool,
-        typer.Option(
-            "--overwrite", rich_help_panel=FILES_PANEL, help="Replace what is in the way."
-        ),
+        files_option("--overwrite", help="Replace what is in the way."),
     ] = False,
     max_pixels: MaxPixelsOption = 200_000_000,
     contact_sheet: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE.png",
-            rich_help_panel=FILES_PANEL,
-            help="Also write one picture of up to 384 crops, to look at.",
+        files_option(
+            metavar="FILE.png", help="Also write one picture of up to 384 crops, to look at."
         ),
     ] = None,
     format_: Annotated[
         LabelFormat,
-        typer.Option("--format", rich_help_panel=LABELS_PANEL, help="Format of the labels."),
+        labels_option("--format", help="Format of the labels."),
     ] = LabelFormat.AUTO,
     min_confidence: Annotated[
         float | None,
-        typer.Option(
+        labels_option(
             metavar="0..1",
             min=0.0,
             max=1.0,
-            rich_help_panel=LABELS_PANEL,
             help="Drop label rows below it, where the format has one (default: 0.8).",
         ),
     ] = None,
     scale_probabilities: Annotated[
         bool,
-        typer.Option(
-            "--scale-probabilities",
-            rich_help_panel=LABELS_PANEL,
-            help="Take five times py-feat's probability for an intensity.",
+        labels_option(
+            "--scale-probabilities", help="Take five times py-feat's probability for an intensity."
         ),
     ] = False,
     au_from: Annotated[
         Path | None,
-        typer.Option(
+        labels_option(
             "--au-from",
             metavar="ENGINES",
-            rich_help_panel=LABELS_PANEL,
             help="Weak labels: action units as this engine set reads them in the crops.",
         ),
     ] = None,
     names: Annotated[
         Naming,
-        typer.Option(
-            rich_help_panel=LABELS_PANEL, help="What the pictures' names say of who and what."
-        ),
+        labels_option(help="What the pictures' names say of who and what."),
     ] = Naming.AUTO,
     name_pattern: Annotated[
         str | None,
-        typer.Option(
+        labels_option(
             metavar="REGEX",
-            rich_help_panel=LABELS_PANEL,
             help="With groups (?P<identity>...) and (?P<expression>...), sought in the path.",
         ),
     ] = None,
     identity: Annotated[
         str,
-        typer.Option(
+        labels_option(
             metavar="each|NAME",
-            rich_help_panel=LABELS_PANEL,
             help="Of pictures without one; each: every picture is a person of its own.",
         ),
     ] = "",
     expression: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=LABELS_PANEL,
-            help="Of pictures without one; mixed: no named expression.",
-        ),
+        labels_option(metavar="NAME", help="Of pictures without one; mixed: no named expression."),
     ] = "",
     angle: Annotated[
         list[int] | None,
-        typer.Option(
+        labels_option(
             metavar="DEGREES",
-            rich_help_panel=LABELS_PANEL,
             help="RaFD's cameras that are taken, 0 to 180 (default: 90, the frontal one).",
         ),
     ] = None,
     ids: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=LABELS_PANEL,
-            help="Take only the pictures named there, one a line.",
-        ),
+        labels_option(metavar="FILE", help="Take only the pictures named there, one a line."),
     ] = None,
     people: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="GLOB",
-            rich_help_panel=LABELS_PANEL,
-            help="Take only these identities, such as id0*.",
-        ),
+        labels_option(metavar="GLOB", help="Take only these identities, such as id0*."),
     ] = None,
     frames: Annotated[
         FrameRule,
-        typer.Option(
-            rich_help_panel=LABELS_PANEL,
-            help="Frames are told by the number in a picture's name, or by the names' order.",
+        labels_option(
+            help="Frames are told by the number in a picture's name, or by the names' order."
         ),
     ] = FrameRule.NUMBER,
     detector: DetectorOption = None,
     fetch_detector: FetchDetectorOption = False,
     template: Annotated[
         Path | None,
-        typer.Option(
+        faces_option(
             metavar="template.json",
-            rich_help_panel=FACES_PANEL,
             help="Frame the faces as that set's are (default: as the set that ships).",
         ),
     ] = None,
     points: Annotated[
         Points,
-        typer.Option(
-            rich_help_panel=FACES_PANEL,
-            help="Whose eyes, nose and mouth go into the table; auto: the labels', if there.",
+        faces_option(
+            help="Whose eyes, nose and mouth go into the table; auto: the labels', if there."
         ),
     ] = Points.AUTO,
     crops: Annotated[
         bool,
-        typer.Option(
-            "--crops", rich_help_panel=FACES_PANEL, help="The pictures are square crops already."
-        ),
+        faces_option("--crops", help="The pictures are square crops already."),
     ] = False,
     largest: Annotated[
         bool,
-        typer.Option(
-            "--largest",
-            rich_help_panel=FACES_PANEL,
-            help="Of several faces take the largest; else such a picture fails.",
+        faces_option(
+            "--largest", help="Of several faces take the largest; else such a picture fails."
         ),
     ] = False,
     min_score: Annotated[
         float,
-        typer.Option(
-            metavar="0..1",
-            min=0.0,
-            max=1.0,
-            rich_help_panel=FACES_PANEL,
-            help="Faces that the detector scores below it fail.",
+        faces_option(
+            metavar="0..1", min=0.0, max=1.0, help="Faces that the detector scores below it fail."
         ),
     ] = 0.6,
     face_model: Annotated[
         Path | None,
-        typer.Option(
+        pairs_option(
             "--face-model",
             metavar="DIR|FILE.npz",
-            rich_help_panel=PAIRS_PANEL,
             help="The ICT Face Model: a copy of its repository, or its arrays.",
         ),
     ] = None,
     landmarker: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE.task",
-            rich_help_panel=PAIRS_PANEL,
-            help="MediaPipe's face_landmarker.task.",
-        ),
+        pairs_option(metavar="FILE.task", help="MediaPipe's face_landmarker.task."),
     ] = None,
     pairs: Annotated[
         int,
-        typer.Option(
-            metavar="N", min=1, max=1000, rich_help_panel=PAIRS_PANEL, help="Of each portrait."
-        ),
+        pairs_option(metavar="N", min=1, max=1000, help="Of each portrait."),
     ] = 4,
     min_crop: Annotated[
         int,
-        typer.Option(
+        pairs_option(
             "--min-crop",
             metavar="PX",
             min=1,
-            rich_help_panel=PAIRS_PANEL,
             help="Leave faces out whose crop has fewer pixels of its own.",
         ),
     ] = 140,
     held_out: Annotated[
         list[str] | None,
-        typer.Option(
+        pairs_option(
             "--held-out",
             metavar="GLOB",
-            rich_help_panel=PAIRS_PANEL,
             help="Pictures to test on, such as 'ann/*' (default: about one of ten).",
         ),
     ] = None,

@@ -14,9 +14,10 @@ from efgan_rt.cli.options import (
     NoMarkOption,
     PrecisionOption,
     ThreadsOption,
+    panel,
 )
 
-PAGE_PANEL = "The page"
+page_option = panel("The page")
 
 
 def studio(
@@ -26,18 +27,15 @@ def studio(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
+        page_option(
             "--out",
             metavar="DIR",
-            rich_help_panel=PAGE_PANEL,
             help="Where edits of the folder's pictures go (default: FOLDER/edited).",
         ),
     ] = None,
     port: Annotated[
         int,
-        typer.Option(
-            metavar="N", min=0, max=65535, rich_help_panel=PAGE_PANEL, help="0: any free one."
-        ),
+        page_option(metavar="N", min=0, max=65535, help="0: any free one."),
     ] = 0,
     max_pixels: MaxPixelsOption = 200_000_000,
     no_mark: NoMarkOption = False,

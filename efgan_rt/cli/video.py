@@ -14,8 +14,6 @@ from efgan_rt.cli.face_options import (
     MinScoreOption,
 )
 from efgan_rt.cli.options import (
-    EDIT_PANEL,
-    FILES_PANEL,
     Backend,
     BackendOption,
     BatchSizeOption,
@@ -26,6 +24,8 @@ from efgan_rt.cli.options import (
     PrecisionOption,
     ThreadsOption,
     WorkersOption,
+    edit_option,
+    files_option,
 )
 
 
@@ -34,21 +34,16 @@ def video(
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Such as out.mp4, .mov or .mkv.")],
     expression: Annotated[
         str | None,
-        typer.Option(
-            "--expression",
-            "-e",
-            metavar="NAME",
-            rich_help_panel=EDIT_PANEL,
-            help="Such as happy. `efgan-rt info` lists them.",
+        edit_option(
+            "--expression", "-e", metavar="NAME", help="Such as happy. `efgan-rt info` lists them."
         ),
     ] = None,
     intensity: IntensityOption = 1.0,
     au: AuOption = None,
     reference: Annotated[
         Path | None,
-        typer.Option(
+        edit_option(
             metavar="FACE",
-            rich_help_panel=EDIT_PANEL,
             help="A face whose expression is taken over: a picture, or OpenFace's CSV of one face.",
         ),
     ] = None,
@@ -60,17 +55,16 @@ def video(
     fetch_detector: FetchDetectorOption = False,
     quality: Annotated[
         int,
-        typer.Option(
+        files_option(
             metavar="N",
             min=1,
             max=100,
-            rich_help_panel=FILES_PANEL,
             help="Of the pictures; 95 looks like the frames themselves.",
         ),
     ] = 95,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", rich_help_panel=FILES_PANEL, help="Replace OUT."),
+        files_option("--overwrite", help="Replace OUT."),
     ] = False,
     no_mark: NoMarkOption = False,
     engines: EnginesOption = None,

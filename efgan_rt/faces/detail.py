@@ -11,8 +11,7 @@ the old lips' line may not stay behind as a ghost across the new mouth. So, on t
 - Where it goes, the texture of like-coloured, structureless skin nearby takes its place.
 
 The numbers below were chosen by the rendered set's true pairs, taken as pictures of two and four
-times a crop's size (`python -m benchmarks photographs` measures that), and by looking at
-photographs.
+times a crop's size, and by looking at photographs.
 """
 
 from dataclasses import dataclass

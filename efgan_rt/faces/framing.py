@@ -165,11 +165,6 @@ class FaceFramer:
             self._sight.close()
             self._sight = None
 
-    @property
-    def detector_facts(self) -> DetectorFacts | None:
-        """Which detector it is; None where none is needed."""
-        return None if self._detector is None else self._detector.facts
-
     def frame(self, pixels: Pixels) -> tuple[Framed, ...]:
         """The chosen faces of a picture, the largest first; none where no face is (large enough).
 

@@ -32,9 +32,9 @@ from efgan_rt.pipeline.networks import edit_batches
 from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult, Tally
 from efgan_rt.pipeline.publish import Publisher
 from efgan_rt.pipeline.resume import Inspector
+from efgan_rt.pipeline.run_state import BatchOptions, Desk, JobSource, RunState
 from efgan_rt.pipeline.slots import SlotRing
 from efgan_rt.pipeline.watchdog import Watchdog
-from efgan_rt.pipeline.workers import BatchOptions, Desk, JobSource, Workshop
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.shots import Product, Shot, network_runs, one_shot_each, stills
 
@@ -141,7 +141,7 @@ def run_batch(
         ring.abort()
         ready.abort()
 
-    shop = Workshop(
+    state = RunState(
         source,
         budget,
         ring,
@@ -162,17 +162,17 @@ def run_batch(
     crew = Crew(abort)
 
     def decode() -> None:
-        decode_pictures(shop, lambda: crew.replace("decode", decode))
+        decode_pictures(state, lambda: crew.replace("decode", decode))
 
     def encode() -> None:
-        encode_pictures(shop, lambda: crew.replace("encode", encode))
+        encode_pictures(state, lambda: crew.replace("encode", encode))
 
     def look_around() -> None:
-        shop.watchdog.check()
-        on_progress(shop.tally.pictures, shop.tally.failed)
+        state.watchdog.check()
+        on_progress(state.tally.pictures, state.tally.failed)
 
     runs = network_runs(shots)
-    edit = [partial(edit_batches, shop, editor, runs, stages) for editor in editors]
+    edit = [partial(edit_batches, state, editor, runs, stages) for editor in editors]
     try:
         crew.start("encode", [encode] * options.workers, then=_ignore)
         crew.start("lane", edit, then=ready.close)
@@ -181,9 +181,9 @@ def run_batch(
     finally:
         abort()  # of no effect on threads that have ended
         ended = crew.join(GRACE_S)
-    return shop.tally.outcome(
+    return state.tally.outcome(
         interrupted=interrupted,
-        abandoned=not ended or bool(shop.watchdog.given_up),
+        abandoned=not ended or bool(state.watchdog.given_up),
         seconds=perf_counter() - started,
     )
 

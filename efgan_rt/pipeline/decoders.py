@@ -22,77 +22,77 @@ from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import PictureResult, Status, reason_of
 from efgan_rt.pipeline.resume import confirmed_digest
+from efgan_rt.pipeline.run_state import RunState
 from efgan_rt.pipeline.stages import DECODE, DETECT, WAIT_MEMORY
 from efgan_rt.pipeline.views import PictureView, view_of_done
 from efgan_rt.pipeline.watchdog import GivenUpError
-from efgan_rt.pipeline.workers import Workshop
 from engines.base import EngineError
 
 COPIES: Final = 3  # of a picture in flight: itself, its edit, and what the codec takes
 CHANNELS: Final = 3  # as long as only the header is known
 
 
-def decode_pictures(shop: Workshop, replace: Callable[[], None]) -> None:
+def decode_pictures(state: RunState, replace: Callable[[], None]) -> None:
     """Reads the pictures that need something, and places their crops, until none is left.
 
     Args:
-        shop: what the threads share.
+        state: what the threads share.
         replace: starts another thread in this one's place, once this one has been given up.
     """
-    decoder = _Decoder(shop, replace)
+    decoder = _Decoder(state, replace)
     while True:
-        share = shop.budget.enter()
-        job = shop.source.take()
+        share = state.budget.enter()
+        job = state.source.take()
         if job is None:
             share.give_back()
             decoder.close()
             return
         item = decoder.decoded(job, share)
         if item is not None and item.framed:
-            shop.ring.place(item)
+            state.ring.place(item)
         elif item is not None:
-            shop.ready.put(item)
+            state.ready.put(item)
 
 
 class _Decoder:
     """One decoding thread, with a face finder of its own."""
 
-    def __init__(self, shop: Workshop, replace: Callable[[], None]) -> None:
-        self._shop = shop
+    def __init__(self, state: RunState, replace: Callable[[], None]) -> None:
+        self._state = state
         self._replace = replace
         self._framer: FaceFramer | None = None
-        self._frames = max(len(product.shots) for product in shop.products) - 1
+        self._frames = max(len(product.shots) for product in state.products) - 1
 
     def decoded(self, job: PictureJob, share: Share) -> Item | None:
         """The picture ready for the slots; None for one that has been dealt with."""
-        shop, options = self._shop, self._shop.options
+        state, options = self._state, self._state.options
 
         def give_up(reason: str) -> None:
             share.give_back()
-            shop.tally.fail(job.source, reason)
+            state.tally.fail(job.source, reason)
             self._replace()
 
         what = f"{job.source}: decoding"
         view: PictureView | None = None
         started = perf_counter()
         try:
-            with shop.watchdog.over(what, give_up):
-                work = shop.inspector.inspect(job)
+            with state.watchdog.over(what, give_up):
+                work = state.inspector.inspect(job)
                 if work.is_done:
-                    if shop.views:
-                        view = view_of_done(job, shop.crop_px, options.max_pixels)
+                    if state.views:
+                        view = view_of_done(job, state.crop_px, options.max_pixels)
                 else:
                     data = read_bytes(job.source)
                     header = checked_header(data, job.source, max_pixels=options.max_pixels)
             if work.is_done:
                 share.give_back()
                 done = PictureResult(job.source, Status.ALREADY, job.outputs, view=view)
-                shop.tally.finish_picture(done, written=0)
+                state.tally.finish_picture(done, written=0)
                 return None
             # Not watched, for it is no work of this picture's that is waited for.
             waited_s = share.take(self._in_flight(header.width * header.height * CHANNELS))
-            with shop.watchdog.over(what, give_up):
-                original = decode_original(data, job.source, header=header, jpeg=shop.jpeg)
+            with state.watchdog.over(what, give_up):
+                original = decode_original(data, job.source, header=header, jpeg=state.jpeg)
                 seconds = {DECODE: perf_counter() - started - waited_s}
                 framed = self._framed(job, original, seconds)
                 digest = confirmed_digest(job.source, work, data)
@@ -100,15 +100,15 @@ class _Decoder:
             raise
         except Exception as error:
             share.give_back()
-            shop.tally.fail(job.source, reason_of(job.source, error))
+            state.tally.fail(job.source, reason_of(job.source, error))
             return None
-        if not framed and shop.faces.no_face is not NoFace.COPY:
+        if not framed and state.faces.no_face is not NoFace.COPY:
             share.give_back()
             self._pass_over(job)
             return None
         if waited_s:
             seconds[WAIT_MEMORY] = waited_s
-        item = Item(job, original, work, digest, framed, shop.products, share, seconds)
+        item = Item(job, original, work, digest, framed, state.products, share, seconds)
         if not framed or job.rules:
             item.copied = data
         share.correct(self._in_flight(original.nbytes) + item.nbytes)
@@ -117,7 +117,7 @@ class _Decoder:
     def _in_flight(self, nbytes: int) -> int:
         """What a picture of so many bytes takes of the budget."""
         # A frame of an animation is made smaller before it is kept; the codec copies it.
-        frame = min(nbytes, CHANNELS * self._shop.options.playback.largest_px**2)
+        frame = min(nbytes, CHANNELS * self._state.options.playback.largest_px**2)
         return COPIES * nbytes + 2 * self._frames * frame
 
     def _framed(
@@ -129,7 +129,7 @@ class _Decoder:
             EfganError: a face's points are none, or the detector fails.
         """
         started = perf_counter()
-        faces = self._shop.faces
+        faces = self._state.faces
         try:
             if self._framer is None:
                 self._framer = faces.new_framer()
@@ -148,8 +148,8 @@ class _Decoder:
 
     def _see_on_device(self, framer: FaceFramer) -> None:
         """Has photographs looked at on a GPU where they are edited there."""
-        canvases = self._shop.canvases
-        if canvases is None or not self._shop.faces.looks:
+        canvases = self._state.canvases
+        if canvases is None or not self._state.faces.looks:
             return
         try:
             framer.see_with(canvases.pictures.sight())
@@ -163,7 +163,7 @@ class _Decoder:
 
     def _pass_over(self, job: PictureJob) -> None:
         """Counts a picture without a face."""
-        faces, tally = self._shop.faces, self._shop.tally
+        faces, tally = self._state.faces, self._state.tally
         if faces.no_face is NoFace.SKIP:
             tally.finish_picture(PictureResult(job.source, Status.SKIPPED, ()), written=0)
         else:

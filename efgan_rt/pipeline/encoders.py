@@ -28,30 +28,30 @@ from efgan_rt.pipeline.parts import Staged
 from efgan_rt.pipeline.pasting import Paster
 from efgan_rt.pipeline.publish import StagedPicture, is_disk_error
 from efgan_rt.pipeline.resume import Need
+from efgan_rt.pipeline.run_state import RunState
 from efgan_rt.pipeline.sidecars import copy_sidecars
 from efgan_rt.pipeline.stages import ENCODE, PASTE, VIEW, WAIT_ENCODER, BatchTimes
 from efgan_rt.pipeline.views import ItemViewer, PictureView
-from efgan_rt.pipeline.workers import Workshop
 
 
-def encode_pictures(shop: Workshop, replace: Callable[[], None]) -> None:
+def encode_pictures(state: RunState, replace: Callable[[], None]) -> None:
     """Writes and publishes the edits of each picture that is ready.
 
     Args:
-        shop: what the threads share.
+        state: what the threads share.
         replace: starts another thread in this one's place, once this one has been given up.
 
     Raises:
         EfganError: the disk is full or read-only.
     """
-    while (item := shop.ready.take()) is not None:
-        _encode(shop, item, replace)
+    while (item := state.ready.take()) is not None:
+        _encode(state, item, replace)
 
 
-def _encode(shop: Workshop, item: Item, replace: Callable[[], None]) -> None:
+def _encode(state: RunState, item: Item, replace: Callable[[], None]) -> None:
     times = item.times or BatchTimes()  # nobody's, for a picture that is copied
     times.note_wait(WAIT_ENCODER, item.ready_at)
-    viewer = ItemViewer(item, shop.products, shop.crop_px) if shop.views else None
+    viewer = ItemViewer(item, state.products, state.crop_px) if state.views else None
     view: PictureView | None = None
 
     def let_go() -> None:
@@ -60,21 +60,21 @@ def _encode(shop: Workshop, item: Item, replace: Callable[[], None]) -> None:
         item.share.give_back()
 
     def give_up(reason: str) -> None:
-        shop.tally.fail(item.job.source, reason)
+        state.tally.fail(item.job.source, reason)
         let_go()
         replace()
 
     def finish(not_renamed: list[Failure]) -> None:
         all_failures = [*failures, *not_renamed]
-        if shop.options.sidecars and not all_failures:
-            all_failures += _copy_sidecars(shop, item)
-        _finish_picture(shop.tally, item, all_failures, view)
+        if state.options.sidecars and not all_failures:
+            all_failures += _copy_sidecars(state, item)
+        _finish_picture(state.tally, item, all_failures, view)
         let_go()  # not before, so that the budget bounds what is not yet published, too
 
-    paster = Paster(item, shop.move, shop.canvases)
+    paster = Paster(item, state.move, state.canvases)
     started = perf_counter()
-    with shop.watchdog.over(f"{item.job.source}: encoding", give_up):
-        staged, failures = _stage_outputs(shop, item, paster, viewer)
+    with state.watchdog.over(f"{item.job.source}: encoding", give_up):
+        staged, failures = _stage_outputs(state, item, paster, viewer)
         view = viewer.view() if viewer else None
     seconds = perf_counter() - started
     if viewer:
@@ -84,12 +84,12 @@ def _encode(shop: Workshop, item: Item, replace: Callable[[], None]) -> None:
         times.add(PASTE, paster.seconds)
         seconds -= paster.seconds
     times.add(ENCODE, seconds)
-    with shop.watchdog.over(f"{item.job.source}: recording and renaming its outputs"):
-        shop.publisher.publish(StagedPicture(item.job.source, staged, finish))
+    with state.watchdog.over(f"{item.job.source}: recording and renaming its outputs"):
+        state.publisher.publish(StagedPicture(item.job.source, staged, finish))
 
 
 def _stage_outputs(
-    shop: Workshop, item: Item, paster: Paster, viewer: ItemViewer | None
+    state: RunState, item: Item, paster: Paster, viewer: ItemViewer | None
 ) -> tuple[tuple[Staged, ...], list[Failure]]:
     staged = []
     failures = []
@@ -98,25 +98,25 @@ def _stage_outputs(
             continue
         try:
             recipe = item.job.recipes[number]
-            shots = shop.products[number].shots
+            shots = state.products[number].shots
             if not item.is_left(shots):
-                data, last = _encoded(shop, paster, shots, path.suffix)
+                data, last = _encoded(state, paster, shots, path.suffix)
             else:
-                data = _copied(shop, item, path, animated=len(shots) > 1)
+                data = _copied(state, item, path, animated=len(shots) > 1)
                 last = item.original.pixels
                 if not item.framed:
                     recipe = copy_recipe(recipe)
             if viewer:
                 viewer.add(number, last)
             staged.append(
-                shop.publisher.stage(
+                state.publisher.stage(
                     path,
                     data,
                     input_sha256=item.digest,
                     input_stamp=item.work.stamp or "",
                     recipe=recipe,
                     ours=item.work.ours[number],
-                    times_of=item.job.source if shop.options.keep_times else None,
+                    times_of=item.job.source if state.options.keep_times else None,
                 )
             )
         except Exception as error:
@@ -127,7 +127,7 @@ def _stage_outputs(
 
 
 def _encoded(
-    shop: Workshop, paster: Paster, shots: Sequence[int], extension: str
+    state: RunState, paster: Paster, shots: Sequence[int], extension: str
 ) -> tuple[memoryview | bytes, Pixels]:
     """The bytes of a still, or of an animation of several shots; and the last shot's pixels."""
     made: list[Pixels] = []  # one at a time, for they may be large
@@ -136,30 +136,30 @@ def _encoded(
         for shot in shots:
             made[:] = [paster.edited(shot)]
             frame = paster.item.original.with_pixels(made[0])
-            yield marked_original(frame) if shop.options.mark else frame
+            yield marked_original(frame) if state.options.mark else frame
 
-    quality = shop.options.quality
+    quality = state.options.quality
     if len(shots) == 1:
-        data = encode_original(extension, next(frames()), quality=quality, jpeg=shop.jpeg)
+        data = encode_original(extension, next(frames()), quality=quality, jpeg=state.jpeg)
     else:
-        play = shop.options.playback
+        play = state.options.playback
         data = encode_animation(extension, frames(), play, quality=quality or JPEG_QUALITY)
     return data, made[0]
 
 
-def _copied(shop: Workshop, item: Item, path: Path, *, animated: bool) -> memoryview | bytes:
+def _copied(state: RunState, item: Item, path: Path, *, animated: bool) -> memoryview | bytes:
     """The file of a picture of which no face is edited: its own bytes, but for another format."""
     if FORMAT_OF.get(path.suffix.lower()) == format_of(item.copied):
         return item.copied
     if animated:
-        quality = shop.options.quality or JPEG_QUALITY
-        play = shop.options.playback
+        quality = state.options.quality or JPEG_QUALITY
+        play = state.options.playback
         return encode_animation(path.suffix, [item.original], play, quality=quality)
-    return encode_original(path.suffix, item.original, quality=shop.options.quality)
+    return encode_original(path.suffix, item.original, quality=state.options.quality)
 
 
-def _copy_sidecars(shop: Workshop, item: Item) -> list[Failure]:
-    options, failures = shop.options, []
+def _copy_sidecars(state: RunState, item: Item) -> list[Failure]:
+    options, failures = state.options, []
     for output in item.job.outputs:
         try:
             copy_sidecars(item.job.source, output, mark=options.mark, overwrite=options.overwrite)

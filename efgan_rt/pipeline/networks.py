@@ -14,35 +14,35 @@ from efgan_rt.choices import Pace
 from efgan_rt.editing import padded
 from efgan_rt.lane import SOURCE_AU, BatchEditor, Edited, MotionBatch, even_progress
 from efgan_rt.pictures.original import Picture
+from efgan_rt.pipeline.run_state import RunState
 from efgan_rt.pipeline.slots import Row, Slot
 from efgan_rt.pipeline.stages import MEASURE, WAIT_LANE
 from efgan_rt.pipeline.views import read_batch
-from efgan_rt.pipeline.workers import Workshop
 from efgan_rt.shots import NetworkRun
 from efgan_rt.unfolding import Unfolding
 from engines.arrays import Array, FloatArray
 
 
 def edit_batches(
-    shop: Workshop, editor: BatchEditor, runs: Sequence[NetworkRun], stages: int
+    state: RunState, editor: BatchEditor, runs: Sequence[NetworkRun], stages: int
 ) -> None:
     """Runs ready slots through the networks, and hands on pictures whose last face is back.
 
     Args:
-        shop: what the threads share.
+        state: what the threads share.
         editor: the lane.
         runs: what gives all shots of the run.
         stages: of the editor's family.
     """
-    while (slot := shop.ring.ready.take()) is not None:
+    while (slot := state.ring.ready.take()) is not None:
         slot.times.note_wait(WAIT_LANE, slot.sent_at)
-        passage = _Passage(shop, editor, slot, stages)
+        passage = _Passage(state, editor, slot, stages)
         passage.edit([run for run in runs if any(map(slot.wants, run.shots))])
         passage.note_source_au()
         ready = [row.item for row in slot.rows if row.item.finish_face()]
-        shop.ring.give_back(slot)
+        state.ring.give_back(slot)
         for item in ready:
-            shop.ready.put(item)
+            state.ready.put(item)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +68,8 @@ class _Passage:
     to a half or less has room for its faces several times, so that several tasks go together.
     """
 
-    def __init__(self, shop: Workshop, editor: BatchEditor, slot: Slot, stages: int) -> None:
-        self._shop = shop
+    def __init__(self, state: RunState, editor: BatchEditor, slot: Slot, stages: int) -> None:
+        self._state = state
         self._editor = editor
         self._slot = slot
         self._batch = len(slot.pixels)
@@ -104,7 +104,7 @@ class _Passage:
                         moved = result.stage_motion[stage - 1]
                     if moved is not None:
                         self._hand_out_motion(shot, moved, rows.start)
-            if self._shop.views:
+            if self._state.views:
                 self._measure(part, result)
 
     def _parts(self, tasks: Sequence[_Task]) -> Iterator[Sequence[_Task]]:
@@ -235,7 +235,7 @@ class _Passage:
 
     def _watched(self) -> AbstractContextManager[None]:
         first = self._slot.rows[0].item.job.source
-        return self._shop.watchdog.over(f"the networks: a batch with {first}")
+        return self._state.watchdog.over(f"the networks: a batch with {first}")
 
     def _add_seconds(self, seconds: Mapping[str, float]) -> None:
         for network, each in seconds.items():

@@ -33,7 +33,7 @@ from efgan_rt.pictures.write import encode_picture
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder, StageLatency
 from efgan_rt.shots import stills
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from efgan_rt.editing import OpenedSet
 from efgan_rt.families.family import Goal
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.reporting.bench import measure_pipeline, picture_files
 from efgan_rt.tuning import RunSettings, default_settings
 from engines.processor import this_processor

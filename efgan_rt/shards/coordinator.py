@@ -26,9 +26,9 @@ from efgan_rt.pipeline.outcome import (
 )
 from efgan_rt.pipeline.publish import Publisher, StagedPicture
 from efgan_rt.pipeline.resume import Inspector, Work
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.pipeline.side_by_side import SideBySide
 from efgan_rt.pipeline.sidecars import copy_sidecars
-from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.shards.shard import (
     Ended,

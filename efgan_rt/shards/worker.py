@@ -25,7 +25,7 @@ from efgan_rt.pipeline.outcome import Outcome, PictureResult
 from efgan_rt.pipeline.parts import Making, Parts, Staged, claim
 from efgan_rt.pipeline.publish import StagedPicture, not_written
 from efgan_rt.pipeline.resume import Work
-from efgan_rt.pipeline.workers import BatchOptions, Desk
+from efgan_rt.pipeline.run_state import BatchOptions, Desk
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.requests.faces import FaceOptions, open_faces
 from efgan_rt.shards.shard import Made, MadePicture, Shard, ShardJob

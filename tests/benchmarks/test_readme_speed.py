@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import readme
 from benchmarks.opponent_ratios import BASE, find_ratios
-from benchmarks.readme_tables import folding, opponent_ratios, opponents, startup
+from benchmarks.readme_tables import opponent_ratios, opponents, startup
 
 MACHINE = {
     "processor": "CPU",
@@ -85,22 +85,17 @@ def test_a_start_is_told_part_by_part() -> None:
     assert text.endswith(f"Imports by package, ms: numpy 80; {END}")
 
 
-def test_folding_says_by_how_much_pictures_differ() -> None:
-    forms = {
-        "as trained": {"interpolator": 0.2, "stage_1": 100.0},
-        "folded": {"interpolator": 0.3, "stage_1": 75.0},
+def test_a_table_says_which_engines_it_is_of_where_they_no_longer_ship(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "startup.json").write_text('{"ms": 7, "measured_with": "other engines in May"}')
+    monkeypatch.setattr(readme, "RESULTS", tmp_path)
+    monkeypatch.setattr(readme, "TABLES", {"startup": lambda document: f"{document['ms']} ms."})
+    page = "<!-- begin: startup -->\n<!-- end: startup -->\n"
+    assert readme.rewritten({"page": page}) == {
+        "page": "<!-- begin: startup -->\n7 ms.\n\n*Measured with other engines in May.*\n"
+        "<!-- end: startup -->\n"
     }
-    first = {"backend": "openvino", "precision": "bf16", "batch": 8, "n": 9}
-    document = {
-        "machine": MACHINE,
-        "width": 16,
-        "image_out": {"largest_difference": 1.6e-6, "bar": 1e-4},
-        "ways": [first | {"ms": forms, "ratio": {"interpolator": 1.5, "stage_1": 0.75}}],
-    }
-    text = folding(document)
-    assert "| openvino | bf16 | stage_1 | 100.0 | 75.0 | 0.75 |" in text
-    assert "interpolator" not in text
-    assert "differ by at most 1.6e-06 in `image_out` (1e-04 is allowed)" in text
 
 
 def test_a_table_without_results_leaves_its_place_empty(

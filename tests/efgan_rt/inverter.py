@@ -14,7 +14,7 @@ from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import PictureJob, Plan, asked_of_all
 from efgan_rt.pipeline.journal import FOLDER, Journal
 from efgan_rt.pipeline.outcome import Failure, Outcome
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.shots import one_shot_each, stills
 from engines.arrays import Array, FloatArray

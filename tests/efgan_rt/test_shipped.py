@@ -1,5 +1,6 @@
 """The engine set inside the package: it is whole, it is small, and it edits faces as it should."""
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def example_faces(repository: Path, shipped: Path) -> Picture:
     return np.stack([to_crop(read_picture(path), crop_px) for path in paths])
 
 
+@functools.cache
 def open_set(directory: Path, backend: str, precision: str, batch: int) -> OpenedSet:
     return OpenedSet.open(directory, backend=backend, precision=precision, batch=batch)
 

@@ -57,7 +57,7 @@ def test_a_checkpoint_is_built_with_int8_files_beside_graphs_in_fp32(
 ) -> None:
     # Random weights of 8 channels a layer are no task for int8: 31 dB.
     monkeypatch.setattr(int8_files, "WORST_DB", 20.0)
-    checkpoint = toy_checkpoint(tmp_path / "toy.pt", regions={"mouth": REGIONS["mouth"]})
+    checkpoint = toy_checkpoint(tmp_path / "toy.pt", stages=1, regions={"mouth": REGIONS["mouth"]})
     lines: list[str] = []
     made = build_engines(
         checkpoint, tmp_path / "engines", faces=faces, int8=True, progress=lines.append
@@ -65,7 +65,7 @@ def test_a_checkpoint_is_built_with_int8_files_beside_graphs_in_fp32(
     assert read_manifest(tmp_path / "engines") == made
     assert made.precision == "fp32" and made.int8 is not None
     # Each branch and the Refiner has one convolution that sees a picture.
-    assert [len(each["left_alone"]) for each in made.int8.settings["networks"].values()] == [3, 3]
+    assert [len(each["left_alone"]) for each in made.int8.settings["networks"].values()] == [3]
     assert lines[-1] == (
         f"int8: of fp32's pixels {made.int8.parity['worst_pixels_psnr_db']:.1f} dB at worst, "
         f"{made.int8.parity['mean_pixels_psnr_db']:.1f} on average"

@@ -28,21 +28,12 @@ from engines.base import EngineError
 from engines.choice import BackendChoice
 from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
-from export.build import build_engines
 from tests.engines.fake_cuda import FakeCuda, FakeKernel
 from tests.engines.host_engine import HostEngine
-from tests.motion_models import CROP_PX, smooth_faces, write_motion_checkpoint
+from tests.motion_models import CROP_PX, smooth_faces
 from train.families.cascade.motion.cascade import MotionCascade
 from train.families.registry import load_checkpoint
 from train.pixels import to_bytes, to_unit_range
-
-
-@pytest.fixture(scope="module")
-def motion_engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("motion")
-    checkpoint = write_motion_checkpoint(folder / "motion.safetensors")
-    build_engines(checkpoint, folder / "engines", weights="fp16", faces=smooth_faces(2))
-    return folder / "engines"
 
 
 @pytest.fixture

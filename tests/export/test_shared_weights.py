@@ -22,7 +22,7 @@ from export.build import build_engines
 from export.calibration import bundled_faces
 from export.directory import check_replaceable
 from export.shared_weights import share_weights
-from tests.toy import REGIONS, toy_checkpoint
+from tests.toy import toy_checkpoint
 from train.checkpoint import save_safetensors
 from train.families.registry import load_checkpoint
 
@@ -32,7 +32,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Engines with stored halves, and in `toy.safetensors` what they were made from."""
     folder = tmp_path_factory.mktemp("shared")
     checkpoint = folder / "toy.safetensors"
-    toy = toy_checkpoint(folder / "toy.pt", stages=1, regions={"mouth": REGIONS["mouth"]})
+    toy = toy_checkpoint(folder / "toy.pt", stages=1, regions={})
     save_safetensors(load_checkpoint(toy), checkpoint)
     build_engines(checkpoint, folder / "whole", weights="fp16", faces=bundled_faces()[:2])
     shutil.copytree(folder / "whole", folder / "shared")

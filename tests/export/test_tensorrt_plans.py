@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from efgan_rt.errors import EfganError
 from efgan_rt.families.cascade import INTERPOLATOR
 from engines.directory import EngineDirectory
-from engines.manifest import read_manifest
+from engines.manifest import Manifest, read_manifest
 from engines.nvidia_driver import present_gpu
+from export.networks import exported_networks
 from export.plans import PlanOptions, remake_plans
+from export.to_half import half_twin
+from export.to_onnx import to_file_bytes, to_onnx
 from tests.built_engines import Built
 from tests.paper_width import write_paper_width
 from tests.tensorrt_on_cpu import environment
+from train.families.registry import load_checkpoint
 
 pytestmark = [
     pytest.mark.tensorrt,
@@ -93,9 +98,12 @@ def test_timings_are_kept_for_the_next_build(
 
 @pytest.fixture(scope="module")
 def paper_width(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A stage of the paper's width with random weights, as half-precision ONNX files."""
+    """A stage of the paper's width with random weights, as half-precision ONNX files.
+
+    With 1 residual block a branch: the paper's other five are the same layers again.
+    """
     folder = tmp_path_factory.mktemp("paper") / "engines"
-    write_paper_width(folder, stages=1)
+    write_paper_width(folder, stages=1, residual_blocks=1)
     return folder
 
 
@@ -106,8 +114,8 @@ def test_a_model_of_the_papers_width_compiles(paper_width: Path, tmp_path: Path)
     facts = made.plans.settings["networks"]
     assert list(facts) == ["au_estimator", "interpolator", "stage_1"]
     print(json.dumps(facts, indent=1))
-    # Four branches and the Refiner with 17 convolutions each, and four attention heads.
-    assert facts["stage_1"]["convolutions"] == 90
+    # Four branches and the Refiner: 3 down, 2 in the block, 2 up, and the head.
+    assert facts["stage_1"]["convolutions"] == 40
 
 
 @pytest.mark.slow
@@ -153,6 +161,7 @@ def test_a_shipped_checkpoint_becomes_plans_by_one_command(
     assert done.returncode == 0, done.stderr
     manifest = read_manifest(out)
     assert (manifest.precision, manifest.weights) == ("fp16", "fp16")
+    assert_moves(manifest)
     assert manifest.plans is not None
     for name, entry in manifest.networks.items():
         assert EngineDirectory(out).plan(entry.name)
@@ -163,6 +172,36 @@ def test_a_shipped_checkpoint_becomes_plans_by_one_command(
     assert half["margin_to_65504"] == pytest.approx(65504 / half["largest_activation"])
     assert manifest.networks["stage_1"].parity["margin_to_65504"] > 4
     assert "seconds" in done.stdout and "plan MB" in done.stdout and "layers" in done.stdout
+
+
+def assert_moves(manifest: Manifest) -> None:
+    """Every stage of a set has been compiled and gives fields."""
+    assert manifest.plans is not None
+    for name in (each for each in manifest.networks if each.startswith("stage_")):
+        assert manifest.plans.settings["networks"][name]["layers"] > 0
+        outputs = {spec.name: spec.dtype for spec in manifest.networks[name].outputs}
+        assert (outputs["fields"], outputs["pixels_out"]) == ("float16", "uint8")
+
+
+def test_a_set_of_two_stages_with_motion_compiles_in_full_precision(
+    motion_engines: Path, tmp_path: Path
+) -> None:
+    made = remake_plans(motion_engines, tmp_path / "plans", PlanOptions(), batch=(1, 2, 2))
+    assert list(made.networks) == ["au_estimator", "interpolator", "stage_1", "stage_2"]
+    assert_moves(made)
+
+
+def test_a_later_stage_with_motion_compiles_in_half_precision(motion_engines: Path) -> None:
+    """What the set that ships, of one stage, does not have: the totals of the stages before."""
+    from export.arithmetic_proof import arithmetic_of
+    from export.to_tensorrt import PlanRequest, to_tensorrt
+
+    trained = load_checkpoint(motion_engines.parent / "motion.safetensors").build()
+    stage = exported_networks(half_twin(trained), torch.float16)["stage_2"]
+    arithmetic = arithmetic_of("fp16", is_exact=False)
+    request = PlanRequest("stage_2", (1, 2, 2), arithmetic, "none", False, 0)
+    plan = to_tensorrt(to_file_bytes(to_onnx(stage)), request, None, None, lambda *_: None)
+    assert plan.content and int(plan.facts["convolutions"]) > 0
 
 
 def test_shipped_engines_become_plans_in_half_by_one_command_without_pytorch(

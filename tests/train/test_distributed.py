@@ -71,7 +71,7 @@ def test_a_resumed_training_equals_one_that_never_stopped(
     whole = load_checkpoint(runs[processes] / "whole" / "latest.pt")
     pieces = load_checkpoint(runs[processes] / "pieces" / "latest.pt")
     assert_same_training(whole, pieces)
-    assert whole.training["pictures_seen"] == 12
+    assert whole.training["pictures_seen"] == 6
 
 
 def test_the_checkpoint_says_how_many_processes_made_it(runs: dict[str, Path]) -> None:

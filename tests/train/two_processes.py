@@ -15,7 +15,7 @@ from train.recipes import recipe_from_dict
 EVERY_STEP = Intervals(log=1, samples=1000, checkpoint=1000)
 
 
-def toy_recipe(batch: int = 4) -> Recipe:
+def toy_recipe(batch: int = 2) -> Recipe:
     """The published phase with its penalties, then a cascade with every term of ours."""
     published = {"kind": "adversarial", "steps": 2, "batch": batch, "critic_updates": 2}
     cascade = {
@@ -29,7 +29,10 @@ def toy_recipe(batch: int = 4) -> Recipe:
         "augmentation": {"flip": True, "gain": 0.1, "shift_px": 2},
         "loss": {"paired": 1.0, "paired_eyes_mouth": 1.0, "paired_detail": 1.0},
     }
-    model = {"width": 8, "residual_blocks": 1, "critic_width": 8, "interpolator_width": 8}
+    model = {
+        **{"width": 8, "residual_blocks": 1, "critic_width": 8, "interpolator_width": 8},
+        "regions": ["mouth"],
+    }
     return recipe_from_dict(
         {
             "name": "toy",
@@ -42,7 +45,7 @@ def toy_recipe(batch: int = 4) -> Recipe:
     )
 
 
-def early_recipe(batch: int = 4) -> Recipe:
+def early_recipe(batch: int = 2) -> Recipe:
     """What comes before any critic: the action-unit head, then the warm-up."""
     phases = [
         {"kind": "au_head", "steps": 2, "batch": batch},
@@ -51,7 +54,7 @@ def early_recipe(batch: int = 4) -> Recipe:
     return recipe_from_dict(toy_recipe().to_dict() | {"phases": phases}, where="test")
 
 
-def paired_recipe(batch: int = 4) -> Recipe:
+def paired_recipe(batch: int = 2) -> Recipe:
     """Paired critics over two stages. Alone: Adam's first steps turn rounding into step lengths."""
     phase = {
         "kind": "paired_adversarial",

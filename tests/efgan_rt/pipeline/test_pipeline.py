@@ -14,7 +14,7 @@ from efgan_rt.pictures.write import write_original, write_picture
 from efgan_rt.pipeline.batch import run_batch
 from efgan_rt.pipeline.files import Plan, asked_of_all
 from efgan_rt.pipeline.journal import Journal
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.shots import Product, Shot, stills
 from tests.efgan_rt.inverter import BATCH, Inverter, K, files_in, offset_target, run
 

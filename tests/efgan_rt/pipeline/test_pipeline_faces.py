@@ -14,7 +14,7 @@ from efgan_rt.pictures.original import Metadata, Original
 from efgan_rt.pictures.read import read_original, read_picture
 from efgan_rt.pictures.write import write_original, write_picture
 from efgan_rt.pipeline.outcome import PictureResult
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder
 from tests.efgan_rt.inverter import Inverter, files_in
 from tests.efgan_rt.red_squares import (

@@ -18,7 +18,7 @@ from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import KEPT_FAILURES, Failure
 from efgan_rt.pipeline.publish import Publisher, not_written
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from tests.efgan_rt.inverter import (
     Inverter,
     files_in,

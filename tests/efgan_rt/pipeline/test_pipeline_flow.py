@@ -10,7 +10,7 @@ import pytest
 from efgan_rt.pipeline import batch
 from efgan_rt.pipeline.batch import SPARE_BATCHES
 from efgan_rt.pipeline.files import PictureJob, Plan
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.shots import stills
 from tests.efgan_rt.inverter import BATCH, Inverter, files_in, run, run_jobs

@@ -16,7 +16,7 @@ from efgan_rt.pictures.read import decode_original, read_picture
 from efgan_rt.pictures.write import write_picture
 from efgan_rt.pipeline import batch, decoders
 from efgan_rt.pipeline.outcome import PictureResult
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.reporting.latency import LatencyRecorder
 from tests.efgan_rt.inverter import BATCH
 from tests.efgan_rt.red_squares import (
@@ -35,14 +35,14 @@ def test_more_faces_than_all_slots_have_rows_are_no_deadlock(
     source: Path, out: Path, workers: int
 ) -> None:
     picture = photograph(760, 900, *grid(30))
-    for number in range(4):
+    for number in range(2):
         write_picture(source / f"{number}.png", picture)
     options = BatchOptions(workers=workers)
     assert (1 + batch.SPARE_SLOTS) * BATCH < 30
     outcome = run(source, out, options=options)
-    assert (outcome.written, outcome.faces) == (4, 120)
+    assert (outcome.written, outcome.faces) == (2, 60)
     wanted = expected(picture, *(face_at(*corner) for corner in grid(30)))
-    for number in range(4):
+    for number in range(2):
         np.testing.assert_array_equal(read_picture(out / f"{number}.png"), wanted)
 
 
@@ -53,16 +53,16 @@ def test_a_tight_budget_is_no_deadlock_and_changes_no_picture(
 ) -> None:
     corners = [(20, 24), (300, 200)]
     picture = photograph(500, 700, *corners)
-    for number in range(12):
+    for number in range(6):
         write_picture(source / f"{number:02}.png", picture)
     options = BatchOptions(workers=workers, memory_bytes=budget)
     recorder = LatencyRecorder()
     outcome = run(source, out, options=options, recorder=recorder)
-    assert (outcome.written, outcome.failed) == (12, 0)
+    assert (outcome.written, outcome.failed) == (6, 0)
     waits = [each for each in recorder.summary() if each.stage == "wait for memory"]
     assert len(waits) == 1 or budget > 1
     wanted = expected(picture, *(face_at(*corner) for corner in corners))
-    for number in range(12):
+    for number in range(6):
         np.testing.assert_array_equal(read_picture(out / f"{number:02}.png"), wanted)
 
 
@@ -118,7 +118,7 @@ def test_24_megapixels_with_five_faces_change_in_five_places(source: Path, out: 
 MEMORY_SCRIPT = """
 import resource, sys
 from pathlib import Path
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from tests.efgan_rt.red_squares import run
 options = BatchOptions(workers=2, memory_bytes=int(sys.argv[3]))
 outcome = run(Path(sys.argv[1]), Path(sys.argv[2]), options=options)

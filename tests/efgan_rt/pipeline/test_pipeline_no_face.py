@@ -20,7 +20,7 @@ from efgan_rt.pictures.write import write_original, write_picture
 from efgan_rt.pipeline import pasting
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.outcome import PictureResult, Status
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.shots import stills
 from tests.efgan_rt.inverter import Inverter, files_in, run_jobs
 from tests.efgan_rt.red_squares import RED, RedSquares, Told, face_at, finding, photograph, run

@@ -21,8 +21,8 @@ from efgan_rt.pipeline.files import PictureJob, Plan, asked_of_all
 from efgan_rt.pipeline.journal import FOLDER, Journal
 from efgan_rt.pipeline.outcome import Outcome, PictureResult, Status
 from efgan_rt.pipeline.resume import Inspector, Need
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.pipeline.watchdog import MAX_GIVEN_UP, HangError
-from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.shots import stills
 from tests.efgan_rt.inverter import Inverter, files_in, run_jobs
 

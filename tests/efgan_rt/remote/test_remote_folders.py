@@ -419,7 +419,7 @@ def test_killed_again_and_again_nothing_is_lost_or_done_twice(
         process = subprocess.Popen(command, env=where, stdout=log, stderr=log)
         until = monotonic() + 100
         while len(bucket.outputs()) < wanted and process.poll() is None and monotonic() < until:
-            sleep(0.01)
+            sleep(0.05)
         process.send_signal(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
         for key, token in tokens.items():

@@ -22,7 +22,7 @@ from efgan_rt.pipeline.outcome import Failure, Outcome
 from efgan_rt.pipeline.parts import WRITER_LOCK, claim
 from efgan_rt.pipeline.publish import Publisher
 from efgan_rt.pipeline.resume import Inspector
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.requests.faces import FaceOptions
 from efgan_rt.shards.coordinator import Coordinator
 from efgan_rt.shards.processes import ProcessExecutor

@@ -13,7 +13,7 @@ from efgan_rt import __version__
 from efgan_rt.choices import NoFace
 from efgan_rt.faces.framing import FaceChoice
 from efgan_rt.pipeline.journal import FOLDER
-from efgan_rt.pipeline.workers import BatchOptions
+from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.requests.faces import FaceOptions
 from efgan_rt.shards.ray_cluster import TOKEN, tokens
 from efgan_rt.shards.ray_worker import NodeWorker, Terms, fault_here, fingerprint_of

@@ -121,7 +121,7 @@ class JobSource:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class RunState:
     """What the threads of a run share; each of them is safe for any thread.
 
     Attributes:
