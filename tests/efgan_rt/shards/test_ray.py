@@ -89,6 +89,35 @@ def test_a_node_that_sees_other_folders_is_left_out(setup: WorkerSetup, tmp_path
     assert not (tmp_path / TOKEN).exists()
 
 
+@pytest.mark.parametrize(
+    ("variable", "below", "what"),
+    [
+        ("XDG_CACHE_HOME", "efgan-rt/compiled", "compiled networks"),
+        ("TMPDIR", "", "temporary files"),
+    ],
+)
+def test_a_node_whose_own_folder_is_full_is_left_out(
+    setup: WorkerSetup,
+    small_disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    below: str,
+    what: str,
+) -> None:
+    terms = Terms(setup, fingerprint_of(setup), ())
+    monkeypatch.setenv(variable, str(small_disk))
+    assert (
+        fault_here(terms) == f"{small_disk / below}, where {what} go, is full here; make room there"
+    )
+
+
+def test_a_folder_that_nobody_may_write_into_leaves_nobody_out(
+    setup: WorkerSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/proc")
+    assert fault_here(Terms(setup, fingerprint_of(setup), ())) is None
+
+
 def test_ray_and_processes_are_not_asked_for_together(cli: Cli, faces: Path, out: Path) -> None:
     result = cli("batch", faces, out, "-e", "happy", "--ray", "auto", "--processes", 2)
     assert result.status == 2
@@ -97,7 +126,7 @@ def test_ray_and_processes_are_not_asked_for_together(cli: Cli, faces: Path, out
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    pytest.importorskip("ray", reason='no Ray: pip install "efgan-rt[ray]"')
+    ray: Any = pytest.importorskip("ray", reason='no Ray: pip install "efgan-rt[ray]"')
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_worker_niceness", "0")  # else busy cores have nothing for them
     from ray.cluster_utils import Cluster
@@ -107,7 +136,36 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made.second = made.add_node(**store)
     made.wait_for_nodes()
     yield made
+    ray.shutdown()
     made.shutdown()
+
+
+@pytest.mark.slow
+def test_a_node_whose_folder_is_full_is_named_and_the_other_edits_all(
+    cli: Cli, cluster: Any, faces: Path, tmp_path: Path, toy_engines: Path, small_disk: Path
+) -> None:
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    variables = {"TMPDIR": str(small_disk)}
+    full: Any = cluster.add_node(
+        num_cpus=1, object_store_memory=80 * 1024 * 1024, env_vars=variables
+    )
+    cluster.wait_for_nodes()
+    ray.init(cluster.address, log_to_driver=False)
+    # Without a process that has started, all would be edited before the node could say anything.
+    there = NodeAffinitySchedulingStrategy(full.node_id, soft=False)
+    warm: Any = ray.remote(lambda: None)
+    ray.get(warm.options(scheduling_strategy=there).remote())
+    engines = ("--engines", toy_engines, "--backend", "onnxruntime", "--batch-size", BATCH)
+    result = cli(
+        "batch", faces, tmp_path / "out", "-e", "happy", "--crops", *engines,
+        "--ray", cluster.address,
+    )  # fmt: skip
+    assert result.status == 0, result.err
+    assert f"{small_disk}, where temporary files go, is full here; make room there" in result.err
+    assert "note: left out a worker: " in result.err
+    assert "11 of 11 pictures edited: 11 files in" in result.out
 
 
 @pytest.mark.slow
