@@ -625,7 +625,9 @@ def limits(document: Document) -> str:
     lines.append("|---:|---:|---|---:|---:|---:|")
     listed = document["before"]["listing"]
     for number, walked in enumerate(document["listing"]):
-        for what in (each for each in walked if isinstance(walked[each], dict)):
+        for what in (
+            each for each in walked if isinstance(walked[each], dict) and "peak_mb" in walked[each]
+        ):
             old = listed[number].get(what, {}).get("peak_mb", "") if number < len(listed) else ""
             old = f"{old} of {listed[number]['files']:,}" if old else ""
             lines.append(

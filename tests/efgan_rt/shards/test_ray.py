@@ -15,6 +15,7 @@ from efgan_rt.faces.framing import FaceChoice
 from efgan_rt.pipeline.journal import FOLDER
 from efgan_rt.pipeline.workers import BatchOptions
 from efgan_rt.requests.faces import FaceOptions
+from efgan_rt.shards.coordinator import Coordinator
 from efgan_rt.shards.ray_cluster import TOKEN, tokens
 from efgan_rt.shards.ray_worker import NodeWorker, Terms, fault_here, fingerprint_of
 from efgan_rt.shards.shard import LeftOut
@@ -126,7 +127,7 @@ def test_ray_and_processes_are_not_asked_for_together(cli: Cli, faces: Path, out
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    ray: Any = pytest.importorskip("ray", reason='no Ray: pip install "efgan-rt[ray]"')
+    pytest.importorskip("ray", reason='no Ray: pip install "efgan-rt[ray]"')
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_worker_niceness", "0")  # else busy cores have nothing for them
     from ray.cluster_utils import Cluster
@@ -136,35 +137,43 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made.second = made.add_node(**store)
     made.wait_for_nodes()
     yield made
-    ray.shutdown()
     made.shutdown()
 
 
 @pytest.mark.slow
-def test_a_node_whose_folder_is_full_is_named_and_the_other_edits_all(
-    cli: Cli, cluster: Any, faces: Path, tmp_path: Path, toy_engines: Path, small_disk: Path
+def test_a_node_whose_folder_is_full_is_named_and_the_others_edit_all(
+    cli: Cli,
+    cluster: Any,
+    faces: Path,
+    tmp_path: Path,
+    toy_engines: Path,
+    small_disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
     variables = {"TMPDIR": str(small_disk)}
-    full: Any = cluster.add_node(
-        num_cpus=1, object_store_memory=80 * 1024 * 1024, env_vars=variables
-    )
+    cluster.add_node(num_cpus=1, object_store_memory=80 * 1024 * 1024, env_vars=variables)
     cluster.wait_for_nodes()
-    ray.init(cluster.address, log_to_driver=False)
-    # Without a process that has started, all would be edited before the node could say anything.
-    there = NodeAffinitySchedulingStrategy(full.node_id, soft=False)
-    warm: Any = ray.remote(lambda: None)
-    ray.get(warm.options(scheduling_strategy=there).remote())
+    take = Coordinator._take
+    waiting: list[tuple[Coordinator, int, object]] = []
+    left_out: list[LeftOut] = []
+
+    def take_once_one_is_left_out(self: Coordinator, number: int, message: object) -> None:
+        """The others might have edited all before that node has said anything."""
+        waiting.append((self, number, message))
+        if isinstance(message, LeftOut):
+            left_out.append(message)
+        if left_out:
+            for each in waiting:
+                take(*each)
+            waiting.clear()
+
+    monkeypatch.setattr(Coordinator, "_take", take_once_one_is_left_out)
     engines = ("--engines", toy_engines, "--backend", "onnxruntime", "--batch-size", BATCH)
-    result = cli(
-        "batch", faces, tmp_path / "out", "-e", "happy", "--crops", *engines,
-        "--ray", cluster.address,
-    )  # fmt: skip
+    options = ("-e", "happy", "--crops", *engines, "--ray", cluster.address)
+    result = cli("batch", faces, tmp_path / "out", *options)
     assert result.status == 0, result.err
-    assert f"{small_disk}, where temporary files go, is full here; make room there" in result.err
     assert "note: left out a worker: " in result.err
+    assert f"{small_disk}, where temporary files go, is full here; make room there" in result.err
     assert "11 of 11 pictures edited: 11 files in" in result.out
 
 
@@ -190,8 +199,6 @@ def test_two_nodes_write_what_one_process_writes_and_one_may_die(
     assert "71 of 72 pictures edited: 71 files in" in two.out
     assert content_of(tmp_path / "two") == content_of(tmp_path / "one")
     assert not (faces / TOKEN).exists()
-
-    from efgan_rt.shards.coordinator import Coordinator
 
     take = Coordinator._take
     killed: list[int] = []
