@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from time import sleep
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from efgan_rt.errors import EfganError
 from efgan_rt.extras import needs_extra
@@ -267,12 +267,13 @@ class S3:
     def _put(
         self,
         path: RemotePath,
-        data: bytes | memoryview | BinaryIO,
+        data: bytes | memoryview | BufferedReader,
         condition: dict[str, str],
         sha256: str,
     ) -> str:
         token = uuid.uuid4().hex
-        body = BytesIO(data) if isinstance(data, bytes | memoryview) else data
+        body: BytesIO | BufferedReader
+        body = data if isinstance(data, BufferedReader) else BytesIO(data)
         digest = hashlib.file_digest(body, partial(hashlib.md5, usedforsecurity=False)).digest()
         for pause in (*CONFLICT_PAUSES_S, None):
             body.seek(0)
