@@ -20,7 +20,8 @@ FACES: Final = REPOSITORY / "examples" / "faces"
 PORTRAIT: Final = REPOSITORY / "examples" / "photographs" / "astronaut.jpg"
 SHARED: Final = Path(os.environ.get("EFGAN_SHARED", REPOSITORY.parent / "shared")) / "data"
 COMMAND: Final = (sys.executable, "-m", "efgan_rt.cli.app")
-ENVIRONMENT: Final = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+_PATHS = (str(REPOSITORY), os.environ.get("PYTHONPATH", ""))
+ENVIRONMENT: Final = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, _PATHS))}
 FIRST_LONDON_TEST_PERSON: Final = 110  # people numbered below may be trained on
 
 Document = dict[str, Any]

@@ -30,7 +30,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -317,13 +317,16 @@ def crops(folder: Path, count: int) -> Path:
 
 
 def taken(
-    found: dict[str, Way], few: int, many: int, rounds: int, options: dict[str, tuple[str, ...]]
+    found: Mapping[str, Way],
+    counts: tuple[int, int],
+    rounds: int,
+    options: Mapping[str, tuple[str, ...]],
 ) -> dict[str, Taken]:
-    """Runs every way in every round, over few pictures and over many."""
+    """Runs every way in every round, over few pictures and over many (`counts`)."""
     result = {name: Taken() for name in found}
     with tempfile.TemporaryDirectory() as name:
-        sources = {count: crops(Path(name) / str(count), count) for count in (few, many)}
-        runs = [(way, count) for way in found for count in (few, many)]
+        sources = {count: crops(Path(name) / str(count), count) for count in counts}
+        runs = [(way, count) for way in found for count in counts]
         for number, (way, count) in enumerate(turns(runs, rounds)):
             output = Path(name) / f"out-{number}"
             seconds, processor_s, _ = edit(found[way], sources[count], output, *options[way])
@@ -332,7 +335,7 @@ def taken(
     return result
 
 
-def host(few: int, many: int, rounds: int, before: Path | None) -> Document:
+def host(counts: tuple[int, int], rounds: int, before: Path | None) -> Document:
     """Processor time a picture without networks."""
     document: Document = {"rounds": rounds, "ways": {}}
     with tempfile.TemporaryDirectory() as name, ways((*SEVERAL, RAY), before) as found:
@@ -351,19 +354,19 @@ def host(few: int, many: int, rounds: int, before: Path | None) -> Document:
                 *("--crops", "--engines", str(engines), "--backend", "onnxruntime"),
                 *("--batch-size", "32"),
             )
-        for way, each in taken(found, few, many, rounds, options).items():
-            document["ways"][way] = each.plain
+        result = taken(found, counts, rounds, options)
+        document["ways"] = {way: took.plain for way, took in result.items()}
         used = found[RAY].group.processor_s
         sleep(IDLE_S)
         document["idle_cluster_cores"] = round((found[RAY].group.processor_s - used) / IDLE_S, 4)
     return document
 
 
-def shipped(few: int, many: int, rounds: int, engines: Path) -> Document:
+def shipped(counts: tuple[int, int], rounds: int, engines: Path) -> Document:
     """Processor time and seconds a picture with the set that ships, in one process and in two."""
     options = dict.fromkeys((ONE, TWO), ("--crops", "--engines", str(engines)))
     with ways((ONE, TWO)) as found:
-        result = taken(found, few, many, rounds, options)
+        result = taken(found, counts, rounds, options)
     one, two = result[ONE], result[TWO]
     return {
         "rounds": rounds,
@@ -422,9 +425,9 @@ def main() -> int:
                 "the set that ships": outputs(given.shipped_outputs, given.broken, given.engines),
             }
     if "host" in parts:
-        document["host"] = host(*given.host_pictures, given.rounds, given.before)
+        document["host"] = host(tuple(given.host_pictures), given.rounds, given.before)
     if "shipped" in parts:
-        document["shipped"] = shipped(*given.shipped_pictures, given.rounds, given.engines)
+        document["shipped"] = shipped(tuple(given.shipped_pictures), given.rounds, given.engines)
     for name in parts:
         document[name]["load_at_start"] = round(load, 1)
     document |= {"ray": ray_share(document)}

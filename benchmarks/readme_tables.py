@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from benchmarks.opponent_ratios import BASE, best_ways, verdict
+from efgan_rt.pictures.header import FORMATS
 from train.evaluation.figure_text import interval_text
 from train.evaluation.paper_tables import (
     accuracy_table,
@@ -650,14 +651,24 @@ def limits(document: Document) -> str:
     return "\n".join(lines)
 
 
+PICTURES: Final = (*FORMATS, "JPEG with more inside", "several frames")
+
+
 def fuzz(document: Document) -> str:
     """The malformed inputs that every reader was given."""
-    slowest = max(reader["slowest_s"] for reader in document["readers"].values())
-    return (
+    readers = document["readers"]
+    slowest = max(reader["slowest_s"] for reader in readers.values())
+    text = (
         f"{document['inputs']:,} malformed inputs tried on the readers of pictures, labels, "
         f"manifests, checkpoints and `--au`: {document['findings']} crashes, hangs or files "
         f"outside the output; the slowest took {slowest:.1f} s."
     )
+    read = [
+        f"{name} {tried['inputs'] - tried['refused']:,}"
+        for name, tried in readers.items()
+        if name in PICTURES
+    ]
+    return f"{text} Pictures that gave pixels in spite of it: {', '.join(read)}." if read else text
 
 
 TABLES: dict[str, Callable[[Document], str]] = {

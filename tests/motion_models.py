@@ -35,6 +35,7 @@ def motion_config() -> ModelConfig:
         motion=True,
         motion_widths=(4, 4, 8, 8),
         mouths=3,
+        eyes=True,
     )
 
 

@@ -9,8 +9,10 @@ import io
 import json
 import random
 import struct
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +28,7 @@ from efgan_rt.families.properties import Properties
 from efgan_rt.families.registry import read_properties
 from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.exif import EXIF_DIRECTORY, ORIENTATION, Tag, exif_block
-from efgan_rt.pictures.header import missing_reader
+from efgan_rt.pictures.header import EXTENSIONS, FORMATS, is_writable, missing_reader
 from efgan_rt.pictures.original import Density, Metadata, Original
 from efgan_rt.pictures.read import decode_original
 from efgan_rt.pictures.write import encode_original
@@ -56,16 +58,25 @@ class Reader:
         name: of the reader.
         seeds: good inputs.
         read: takes an input and an empty folder of its own.
+        mend: makes checksums right again, so that a change is seen by what comes behind them; then
+            half of the inputs are mended.
     """
 
     name: str
     seeds: tuple[bytes, ...]
     read: Callable[[bytes, Path], object]
+    mend: Callable[[bytes], bytes] | None = None
 
     def input(self, number: int) -> bytes:
         """The malformed input of a number; always the same."""
         chance = random.Random(f"{self.name} {number}")
         data = bytearray(chance.choice(self.seeds))
+        if self.mend is not None and chance.random() < 0.5:
+            # A small change anywhere, so that more gets past the headers.
+            at = chance.randrange(len(data))
+            changed = chance.randbytes(chance.choice((1, 1, 2, 4)))[: len(data) - at]
+            data[at : at + len(changed)] = changed
+            return self.mend(bytes(data))
         for _ in range(chance.choice((1, 1, 1, 2, 3, 8))):
             data = _mutated(data, chance, self.seeds)
         return bytes(data)
@@ -101,11 +112,46 @@ def _mutated(data: bytearray, chance: random.Random, seeds: Sequence[bytes]) -> 
     return data
 
 
+PICTURE_FORMATS: Final = (*FORMATS, "JPEG with more inside", "several frames")
+
+
 def picture_reader() -> Reader:
     """Pictures of every format, depth and kind, with and without metadata."""
+    seeds = [seed for format_ in PICTURE_FORMATS for seed in picture_seeds(format_)]
+    return Reader("picture", tuple(seeds), read_and_edit)
+
+
+def format_reader(format_: str) -> Reader:
+    """Pictures of one of `PICTURE_FORMATS`."""
+    return Reader(format_, tuple(picture_seeds(format_)), read_and_edit, with_checksums)
+
+
+def with_checksums(data: bytes) -> bytes:
+    """A PNG with the checksums of its chunks as they have to be; anything else as it is."""
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return data
+    mended, at = bytearray(data), 8
+    while at + 12 <= len(mended):
+        end = at + 8 + int.from_bytes(mended[at : at + 4], "big")
+        mended[end : end + 4] = zlib.crc32(mended[at + 4 : end]).to_bytes(4, "big")
+        at = end + 4
+    return bytes(mended[: len(data)])
+
+
+def picture_seeds(format_: str) -> list[bytes]:
+    """Good files of one of `PICTURE_FORMATS`; none where nothing here writes the format."""
     rows, columns = np.mgrid[:20, :28]
     colours = np.stack([rows * 9, columns * 8, rows + columns], axis=-1).astype(np.uint8)
     grey = colours[..., 0]
+    if format_ == "JPEG with more inside":
+        jpeg = bytes(encode_original(".jpg", Original(colours)))
+        return [make(jpeg) for make, _ in WITH_MORE_INSIDE.values()]
+    frames = [Image.fromarray(colours), Image.fromarray(255 - colours)]
+    if format_ == "several frames":
+        return [
+            bytes(cv2.imencodemulti(".tif", [colours, colours])[1]),
+            *(_saved(frames, kind) for kind in ("GIF", "PNG", "WEBP", "MPO")),
+        ]
     below = {0xA002: Tag(3, 1, b"\x1c\0"), 0x927C: Tag(7, 20, b"maker" * 4)}
     tags = {ORIENTATION: Tag(3, 1, b"\6\0"), EXIF_DIRECTORY: Tag(4, 1, below)}
     profile = bytes(16) + b"RGB " + bytes(120)
@@ -117,31 +163,29 @@ def picture_reader() -> Reader:
         Original(colours.astype(np.uint16) * 257),
         Original(colours, lossless=True),
     ]
-    seeds = [
-        bytes(encode_original(extension, original))
-        for extension in (".jpg", ".png", ".webp", ".bmp", ".tif", ".avif")
-        for original in originals
-    ]
-    if not missing_reader("JPEG XL"):
-        seeds += [bytes(encode_original(".jxl", original)) for original in originals]
-    inks = Image.fromarray(np.dstack([colours, grey]), "CMYK")
-    for format_ in ("JPEG", "TIFF"):
-        file = io.BytesIO()
-        inks.save(file, format_)
-        seeds.append(file.getvalue())
-    seeds += [make(seeds[0]) for make, _ in WITH_MORE_INSIDE.values()]
-    seeds += [
-        bytes(cv2.imencode(".jpg", colours, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1]),
-        bytes(cv2.imencodemulti(".tif", [colours, colours])[1]),
-    ]
+    if missing_reader(format_) or not is_writable(format_):
+        return []
+    seeds = [bytes(encode_original(EXTENSIONS[format_][0], original)) for original in originals]
+    if format_ in ("JPEG", "TIFF"):
+        seeds.append(_saved([Image.fromarray(np.dstack([colours, grey]), "CMYK")], format_))
+    if format_ == "JPEG":
+        seeds.append(bytes(cv2.imencode(".jpg", colours, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1]))
+    return seeds
 
-    def read(data: bytes, folder: Path) -> object:
-        original = decode_original(data, folder / "x", max_pixels=MAX_PIXELS)
-        crop = to_crop(original.pixels)
-        edited = original.with_pixels(with_difference(original.pixels, crop, 255 - crop))
-        return [encode_original(extension, edited) for extension in (".jpg", ".png", ".tif")]
 
-    return Reader("picture", tuple(seeds), read)
+def _saved(frames: Sequence[Image.Image], kind: str) -> bytes:
+    file = io.BytesIO()
+    more = {"save_all": True, "append_images": frames[1:]} if len(frames) > 1 else {}
+    frames[0].save(file, kind, **more)
+    return file.getvalue()
+
+
+def read_and_edit(data: bytes, folder: Path) -> object:
+    """A picture's way through a run, but for faces and networks."""
+    original = decode_original(data, folder / "x", max_pixels=MAX_PIXELS)
+    crop = to_crop(original.pixels)
+    edited = original.with_pixels(with_difference(original.pixels, crop, 255 - crop))
+    return [encode_original(extension, edited) for extension in (".jpg", ".png", ".tif")]
 
 
 def labels_reader() -> Reader:
@@ -313,6 +357,7 @@ def all_readers(scratch: Path) -> dict[str, Callable[[], Reader]]:
     """Makers of every reader by name; `scratch` is an empty folder for what they are made of."""
     return {
         "picture": picture_reader,
+        **{name: partial(format_reader, name) for name in PICTURE_FORMATS},
         "labels": labels_reader,
         "manifest": lambda: manifest_reader(scratch),
         "checkpoint.pt": lambda: checkpoint_reader(scratch, ".pt"),

@@ -1,26 +1,30 @@
 """A face model of a few hundred vertices, numbered as the ICT Face Model's light version.
 
 Its shapes are bumps; its lips part where the real ones do; behind them lies a plane that is the
-inside of the mouth. With it, faces whose pose, shapes and landmarks are known exactly.
+inside of the mouth, and between its lids others that are the eyes. With it, faces whose pose,
+shapes and landmarks are known exactly.
 """
 
 from functools import cache
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.action_units import AU_NAMES
 from engines.arrays import Values
 from train.portraits.camera import Drawn, Fit, projected
+from train.portraits.eyes import LIDS
 from train.portraits.face_model import (
     EYEBALLS,
+    EYES,
     INSIDE_MOUTH,
     LANDMARKS_68,
     SHAPES_OF_UNITS,
     FaceModel,
     face_model,
 )
-from train.portraits.fit import OF_478, FittedFace
+from train.portraits.fit import OF_478, FittedFace, lids_gap, lips_gap
 from train.portraits.mouths import LOWER_LIP, UPPER_LIP
 from train.portraits.movement import Mover
 
@@ -77,12 +81,18 @@ def toy_arrays() -> tuple[Values, Values, Values, tuple[str, ...], npt.NDArray[n
     grid = np.stack(np.meshgrid(np.arange(-9, 9.1, 0.7), np.arange(-12, 7, 0.7)), -1).reshape(-1, 2)
     apart = np.linalg.norm(grid[:, None] - places[None], axis=2).min(axis=1) > 0.35
     slit = (abs(grid[:, 1] - MOUTH_Y) < 0.3) & (abs(grid[:, 0]) < 2.8)
-    grid = grid[apart & ~slit]
+    eyes = (abs(grid[:, 1] - 0.6) < 0.7) & (abs(abs(grid[:, 0]) - 3.2) < 1.5)
+    grid = grid[apart & ~slit & ~eyes]
     flat = np.vstack([places, grid])
     numbers = np.concatenate([LANDMARKS_68, 6500 + np.arange(len(grid))])
     # Joined as they lie with the mouth open, so that nothing joins its lips.
     corners = Delaunay(flat - np.stack([0 * flat[:, 0], 2 * _below(*flat.T)], axis=1)).simplices
     corners = corners[~((corners >= 60) & (corners < 68)).all(axis=1)]
+    middles = flat[corners].mean(axis=1).astype(np.float32)
+    for eye in EYES:
+        lids = places[eye].astype(np.float32)
+        shows = [cv2.pointPolygonTest(lids, middle.tolist(), False) > 0 for middle in middles]
+        corners, middles = corners[~np.array(shows)], middles[~np.array(shows)]
     a, b, c = (flat[corners[:, i]] for i in range(3))
     (ux, uy), (vx, vy) = (b - a).T, (c - a).T
     away = ux * vy - uy * vx < 0
@@ -93,8 +103,14 @@ def toy_arrays() -> tuple[Values, Values, Values, tuple[str, ...], npt.NDArray[n
     neutral[numbers] = np.stack([x, y, 6 - 0.06 * x**2 - 0.02 * y**2 + nose], axis=1)
     first = INSIDE_MOUTH[0][0]
     neutral[first : first + 4] = [(-3, -10, 3), (3, -10, 3), (3, -5, 3), (-3, -5, 3)]
-    inside = np.array([[0, 1, 2], [0, 2, 3]]) + first
-    triangles = np.vstack([numbers[corners], inside]).astype(np.int32)
+    quad = np.array([[0, 1, 2], [0, 2, 3]])
+    behind = [quad + first]
+    for middle in (-3.2, 3.2):
+        first = EYEBALLS[0] if middle < 0 else EYEBALLS[0] + 4
+        sides = (middle - 1.6, middle + 1.6)
+        neutral[first : first + 4] = [(sides[i], y, 3) for i, y in ((0, 0), (1, 0), (1, 2), (0, 2))]
+        behind.append(quad + first)
+    triangles = np.vstack([numbers[corners], *behind]).astype(np.int32)
     identities = np.zeros((2, *neutral.shape))
     identities[0, :, 0] = 0.05 * neutral[:, 0]
     identities[1, numbers, 1] = -0.4 * np.exp(-((y + 9) ** 2) / 8)
@@ -122,6 +138,8 @@ def _shape(name: str, side: float, neutral: Values, numbers: npt.NDArray[np.inte
     weight = np.exp(-((x - left) ** 2 + (y - up) ** 2) / (2 * 1.1**2))
     if name.startswith(("mouthUpper", "mouthShrugUpper", "mouthRollUpper")):
         weight = weight * (1 - below)
+    elif name == "eyeBlink":
+        weight = weight * (y > 0.6)
     elif name.startswith(("mouthLower", "mouthShrugLower", "mouthRollLower")):
         weight = weight * below
     found[numbers] = weight[:, None] * np.array(moved) * [side, 1, 1]
@@ -159,7 +177,7 @@ def landmarks_of(fit: Fit) -> Values:
     points = projected(fit, model.vertices(fit.identity, fit.expression))
     found = np.zeros((478, 2))
     found[list(OF_478)] = points[list(model.landmarks), :2]
-    for line in (UPPER_LIP, LOWER_LIP):
+    for line in (UPPER_LIP, LOWER_LIP, *LIDS[0], *LIDS[1]):
         known = [place for place, mark in enumerate(line) if mark in OF_478]
         for axis in (0, 1):
             there = found[[line[place] for place in known], axis]
@@ -172,13 +190,11 @@ def toy_face(side: int, units: dict[str, float], rotation: Values | None = None)
     fit = toy_fit(side, units, rotation)
     landmarks = landmarks_of(fit)
     values = np.array([units.get(name, 0.0) for name in AU_NAMES], np.float32)
-    gap = np.linalg.norm(landmarks[13] - landmarks[14]) / np.linalg.norm(
-        landmarks[61] - landmarks[291]
-    )
     model = toy_model()
     points = projected(fit, model.vertices(fit.identity, fit.expression))
-    drawn = Mover(model).drawn(points, side)
-    return FittedFace(painted(drawn), fit, landmarks, values, values.copy(), float(gap))
+    picture = painted(Mover(model).drawn(points, side))
+    gap, lids = lips_gap(landmarks), lids_gap(landmarks)
+    return FittedFace(picture, fit, landmarks, values, values.copy(), gap, lids)
 
 
 def painted(drawn: Drawn) -> npt.NDArray[np.uint8]:

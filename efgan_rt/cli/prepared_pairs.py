@@ -112,7 +112,7 @@ def _run(request: PairsRequest, find: Landmarker) -> int:
     found = records(request.out, settings)
     if not interrupted:
         write_folds(request.out, model)
-    _print_result(request, found, 0 if interrupted else write_atlas(request.out))
+    _print_result(request, found, 0 if interrupted else write_atlas(request.out, model))
     if interrupted:
         print_text("interrupted: the same command goes on from here")
         return INTERRUPTED

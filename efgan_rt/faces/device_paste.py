@@ -27,8 +27,11 @@ from efgan_rt.faces.motion import (
     EDGE_DEPTH,
     EDGE_LIGHT,
     EDGE_STEEPNESS,
+    EYES_END,
+    EYES_MIDDLE,
     FIELDS,
     LEAST_SHARE,
+    LID_LIGHT,
     MOUTH,
     MOVED,
     PAINT,
@@ -37,7 +40,7 @@ from efgan_rt.faces.motion import (
     Motion,
 )
 from efgan_rt.faces.motion_paste import MotionPaste
-from efgan_rt.faces.mouths import DEPTH, GAMMA, Mouths
+from efgan_rt.faces.mouths import DEPTH, EYE_DEPTH, GAMMA, Mouths
 from efgan_rt.pictures.original import Pixels
 from engines.arrays import Array, FloatArray
 from engines.base import EngineError
@@ -213,11 +216,13 @@ def numbers_of(pasting: MotionPaste) -> FloatArray:
         *(*before.shape[:2], channels, pasting.unit, len(pasting.active), pasting.coarse),
         *(rows.start, rows.stop, columns.start, columns.stop),
         *(to_crop.turn.real, to_crop.turn.imag, to_crop.shift.real, to_crop.shift.imag),
-        *(turn.real, turn.imag, pasting.is_drawn, *pasting.light.shape[:2], *pasting.gain),
+        *(turn.real, turn.imag, pasting.is_drawn, *pasting.light.shape[:2]),
+        *(pasting.mouth_rows, *pasting.gain),
         *(pasting.paint[..., 3].any(), exposure is not None),
         *([0] * 9 if exposure is None else [*exposure.low, *exposure.high, *exposure.gain]),
         *(SHADE_LIMIT, LEAST_SHARE, DEPTH, GAMMA, EDGE_LIGHT, EDGE_DEPTH),
         *(CORNER_LIGHT, CORNER_SHARE, EDGE_STEEPNESS),
+        *(EYE_DEPTH, EYES_END, EYES_MIDDLE, LID_LIGHT),
     ]
     fields = (pasting.active, pasting.moved, pasting.shade, pasting.mouth, pasting.paint)
     parts = (header, lanczos_weights(), cubic_weights(), *fields, pasting.light)
@@ -253,7 +258,7 @@ def cubic_weights() -> FloatArray:
 
 
 def made_up_pastes(crop_px: int = 64, grid: int = 32) -> list[MotionPaste]:
-    """A face that moves, is shaded, opens a mouth and is painted; in RGB, and grey at 16 bits."""
+    """A face that does all that a paste can; in RGB, and grey at 16 bits."""
     rows, columns = np.mgrid[: 2 * crop_px, : 2 * crop_px] / (2 * crop_px)
     waves = [0.5 + 0.4 * np.sin(2 * math.pi * (a * rows + b * columns)) for a, b in _WAVES]
     picture = np.stack(waves, axis=-1)
@@ -266,8 +271,8 @@ def made_up_pastes(crop_px: int = 64, grid: int = 32) -> list[MotionPaste]:
     inside = np.clip(2 * hill - 1, 0, 1)
     fields[..., MOUTH] = np.stack([inside * across, inside * down, inside], axis=-1)
     fields[..., PAINT] = (0.3 * hill)[..., np.newaxis] * (0.5, -0.2, 0.1, 1)
-    teeth = np.ascontiguousarray(np.broadcast_to(crop[:24, :40], (1, 24, 40, 3)))
-    motion = Motion(fields, 0, Mouths(teeth, np.full((1, 3), 0.2, np.float32)))
+    drawn = np.ascontiguousarray(np.broadcast_to(crop[:48, :40], (1, 48, 40, 3)))
+    motion = Motion(fields, 0, Mouths(drawn, np.full((1, 3), 0.2, np.float32), eyes=True))
     mask = np.ones((grid, grid), np.float32)
     turned = Similarity(1.8 * complex(math.cos(0.2), math.sin(0.2)), 8 - 3j)
     return [

@@ -31,6 +31,10 @@ EDGE_LIGHT, EDGE_DEPTH = 0.45, 0.03
 CORNER_LIGHT, CORNER_SHARE = 0.55, 0.12
 # Eye to outer eye in a crop, as a share of its side: says how large a mouth's rows are drawn.
 EYES_SHARE: Final = 0.38
+# In a crop, as shares of its side: what is drawn above the first is an eye, and left of the second
+# the one on the picture's left.
+EYES_END, EYES_MIDDLE = 0.55, 0.5
+LID_LIGHT: Final = 0.45  # of an eye at the edge of its opening, under lids and lashes
 EDGE_STEEPNESS: Final = 2.0  # an alpha on a coarse grid is a soft edge; a lip has a sharp one
 
 

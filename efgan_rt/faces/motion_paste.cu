@@ -17,10 +17,11 @@
 enum {
     ROWS, COLUMNS, CHANNELS, UNIT, GRID, COARSE, TOP, BOTTOM, LEFT, RIGHT,
     CROP_TURN, CROP_TURN_I, CROP_SHIFT, CROP_SHIFT_I, TURN, TURN_I,
-    IS_DRAWN, LIGHT_ROWS, LIGHT_COLUMNS, GAIN,
+    IS_DRAWN, LIGHT_ROWS, LIGHT_COLUMNS, MOUTH_ROWS, GAIN,
     IS_PAINTED = GAIN + 3, IS_EXPOSED, LOW, HIGH = LOW + 3, LIFT = HIGH + 3,
     SHADE_LIMIT = LIFT + 3, LEAST_SHARE, DEPTH, GAMMA,
-    EDGE_LIGHT, EDGE_DEPTH, CORNER_LIGHT, CORNER_SHARE, STEEPNESS, HEADER
+    EDGE_LIGHT, EDGE_DEPTH, CORNER_LIGHT, CORNER_SHARE, STEEPNESS,
+    EYE_DEPTH, EYES_END, EYES_MIDDLE, LID_LIGHT, HEADER
 };
 #define PARTS 32 /* of a pixel, that a place is rounded to */
 #define WIDE 8   /* pixels that a picture's sample is made of, each way */
@@ -144,11 +145,18 @@ INSIDE void draw_mouth(const float *n, const float *mouths, const float *light, 
     if (alpha < 0.5f / n[STEEPNESS])
         return;
     float along = mouth[0] / alpha, down = mouth[1] / alpha + n[DEPTH] / 2;
-    linear(light, rows, columns, 3, (along + 0.5f) * columns - 0.5f,
-           down / n[DEPTH] * rows - 0.5f, colour);
+    float own = n[MOUTH_ROWS];
+    float row = between(down / n[DEPTH] * own - 0.5f, 0, own - 1);
     float upper = n[EDGE_LIGHT] + (1 - n[EDGE_LIGHT]) * between(down / n[EDGE_DEPTH], 0, 1);
     float corner = between((0.5f - fabsf(along)) / n[CORNER_SHARE], 0, 1);
     float falling = upper * (n[CORNER_LIGHT] + (1 - n[CORNER_LIGHT]) * corner);
+    if (rows > own && y + 0.5f < n[EYES_END] * grid) { /* an eye */
+        float each = (rows - own) / 2;
+        row = between(((down - n[DEPTH] / 2) / n[EYE_DEPTH] + 0.5f) * each - 0.5f, 0, each - 1);
+        row += own + (x + 0.5f >= n[EYES_MIDDLE] * grid ? each : 0);
+        falling = n[LID_LIGHT] + (1 - n[LID_LIGHT]) * between(2 * alpha - 1, 0, 1);
+    }
+    linear(light, rows, columns, 3, (along + 0.5f) * columns - 0.5f, row, colour);
     for (int channel = 0; channel < 3; channel++) {
         float lit = between(colour[channel] * n[GAIN + channel] * falling, 0, 1);
         colour[channel] = own_light(n, powf(lit, 1 / n[GAMMA]) * 255, channel);

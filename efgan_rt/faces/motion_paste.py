@@ -21,9 +21,12 @@ from efgan_rt.faces.motion import (
     EDGE_DEPTH,
     EDGE_LIGHT,
     EDGE_STEEPNESS,
+    EYES_END,
+    EYES_MIDDLE,
     EYES_SHARE,
     LEAST_MOVED,
     LEAST_SHARE,
+    LID_LIGHT,
     MOUTH,
     MOVED,
     PAINT,
@@ -33,7 +36,7 @@ from efgan_rt.faces.motion import (
     TONES,
     Motion,
 )
-from efgan_rt.faces.mouths import DEPTH, encoded, linear
+from efgan_rt.faces.mouths import DEPTH, EYE_DEPTH, encoded, linear
 from efgan_rt.faces.region import per_channel, sampled, stored, tiles, unit_of
 from efgan_rt.pictures.original import Picture, Pixels
 from engines.arrays import FloatArray, Places
@@ -60,8 +63,9 @@ class MotionPaste:
         active: bool (h, w), where anything is done.
         exposure: what the networks saw the crop by; None as it is.
         is_drawn: whether there is a mouth; then
-        light: float32 (rows, columns, 3), its linear light, and
-        gain: float32 (3,), that it is drawn with.
+        light: float32 (rows, columns, 3), its linear light, with that of eyes below,
+        mouth_rows: how many are the mouth's, and
+        gain: float32 (3,), that they are drawn with.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class MotionPaste:
         self.to_region = to_region
         self.is_drawn = bool(self.mouth[..., 2].any())
         self.light, self.gain = np.zeros((1, 1, 3), np.float32), np.zeros(3, np.float32)
+        self.mouth_rows = motion.mouths.rows if self.is_drawn else 1
         if self.is_drawn:
             self.light, self.gain = _lit_mouth(crop, motion, to_region.scale)
 
@@ -160,11 +165,20 @@ class MotionPaste:
         along, down = place[..., 0], place[..., 1] + DEPTH / 2
         rows, columns = self.light.shape[:2]
         column = (along + 0.5) * columns - 0.5
-        row = down / DEPTH * rows - 0.5
-        light = sampled(self.light, (column + 1j * row).astype(np.complex64))
+        row = np.clip(down / DEPTH * self.mouth_rows - 0.5, 0, self.mouth_rows - 1)
         upper = EDGE_LIGHT + (1 - EDGE_LIGHT) * np.clip(down / EDGE_DEPTH, 0, 1)
         corner = np.clip((0.5 - np.abs(along)) / CORNER_SHARE, 0, 1)
         falling = upper * (CORNER_LIGHT + (1 - CORNER_LIGHT) * corner)
+        if rows > self.mouth_rows:
+            side = len(self.active)
+            is_eye = coarse.imag + 0.5 < EYES_END * side
+            each = (rows - self.mouth_rows) // 2
+            first = self.mouth_rows + each * (coarse.real + 0.5 >= EYES_MIDDLE * side)
+            within = np.clip((place[..., 1] / EYE_DEPTH + 0.5) * each - 0.5, 0, each - 1)
+            row = np.where(is_eye, first + within, row)
+            lid = LID_LIGHT + (1 - LID_LIGHT) * np.clip(2 * alpha - 1, 0, 1)
+            falling = np.where(is_eye, lid, falling)
+        light = sampled(self.light, (column + 1j * row).astype(np.complex64))
         lit = light * self.gain * falling[..., np.newaxis].astype(np.float32)
         levels = _like(self._own_light(encoded(np.asarray(lit, np.float32))), values)
         steep = np.clip((alpha - 0.5) * EDGE_STEEPNESS + 0.5, 0, 1)
@@ -196,7 +210,7 @@ def cheek_light(crop: Picture) -> FloatArray:
 def _lit_mouth(crop: Picture, motion: Motion, scale: float) -> tuple[FloatArray, FloatArray]:
     """The chosen mouth in linear light, no sharper than it can be drawn, and its gain."""
     pixels = linear(motion.mouths.pixels[motion.mouth])
-    rows = len(pixels)
+    rows = motion.mouths.rows
     drawn = EYES_SHARE * len(crop) * scale * DEPTH / rows  # picture pixels a row of the atlas
     if drawn < 1:
         soft = cv2.GaussianBlur(pixels, (0, 0), 0.5 / max(drawn, 0.02))

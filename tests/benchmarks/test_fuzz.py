@@ -14,7 +14,7 @@ from benchmarks.fuzz_worker import STATE
 def test_a_short_run_tells_what_it_tried(tmp_path: Path, repository: Path) -> None:
     result = tmp_path / "fuzz.json"
     command = [sys.executable, "-m", "benchmarks", "fuzz"]
-    command += ["--inputs", "500", "--reader", "au", "--json", str(result)]
+    command += ["--inputs", "2500", "--reader", "au", "--json", str(result)]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     document = json.loads(result.read_text())

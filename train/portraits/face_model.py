@@ -73,6 +73,7 @@ LANDMARKS_68: Final = (
 OUTLINE: Final = 17  # of the 68, the jaw's outline: it slides over the skin as a head turns
 # Places among the 68.
 RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 36, 45
+EYES: Final = (slice(36, 42), slice(42, 48))  # a corner, upper lid, other corner, lower lid
 OUTER_LIPS, INNER_LIPS = slice(48, 60), slice(60, 68)
 UPPER_INNER_LIP, LOWER_INNER_LIP = (61, 62, 63), (67, 66, 65)
 # Vertices by part, first and last (ICT Face Model light).
@@ -144,6 +145,18 @@ class FaceModel:
 def units_vector(units: Mapping[str, float]) -> FloatArray:
     """Named intensities as OpenFace's 17, float32."""
     return np.array([units.get(name, 0.0) for name in AU_NAMES], np.float32)
+
+
+def lips_gap_of_units(model: FaceModel) -> FloatArray:
+    """How far an intensity of 1 of each action unit parts the lips, float32 (K,).
+
+    In lengths from eye to eye, of the average face.
+    """
+    places = list(model.landmarks)
+    eyes = model.neutral[places[RIGHT_EYE_CORNER]] - model.neutral[places[LEFT_EYE_CORNER]]
+    shapes = np.tensordot(model.of_units, model.expressions[:, places, 1], 1)  # K 68, up
+    parted = shapes[:, list(UPPER_INNER_LIP)] - shapes[:, list(LOWER_INNER_LIP)]
+    return np.asarray(parted.mean(axis=1) / np.linalg.norm(eyes), np.float32)
 
 
 def load_face_model(path: Path) -> FaceModel:

@@ -31,6 +31,14 @@ OF_478: Final = (
 )
 LIPS_GAP: Final = (13, 14)  # of the 478: middle of the inner lips
 LIPS_ENDS: Final = (61, 291)
+# Upper and lower lid of the 478, two pairs an eye, and the eye's corners.
+LIDS: Final = (
+    *(((160, 144), (33, 133)), ((158, 153), (33, 133))),
+    *(((385, 380), (362, 263)), ((387, 373), (362, 263))),
+)
+# Gaps of lids, of the eye's width, that are said as AU45 of 5 and of 0: at shut lids the fit
+# explains as the person's own shape what is a movement.
+SHUT_LIDS, BLINKING_LIDS = 0.05, 0.18
 WEIGHTS: Final = np.concatenate([np.full(17, 0.15), np.ones(10), np.full(9, 1.2), np.full(32, 1.5)])
 # Priors, in cm of landmark error: a standard deviation of identity, a full shape of expression away
 # from what the landmarker scores it.
@@ -201,13 +209,14 @@ def moved_units(model: FaceModel, found: Fit, landmarks: Values) -> FloatArray:
     return np.asarray(units, np.float32)
 
 
-def said_units(units: FloatArray, smile: float, gap: float) -> FloatArray:
+def said_units(units: FloatArray, smile: float, gap: float, lids: float) -> FloatArray:
     """Units as a person would name them.
 
     Args:
         units: (17,), of `moved_units`.
         smile: MediaPipe's score, 0 to 1, the mean of both sides.
         gap: between the inner lips, as a share of the mouth's width.
+        lids: between the lids, as a share of the eye's width.
     """
     said = dict(zip(AU_NAMES, units.astype(float), strict=True))
     smiling = float(np.clip((smile - 0.35) / 0.3, 0, 1))
@@ -220,6 +229,8 @@ def said_units(units: FloatArray, smile: float, gap: float) -> FloatArray:
     said["AU10"] *= 1 - 0.6 * smiling
     said["AU09"] *= 1 - 0.8 * smiling
     said["AU23"] *= 1 - smiling
+    shut = (BLINKING_LIDS - lids) / (BLINKING_LIDS - SHUT_LIDS)
+    said["AU45"] = max(said["AU45"], MAX_INTENSITY * float(np.clip(shut, 0, 1)))
     for unit in OWN_SHAPE:
         said[unit] = max(said[unit] - OWN_INTENSITY, 0) / (1 - OWN_INTENSITY / MAX_INTENSITY)
     return np.clip(np.array(list(said.values()), np.float32), 0, MAX_INTENSITY)
@@ -242,6 +253,7 @@ class FittedFace:
         moved: float32 (17,), the units by which the model is moved.
         said: float32 (17,), the units as labels.
         gap: between the inner lips, as a share of the mouth's width.
+        lids: between the lids, as a share of the eye's width, the mean of both eyes.
     """
 
     picture: np.ndarray
@@ -250,6 +262,7 @@ class FittedFace:
     moved: FloatArray
     said: FloatArray
     gap: float
+    lids: float
 
     def placed(self, picture: np.ndarray, matrix: Values, shift: Values) -> "FittedFace":
         """The same face in a picture of other pixels: turned, scaled, shifted."""
@@ -261,17 +274,29 @@ class FittedFace:
         )
 
 
+def lips_gap(landmarks: Values) -> float:
+    """Between the inner lips, as a share of the mouth's width; landmarks (478, 2)."""
+    return _share(landmarks, LIPS_GAP, LIPS_ENDS)
+
+
+def lids_gap(landmarks: Values) -> float:
+    """Between the lids, as a share of the eye's width, over both eyes; landmarks (478, 2)."""
+    return float(np.mean([_share(landmarks, *pair) for pair in LIDS]))
+
+
+def _share(landmarks: Values, these: tuple[int, int], of: tuple[int, int]) -> float:
+    apart, whole = (landmarks[a] - landmarks[b] for a, b in (these, of))
+    return float(np.linalg.norm(apart) / np.linalg.norm(whole))
+
+
 def fitted_face(
     model: FaceModel, picture: np.ndarray, found: Fit, landmarks: Values, smile: float
 ) -> FittedFace:
     """Puts together what is known of a portrait's face."""
-    gap = float(
-        np.linalg.norm(landmarks[LIPS_GAP[0]] - landmarks[LIPS_GAP[1]])
-        / np.linalg.norm(landmarks[LIPS_ENDS[0]] - landmarks[LIPS_ENDS[1]])
-    )
+    gap, lids = lips_gap(landmarks), lids_gap(landmarks)
     measured = moved_units(model, found, landmarks)
-    said = said_units(measured, smile, gap)
+    said = said_units(measured, smile, gap, lids)
     moved = said.copy()
     for unit in SMILE:
         moved[AU_NAMES.index(unit)] = (said + measured)[AU_NAMES.index(unit)] / 2
-    return FittedFace(picture, found, landmarks, moved, said, gap)
+    return FittedFace(picture, found, landmarks, moved, said, gap, lids)

@@ -20,7 +20,19 @@ from engines.arrays import Bytes, FloatArray
 from train.portraits.face_model import SKIN, units_vector
 from train.portraits.fit import FittedFace
 from train.portraits.folds import drawn_places
-from train.portraits.movement import OPEN_GAP, PARTING, Fields, Mover, moved_picture, seam_darkened
+from train.portraits.movement import (
+    BLINK,
+    MEETING,
+    OPEN_GAP,
+    PARTING,
+    SHUT_GAP,
+    Fields,
+    Mover,
+    lids_seams,
+    lips_seam,
+    moved_picture,
+    seam_darkened,
+)
 
 CROP_PX: Final = 256
 FIELD_PX: Final = 128
@@ -28,6 +40,7 @@ STEPS: Final = 3
 MOUTH_BIT: Final = 16
 PLACE_UNIT: Final = 1 / 255  # of the quantised places: share of the lips; depth in `DEPTH_UNIT`
 DEPTH_UNIT: Final = 0.6 / 255
+BLINKING_SHARE, SHUT_SHARE = 0.25, 0.06  # of sources moved and of targets whose eyes are shut
 TURN_DEGREES, SCALE_SHARE, SHIFT_SHARE = 8.0, 0.09, 0.03
 
 # The named expressions as action units: what a person's face shows, not what a rig can do.
@@ -79,44 +92,61 @@ class PairMaker:
         face = framed(portrait, rng)
         mover = self._mover
         own = mover.points(face, face.moved, FIELD_PX)
-        is_open = face.gap > OPEN_GAP
-        smiles = face.said[AU_NAMES.index("AU12")] > 1
-        quiet = rng.random() < (0.6 if is_open or smiles else 0.3)
         picture, points = face.picture, own
         source_au, source_state = face.said, face.moved
-        shown = face.picture
+        quiet = rng.random() < self._quiet_share(face)
+        blinks = quiet and face.lids >= SHUT_GAP and rng.random() < BLINKING_SHARE
         if quiet:
             source_au = source_state = drawn_units(rng, quiet=True)
+            if blinks:
+                source_au[BLINK] = rng.uniform(3.5, MAX_INTENSITY)
             points = mover.points(face, source_state, FIELD_PX)
-            picture = self._moved_to(face, own, points, source_au, rng)
-            shown = picture
+            picture = self._moved_to(face, points, source_au, rng)
         if quiet and rng.random() < 0.45:
             target_au, there = face.said, own
         elif rng.random() < 0.04:
             target_au, there = source_au, points
         else:
-            target_au = drawn_units(rng)
+            target_au = self._target(face, rng)
             there = mover.points(face, target_au, FIELD_PX)
+        if not quiet and target_au[BLINK] > MEETING[0] and face.lids >= SHUT_GAP:
+            points = mover.points(face, face.moved, FIELD_PX, lids_apart=True)
         before = mover.drawn(points, FIELD_PX)
         steps = []
         for step in range(1, STEPS + 1):
             share = step / STEPS
             after = mover.drawn(points + share * (there - points), FIELD_PX)
             steps.append(mover.fields(before, after))
-        small = cv2.resize(shown, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(picture, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA)
         skin = drawn_places(mover.model, before)
         return Pair(np.asarray(small), source_au, target_au, skin, tuple(steps))
 
+    def _quiet_share(self, face: FittedFace) -> float:
+        """How often a face's source is the photograph moved to a quieter state."""
+        if face.lids < SHUT_GAP:
+            return 0.15
+        return 0.6 if face.gap > OPEN_GAP or face.said[AU_NAMES.index("AU12")] > 1 else 0.3
+
+    def _target(self, face: FittedFace, rng: np.random.Generator) -> FloatArray:
+        """Units of a target that is not the photograph: most often with open eyes."""
+        if face.lids < SHUT_GAP and rng.random() < 0.4:
+            units = face.said.copy()  # its eyes open, and nothing else
+        else:
+            units = drawn_units(rng)
+        chance = rng.random()
+        if chance < SHUT_SHARE:
+            units[BLINK] = rng.uniform(3.5, MAX_INTENSITY)
+        elif face.lids < SHUT_GAP:
+            units[BLINK] = 0 if chance < 0.85 else rng.uniform(0, 3)
+        return units
+
     def _moved_to(
-        self,
-        face: FittedFace,
-        own: np.ndarray,
-        points: np.ndarray,
-        units: FloatArray,
-        rng: np.random.Generator,
+        self, face: FittedFace, points: np.ndarray, units: FloatArray, rng: np.random.Generator
     ) -> Bytes:
         """The photograph in a quieter state, shaded as that state is."""
         mover = self._mover
+        shuts = units[BLINK] > MEETING[0] and face.lids >= SHUT_GAP
+        own = mover.points(face, face.moved, FIELD_PX, lids_apart=bool(shuts))
         fields = mover.fields(
             mover.drawn(own, FIELD_PX), mover.drawn(points, FIELD_PX), units - face.said
         )
@@ -124,12 +154,14 @@ class PairMaker:
         side = len(moved)
         shade = cv2.resize(fields.shade, (side, side), interpolation=cv2.INTER_LINEAR)
         moved *= np.exp(np.clip(shade, -0.4, 0.4))[..., None]
+        grown = points.copy()
+        grown[:, :2] = (grown[:, :2] + 0.5) * (side / FIELD_PX) - 0.5
         if face.gap > OPEN_GAP and rng.random() < 0.8:
-            grown = points.copy()
-            grown[:, :2] = (grown[:, :2] + 0.5) * (side / FIELD_PX) - 0.5
-            moved = seam_darkened(
-                moved, grown, mover.model, rng.uniform(0.3, 0.75), rng.uniform(1, 2) * side / 384
-            )
+            strength, soft = rng.uniform(0.3, 0.75), rng.uniform(1, 2) * side / 384
+            moved = seam_darkened(moved, lips_seam(grown, mover.model), strength, soft)
+        if shuts and rng.random() < 0.8:
+            strength, soft = rng.uniform(0.2, 0.8), rng.uniform(0.8, 2) * side / 384
+            moved = seam_darkened(moved, lids_seams(grown, mover.model), strength, soft)
         return np.asarray(np.clip(np.rint(moved), 0, 255), np.uint8)
 
 

@@ -22,12 +22,13 @@ from efgan_rt.errors import EfganError
 from efgan_rt.pictures.read import read_picture
 from engines.whole_file import whole_file, write_whole
 from train.portraits import shading
-from train.portraits.face_model import FaceModel
+from train.portraits.eyes import Eyes, below_mouths, straightened_eyes
+from train.portraits.face_model import FaceModel, lips_gap_of_units
 from train.portraits.fit import FittedFace, fit, fitted_face
 from train.portraits.folds import fold_pictures
 from train.portraits.framing import framed_face
 from train.portraits.landmarks import Landmarker
-from train.portraits.mouths import Mouth, atlas, straightened
+from train.portraits.mouths import atlas, straightened
 from train.portraits.movement import Mover
 from train.portraits.pairs import PairMaker, write_pairs
 
@@ -40,12 +41,15 @@ SETTINGS: Final = "pairs.json"
 RECORDS: Final = "chunks"
 ATLAS: Final = "mouths.npz"
 FOLDS: Final = "folds.npy"
+GAP_OF_UNITS: Final = "gap_of_units"
 DONE: Final = "done"
 # Mouths that are worth drawing in other faces: open so far, in lengths from eye to eye, and seen
 # from the front; so many of them, evenly from the least to the most open.
 LEAST_GAP: Final = 0.08
 FRONTAL: Final = 0.96  # cosine of how far the head is turned away
 MOUTHS: Final = 16
+# An eye that is worth drawing in other faces: wide open, seen from the front.
+WELL_OPEN, OPEN_ENOUGH = 0.42, 0.36  # between the lids, as a share of the eye's width
 SMILE_SCORES: Final = ("mouthSmileLeft", "mouthSmileRight")
 
 
@@ -295,23 +299,23 @@ def _write_json(path: Path, values: Any) -> None:
 
 
 def _write_mouths(path: Path, portraits: Iterable[FittedFace]) -> None:
-    """The open mouths of a chunk, for the atlas of them all."""
+    """The open mouths of a chunk and its best eyes, for the atlas of them all."""
     smile = AU_NAMES.index("AU12")
-    found: list[tuple[Mouth, float]] = []
-    for portrait in portraits:
-        if portrait.fit.rotation[2, 2] >= FRONTAL:
-            mouth = straightened(portrait.picture, portrait.landmarks)
-            if mouth.gap >= LEAST_GAP:
-                found.append((mouth, float(portrait.said[smile])))
+    frontal = [each for each in portraits if each.fit.rotation[2, 2] >= FRONTAL]
+    mouths = [(straightened(each.picture, each.landmarks), each.said[smile]) for each in frontal]
+    found = [(mouth, said) for mouth, said in mouths if mouth.gap >= LEAST_GAP]
+    arrays: dict[str, Any] = {}
     if found:
-        _save_atlas(path, *atlas([mouth for mouth, _ in found]), [said for _, said in found])
-
-
-def _save_atlas(
-    path: Path, pixels: np.ndarray, skin: np.ndarray, gap: np.ndarray, smile: Sequence[float]
-) -> None:
-    with whole_file(path) as file:
-        np.savez(file, pixels=pixels, skin=skin, gap=gap, smile=np.array(smile, np.float32))
+        pixels, skin, gap = atlas([mouth for mouth, _ in found])
+        said = np.array([said for _, said in found], np.float32)
+        arrays |= {"pixels": pixels, "skin": skin, "gap": gap, "smile": said}
+    if seeing := [each for each in frontal if each.lids >= OPEN_ENOUGH]:
+        best = min(seeing, key=lambda each: abs(each.lids - WELL_OPEN))
+        eyes = straightened_eyes(best.picture, best.landmarks)
+        arrays |= {"eyes": eyes.pixels[None], "eyes_skin": eyes.skin[None], "lids": [best.lids]}
+    if arrays:
+        with whole_file(path) as file:
+            np.savez(file, **arrays)
 
 
 def write_folds(out: Path, model: FaceModel) -> None:
@@ -327,25 +331,32 @@ def write_folds(out: Path, model: FaceModel) -> None:
         raise EfganError(f"{error.filename}: cannot be written: {error.strerror}") from error
 
 
-def write_atlas(out: Path) -> int:
-    """Chooses a set's mouths from those of its chunks; how many there are.
+def write_atlas(out: Path, model: FaceModel) -> int:
+    """Chooses a set's mouths and eyes from those of its chunks; how many mouths there are.
 
     Raises:
         EfganError: it cannot be written.
     """
-    parts = []
+    parts: dict[str, list[np.ndarray]] = {}
     try:
         for path in sorted((out / RECORDS).glob("?????.npz")):
             with np.load(path) as arrays:
-                parts.append({name: arrays[name] for name in arrays.files})
-        if not parts:
+                for name in arrays.files:
+                    parts.setdefault(name, []).append(arrays[name])
+        whole = {name: np.concatenate(each) for name, each in parts.items()}
+        if "gap" not in whole:
             return 0
-        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         order = np.argsort(whole["gap"], kind="stable")
         count = min(MOUTHS, len(order))
         chosen = order[np.linspace(0, len(order) - 1, count).round().astype(int)]
-        pixels, skin, gap = (whole[name][chosen] for name in ("pixels", "skin", "gap"))
-        _save_atlas(out / ATLAS, pixels, skin, gap, whole["smile"][chosen].tolist())
+        made = {name: whole[name][chosen] for name in ("pixels", "skin", "gap", "smile")}
+        made[GAP_OF_UNITS] = lips_gap_of_units(model)
+        if "lids" in whole:
+            best = int(np.abs(whole["lids"] - WELL_OPEN).argmin())
+            eyes = Eyes(whole["eyes"][best], whole["eyes_skin"][best])
+            made["pixels"] = below_mouths(made["pixels"], made["skin"], eyes)
+        with whole_file(out / ATLAS) as file:
+            np.savez(file, **made)
     except OSError as error:
         raise EfganError(f"{error.filename}: cannot be written: {error.strerror}") from error
     return count

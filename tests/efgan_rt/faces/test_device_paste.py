@@ -97,14 +97,23 @@ def some_fields(random: np.random.Generator) -> np.ndarray:
 
 
 def pasting_of(
-    kind: str, scale: float, degrees: float = 7, light: str = "usual", *, noise: bool = False
+    kind: str,
+    scale: float,
+    degrees: float = 7,
+    light: str = "usual",
+    *,
+    noise: bool = False,
+    eyes: bool = False,
 ) -> MotionPaste:
     random = np.random.default_rng(round(100 * scale))
     to_region = Similarity(cmath.rect(scale, np.deg2rad(degrees)), complex(3.3, -2.2) * scale)
     side = round(CROP_PX * scale)
     atlas = random.integers(40, 250, (2, 48, 80, 3), np.uint8)
-    mouths = Mouths(atlas, np.full((2, 3), 0.3, np.float32))
-    motion = Motion(some_fields(random), 1, mouths)
+    mouths = Mouths(atlas, np.full((2, 3), 0.3, np.float32), eyes)
+    fields = some_fields(random)
+    if eyes:  # the mouth's part again, where eyes are
+        fields[4:16, :, MOUTH] = fields[20:, :, MOUTH]
+    motion = Motion(fields, 1, mouths)
     region = picture_of(kind, side + 5, side, noise=noise)
     mask = np.linspace(0.5, 1, GRID, dtype=np.float32) * np.ones((GRID, 1), np.float32)
     return MotionPaste(region, to_region, crop_of(light), motion, mask)
@@ -134,6 +143,19 @@ def test_the_kernels_source_pastes_as_the_processor_does(
     # a pixel, or two cells of the grid, may fall on either side.
     assert apart.max() <= 2
     assert (apart > (0.5 if kind.endswith("8") else 0.02)).mean() < 0.005
+
+
+@pytest.mark.parametrize("scale", [0.4, 3.7])
+def test_the_kernels_source_draws_eyes_as_the_processor_does(
+    on_device: DevicePaste, scale: float
+) -> None:
+    with_eyes = pasting_of("rgb8", scale, eyes=True)
+    here, there = both(on_device, with_eyes)
+    without, _ = both(on_device, pasting_of("rgb8", scale))
+    assert (here != without).any(axis=-1).mean() > 0.02
+    apart = np.abs(here.astype(np.float64) - there)
+    # An eye's rows lie close, and these are noise.
+    assert apart.max() <= 24 and (apart > 1.5).mean() < 0.001
 
 
 @pytest.mark.parametrize("kind", KINDS)

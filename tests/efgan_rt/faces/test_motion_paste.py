@@ -5,9 +5,11 @@ import pytest
 
 from efgan_rt.faces.align import Similarity
 from efgan_rt.faces.motion import (
+    EDGE_STEEPNESS,
     FIELDS,
     LEAST_MOVED,
     LEAST_SHARE,
+    LID_LIGHT,
     MOUTH,
     MOVED,
     PAINT,
@@ -16,12 +18,12 @@ from efgan_rt.faces.motion import (
     Motion,
 )
 from efgan_rt.faces.motion_paste import MotionPaste, cheek_light
-from efgan_rt.faces.mouths import Mouths, encoded, linear
+from efgan_rt.faces.mouths import EYE_DEPTH, Mouths, encoded, linear
 from efgan_rt.pictures.original import Pixels
 
 CROP_PX, GRID = 64, 32
 KINDS = ["rgb8", "grey8", "rgb16", "grey16"]
-TEETH = 100
+TEETH, LEFT_EYE, RIGHT_EYE = 100, 160, 180
 SAME = Similarity(1, 0)
 
 
@@ -40,12 +42,21 @@ def fields_of(**values: float | tuple[float, ...]) -> np.ndarray:
 
 
 def pasted(
-    before: Pixels, fields: np.ndarray, to_region: Similarity = SAME, cheeks: int = 128
+    before: Pixels,
+    fields: np.ndarray,
+    to_region: Similarity = SAME,
+    cheeks: int = 128,
+    *,
+    eyes: bool = False,
 ) -> Pixels:
     """The picture with the fields in it; the crop is of one level, the mouth of another."""
     crop = np.full((CROP_PX, CROP_PX, 3), cheeks, np.uint8)
     skin = linear(np.full((1, 3), 128, np.uint8))
-    mouths = Mouths(np.full((1, 96, 160, 3), TEETH, np.uint8), skin)
+    pixels = np.full((1, 192 if eyes else 96, 160, 3), TEETH, np.uint8)
+    if eyes:
+        pixels[:, 96:144] = LEFT_EYE
+        pixels[0, 144:] = (RIGHT_EYE + np.arange(48))[:, np.newaxis, np.newaxis]
+    mouths = Mouths(pixels, skin, eyes)
     mask = np.ones((GRID, GRID), np.float32)
     pasting = MotionPaste(before.copy(), to_region, crop, Motion(fields, 0, mouths), mask)
     tile = before.copy()
@@ -138,6 +149,28 @@ def test_a_mouth_is_darker_at_the_upper_lip_and_in_the_corners() -> None:
     assert lip == pytest.approx(TEETH * 0.45 ** (1 / 2.2), abs=1.5)
     assert corner == pytest.approx(TEETH * 0.55 ** (1 / 2.2), abs=1.5)
     assert middle == pytest.approx(TEETH, abs=1)
+
+
+def test_eyes_are_drawn_above_the_nose_each_on_its_side() -> None:
+    fields = fields_of()
+    fields[8:14, 4:12, MOUTH] = fields[24:30, 10:20, MOUTH] = (0, 0, 1)
+    fields[8:14, 20:28, MOUTH] = (0, EYE_DEPTH / 4, 1)
+    before = picture_of("rgb8")
+    after = pasted(before, fields, eyes=True).astype(int)
+    assert np.abs(after[20:24, 12:20] - LEFT_EYE).max() <= 1
+    assert np.abs(after[20:24, 44:52] - (RIGHT_EYE + 35.5)).max() <= 1.5
+    assert np.abs(after[52:56, 24:36] - TEETH).max() <= 1
+    assert np.array_equal(after[36:44], before[36:44])
+
+
+def test_an_eye_is_in_the_shadow_of_its_lids_at_its_edge() -> None:
+    fields = fields_of()
+    fields[8:14, 4:12, MOUTH] = np.array([0, 0, 0.8], np.float16)
+    after = pasted(np.zeros((CROP_PX, CROP_PX, 3), np.uint8), fields, eyes=True)
+    light = LID_LIGHT + (1 - LID_LIGHT) * 0.6
+    share = min(1, (0.8 - 0.5) * EDGE_STEEPNESS + 0.5)
+    wanted = share * LEFT_EYE * light ** (1 / 2.2)
+    assert after[22, 16, 0] == pytest.approx(wanted, abs=1.5)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,5 +1,6 @@
 """The mouths of an engine set go to a file and back; what is no atlas says why."""
 
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -22,6 +23,27 @@ def test_an_atlas_comes_back_from_its_picture_and_its_values() -> None:
     assert np.array_equal(back.pixels, mouths.pixels)
     assert np.abs(back.skin - mouths.skin).max() <= 0.5e-5
     assert back.pixels.flags.c_contiguous
+    assert back.rows == 12 and not back.eyes
+
+
+def test_eyes_lie_below_each_mouth() -> None:
+    mouths = replace(some_mouths(), eyes=True)
+    back = mouths_from(mouths.as_png(), mouths.to_dict(), "set")
+    assert back.eyes and back.rows == 6
+
+
+def test_an_atlas_without_a_word_of_eyes_has_none() -> None:
+    mouths = some_mouths()
+    values = mouths.to_dict()
+    del values["eyes"]
+    assert not mouths_from(mouths.as_png(), values, "set").eyes
+
+
+def test_rows_that_are_no_mouth_and_two_eyes_are_refused() -> None:
+    mouths = replace(some_mouths(), eyes=True)
+    odd = replace(mouths, pixels=np.ascontiguousarray(mouths.pixels[:, :11]))
+    with pytest.raises(EfganError, match="set: 11 rows are no mouth and two eyes"):
+        mouths_from(odd.as_png(), odd.to_dict(), "set")
 
 
 def test_levels_go_to_linear_light_and_back() -> None:
@@ -36,6 +58,7 @@ def test_levels_go_to_linear_light_and_back() -> None:
         ({"count": None}, "set: the mouths lack or garble 'count'"),
         ({"skin": None}, "set: the mouths lack or garble 'skin'"),
         ({"skin": "red"}, "set: the mouths lack or garble could not convert"),
+        ({"eyes": "brown"}, "set: the mouths' eyes are 'brown', expected true or false"),
         ({"count": True}, "set: the mouths have no colour of skin each"),
         ({"count": 0}, "set: the mouths have no colour of skin each"),
         ({"count": MOST_MOUTHS + 1}, "set: the mouths have no colour of skin each"),

@@ -10,7 +10,7 @@ import pytest
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from tests.toy_face_model import toy_arrays, toy_model
-from train.portraits.face_model import MOUTH, SKIN, load_face_model, units_vector
+from train.portraits.face_model import EYE, MOUTH, SKIN, load_face_model, units_vector
 from train.portraits.obj_shapes import read_obj_shapes
 
 SQUARE = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
@@ -98,7 +98,7 @@ def test_an_npz_gives_its_arrays_and_knows_skin_from_mouth(tmp_path: Path) -> No
     model = load_face_model(write_npz(tmp_path / "model.npz"))
     assert np.abs(model.neutral - toy_model().neutral).max() < 1e-5
     assert model.names == toy_model().names
-    assert set(model.parts.tolist()) == {SKIN, MOUTH}
+    assert set(model.parts.tolist()) == {SKIN, EYE, MOUTH}
     assert (model.parts == MOUTH).sum() == 2
 
 

@@ -78,7 +78,7 @@ def test_a_face_at_rest_has_no_units() -> None:
     known = toy_fit(256, {})
     found = moved_units(toy_model(), known, landmarks_of(known))
     assert np.abs(found).max() < 1e-3
-    assert not said_units(np.zeros(17, np.float32), smile=0.0, gap=0.0).any()
+    assert not said_units(np.zeros(17, np.float32), smile=0.0, gap=0.0, lids=0.3).any()
 
 
 @pytest.mark.parametrize("unit", ["AU01", "AU04", "AU12", "AU15", "AU26"])
@@ -90,7 +90,7 @@ def test_a_unit_is_read_off_what_it_moves(unit: str) -> None:
 
 
 def test_a_smile_that_is_scored_high_is_said_to_be_one() -> None:
-    said = said_units(np.zeros(17, np.float32), smile=0.9, gap=0.15)
+    said = said_units(np.zeros(17, np.float32), smile=0.9, gap=0.15, lids=0.3)
     assert said[SMILE] == pytest.approx(4.7 * 0.9, abs=1e-5)
     assert said[CHEEKS] == pytest.approx(0.75 * 4.7 * 0.9, abs=1e-5)
     assert said[AU_NAMES.index("AU25")] == pytest.approx(2.5, abs=1e-5)
@@ -100,9 +100,15 @@ def test_what_a_resting_face_seems_to_show_is_its_own_shape() -> None:
     units = np.zeros(17, np.float32)
     brows = AU_NAMES.index("AU01")
     units[brows] = OWN_INTENSITY
-    assert said_units(units, smile=0.0, gap=0.0)[brows] == 0
+    assert said_units(units, smile=0.0, gap=0.0, lids=0.3)[brows] == 0
     units[brows] = 5
-    assert said_units(units, smile=0.0, gap=0.0)[brows] == pytest.approx(5)
+    assert said_units(units, smile=0.0, gap=0.0, lids=0.3)[brows] == pytest.approx(5)
+
+
+@pytest.mark.parametrize(("lids", "blink"), [(0.3, 0), (0.115, 2.5), (0.05, 5), (0.0, 5)])
+def test_shut_lids_are_said_whatever_the_fit_makes_of_them(lids: float, blink: float) -> None:
+    said = said_units(np.zeros(17, np.float32), smile=0.0, gap=0.0, lids=lids)
+    assert said[AU_NAMES.index("AU45")] == pytest.approx(blink, abs=1e-5)
 
 
 def test_a_smile_moves_the_model_by_the_mean_of_what_is_said_and_seen() -> None:

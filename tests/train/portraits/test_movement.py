@@ -5,10 +5,18 @@ import numpy as np
 import pytest
 
 from efgan_rt.action_units import AU_NAMES
+from efgan_rt.faces.mouths import DEPTH
 from tests.toy_face_model import landmarks_of, painted, toy_face, toy_model, turned
 from train.portraits import shading
-from train.portraits.face_model import FACE, MOUTH, SKIN, units_vector
-from train.portraits.movement import Mover, moved_picture, seam_darkened
+from train.portraits.face_model import EYE, EYES, FACE, MOUTH, SKIN, units_vector
+from train.portraits.movement import (
+    OPENED_GAP,
+    Mover,
+    lids_seams,
+    lips_seam,
+    moved_picture,
+    seam_darkened,
+)
 
 SIDE = 128
 
@@ -124,12 +132,79 @@ def test_the_shapes_darken_what_turns_from_the_light_and_never_more_than_allowed
     assert not table[FACE[1] + 1 :].any()
 
 
-def test_a_seam_is_dark_between_the_lips_and_nowhere_else(mover: Mover) -> None:
+@pytest.mark.parametrize("of", ["lips", "lids"])
+def test_a_seam_is_dark_where_lips_or_lids_meet_and_nowhere_else(mover: Mover, of: str) -> None:
     face = toy_face(256, {})
-    points = mover.points(face, face.moved, 256)
+    points = mover.points(face, units_vector({"AU45": 5}), 256)
     plain = np.full((256, 256, 3), 200, np.float32)
-    seamed = seam_darkened(plain, points, toy_model(), strength=0.5, soft=1.5)
+    lines = (lips_seam if of == "lips" else lids_seams)(points, toy_model())
+    seamed = seam_darkened(plain, lines, strength=0.5, soft=1.5)
     marks = points[list(toy_model().landmarks), :2]
-    x, y = ((marks[62] + marks[66]) / 2).round().astype(int)
+    above, below = (62, 66) if of == "lips" else (37, 41)
+    x, y = ((marks[above] + marks[below]) / 2).round().astype(int)
     assert seamed[y, x, 1] == pytest.approx(100, abs=15)
     assert np.array_equal(seamed[: y - 20], plain[: y - 20])
+
+
+def gaps(mover: Mover, points: np.ndarray) -> list[float]:
+    """Of both pairs of both eyes' lids, as shares of the eye's width."""
+    marks = points[list(mover.model.landmarks), :2]
+    return [
+        (marks[lower] - marks[upper])[1] / (marks[eye.start + 3] - marks[eye.start])[0]
+        for eye in EYES
+        for upper, lower in (
+            (eye.start + 1, eye.start + 5),
+            (eye.start + 2, eye.start + 4),
+        )
+    ]
+
+
+def test_lids_meet_in_a_state_that_shuts_them(mover: Mover) -> None:
+    face = toy_face(256, {})
+    open_, half, shut = (
+        gaps(mover, mover.points(face, units_vector({"AU45": unit}), 256)) for unit in (0, 2.5, 5)
+    )
+    assert min(open_) > 0.3
+    assert all(a > b > c for a, b, c in zip(open_, half, shut, strict=True))
+    assert max(np.abs(shut)) < 0.08
+
+
+def test_shut_eyes_open_to_a_usual_gap(mover: Mover) -> None:
+    face = toy_face(256, {"AU45": 5.0})
+    assert face.lids < 0.1
+    opened = gaps(mover, mover.points(face, units_vector({}), 256))
+    assert opened == pytest.approx([OPENED_GAP] * 4, abs=0.1)
+    own = gaps(mover, mover.points(face, face.moved, 256))
+    assert max(np.abs(own)) < 0.1
+
+
+def test_an_eye_that_opens_has_places_between_its_corners(mover: Mover) -> None:
+    face = toy_face(256, {"AU45": 5.0})
+    before = mover.drawn(mover.points(face, face.moved, SIDE), SIDE)
+    after = mover.drawn(mover.points(face, units_vector({}), SIDE), SIDE)
+    fields = mover.fields(before, after)
+    marks = after.points[list(mover.model.landmarks), :2]
+    apart = np.linalg.norm(marks[45] - marks[36])
+    for eye in EYES:
+        begin, end = marks[eye.start], marks[eye.start + 3]
+        width, middle = end[0] - begin[0], (begin + end) / 2
+        near = np.abs(np.mgrid[:SIDE, :SIDE][1] - middle[0]) < width / 2
+        rows, columns = np.nonzero(fields.mouth & near & (after.part == EYE))
+        assert len(rows) > width  # a few rows of pixels
+        place = fields.place[rows, columns]
+        assert place[:, 0] == pytest.approx((columns - middle[0]) / width, abs=0.02)
+        assert place[:, 1] == pytest.approx((rows - middle[1]) / apart + DEPTH / 2, abs=0.02)
+    assert not mover.fields(after, after).mouth.any()  # its own eyes stay
+
+
+def test_no_line_of_the_eye_is_left_between_shut_lids(mover: Mover) -> None:
+    face = toy_face(256, {})
+    before = mover.drawn(mover.points(face, face.moved, SIDE, lids_apart=True), SIDE)
+    after = mover.drawn(mover.points(face, units_vector({"AU45": 5}), SIDE), SIDE)
+    fields = mover.fields(before, after)
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    from_row = np.rint(rows + fields.displacement[..., 1]).astype(int).clip(0, SIDE - 1)
+    from_column = np.rint(columns + fields.displacement[..., 0]).astype(int).clip(0, SIDE - 1)
+    shows_eye = before.part[from_row, from_column] == EYE
+    assert (before.part == EYE).sum() > 60
+    assert shows_eye.sum() <= 0.1 * (before.part == EYE).sum()

@@ -29,7 +29,7 @@ from train.portraits.portrait_pairs import (
     write_folds,
 )
 
-OPEN = {"AU25": 3.0, "AU26": 4.0}
+OPEN = {"AU05": 5.0, "AU25": 3.0, "AU26": 4.0}
 SCRAMBLED, NO_FACE = 253, 254
 
 
@@ -143,11 +143,12 @@ def test_patterns_say_which_pictures_are_for_testing(making: Making, tmp_path: P
 def test_open_mouths_of_training_portraits_become_an_atlas(making: Making, tmp_path: Path) -> None:
     maker, settings = making(pairs=1)
     begin(tmp_path / "out", settings, overwrite=False)
-    assert write_atlas(tmp_path / "out") == 0
+    assert write_atlas(tmp_path / "out", toy_model()) == 0
     maker.make(0)
-    assert write_atlas(tmp_path / "out") == 1
+    assert write_atlas(tmp_path / "out", toy_model()) == 1
     with np.load(tmp_path / "out" / ATLAS) as arrays:
-        assert arrays["pixels"].shape == (1, 96, 160, 3)
+        assert arrays["pixels"].shape == (1, 192, 160, 3)  # a mouth and both eyes
+        assert arrays["gap_of_units"].shape == (17,)
         assert arrays["skin"].shape == (1, 3) and arrays["smile"].shape == (1,)
         assert arrays["gap"][0] > 0.08
 

@@ -117,6 +117,7 @@ class MotionStage(nn.Module):
         # As what ships stores it: bytes fit into halves.
         self.register_buffer("atlas_pixels", cascade.atlas_pixels.half())
         self.register_buffer("atlas_skin", cascade.atlas_skin)
+        self.eyes = cascade.config.eyes
         self.image_type = image_type
         self.first = number == 1
 
@@ -145,7 +146,9 @@ class MotionStage(nn.Module):
         image = original.to(self.image_type) if image_in is None else image_in
         before = None if totals_in is None else MotionFields(*totals_in.split([2, 1, 3, 4], dim=1))
         totals = composed(self.stage(image, au), before)
-        atlas = MouthAtlas(self.atlas_pixels.float(), self.atlas_skin.float(), au[0])
+        atlas = MouthAtlas(
+            self.atlas_pixels.float(), self.atlas_skin.float(), au[0], eyes=self.eyes
+        )
         made = picture(original, totals, atlas, mouth_choice.long(), cheek_tone(original))
         joined = torch.cat([totals.displacement, totals.shade, totals.mouth, totals.paint], dim=1)
         edited_share = torch.maximum(

@@ -86,6 +86,7 @@ def mouths(checkpoint: Checkpoint) -> tuple[str, bytes, dict[str, Any]] | None:
     atlas = Mouths(
         pixels.permute(0, 2, 3, 1).to(torch.uint8).numpy(),
         weights["cascade.atlas_skin"].float().numpy(),
+        checkpoint.config.eyes,
     )
     return MOUTHS_FILE, atlas.as_png(), {"motion": True, "mouths": atlas.to_dict()}
 

@@ -5,6 +5,7 @@ from typing import Final, cast
 import torch
 from torch import Tensor, nn
 
+from efgan_rt.faces.mouths import EYE_ROWS
 from train.families.cascade.motion.composition import (
     MotionFields,
     MouthAtlas,
@@ -44,7 +45,8 @@ class MotionCascade(nn.Module):
         )
         self.interpolator = Interpolator(config.au_count, config.interpolator_width)
         count = config.mouths
-        self.register_buffer("atlas_pixels", torch.zeros(count, 3, ROWS, COLUMNS))
+        rows = ROWS + 2 * EYE_ROWS * config.eyes
+        self.register_buffer("atlas_pixels", torch.zeros(count, 3, rows, COLUMNS))
         self.register_buffer("atlas_skin", torch.full((count, 3), 0.5))
         self.register_buffer("atlas_gap", torch.zeros(count))
         self.register_buffer("atlas_smile", torch.zeros(count))
@@ -57,7 +59,7 @@ class MotionCascade(nn.Module):
     @property
     def atlas(self) -> MouthAtlas:
         """The mouths."""
-        return MouthAtlas(self.atlas_pixels, self.atlas_skin, self.atlas_gap)
+        return MouthAtlas(self.atlas_pixels, self.atlas_skin, self.atlas_gap, eyes=self.config.eyes)
 
     def mouth_choice(self, target_au: Tensor) -> Tensor:
         """Which mouth suits a target: (B, K), 0 to 5 -> int64 (B,)."""

@@ -20,11 +20,14 @@ from efgan_rt.faces.motion import (
     CORNER_SHARE,
     EDGE_DEPTH,
     EDGE_LIGHT,
+    EYES_END,
+    EYES_MIDDLE,
+    LID_LIGHT,
     SHADE_LIMIT,
     TINT,
     TONES,
 )
-from efgan_rt.faces.mouths import DEPTH, GAMMA
+from efgan_rt.faces.mouths import DEPTH, EYE_DEPTH, EYES_PART, GAMMA
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class MotionFields:
         displacement: 2, from a pixel to where it comes from.
         shade: 1, logarithm of how much lighter the moved pixel gets.
         mouth: 3, coordinates into a mouth, premultiplied, then alpha. Along the lips from -0.5 to
-            0.5; down from the upper lip in lengths from eye to eye, less half of `DEPTH`.
+            0.5; down from the upper lip in lengths from eye to eye, less half of `DEPTH`. Or into
+            an eye: along from corner to corner, down from the line between them.
         paint: 4, colour in [-1, 1], premultiplied, then alpha.
     """
 
@@ -54,7 +58,8 @@ class MouthAtlas:
     """Mouths of generated people, and what chooses one of them.
 
     Attributes:
-        pixels: (M, 3, rows, columns), encoded, 0 to 1.
+        pixels: (M, 3, rows, columns), encoded, 0 to 1; with `eyes`, the last `EYES_PART` of the
+            rows are a pair of eyes.
         skin: (M, 3), their people's cheeks in linear light.
         gap: (M,), how far each is open, in lengths from eye to eye.
     """
@@ -62,6 +67,7 @@ class MouthAtlas:
     pixels: Tensor
     skin: Tensor
     gap: Tensor
+    eyes: bool = False
 
 
 def places(length: int, like: Tensor) -> Tensor:
@@ -122,7 +128,7 @@ def cheek_tone(image: Tensor) -> Tensor:
 
 
 def mouth_colour(mouth: Tensor, atlas: MouthAtlas, choice: Tensor, tone: Tensor) -> Tensor:
-    """The inside of a mouth as the face's light shows it.
+    """The inside of a mouth and of eyes as the face's light shows it.
 
     Args:
         mouth: (B, 3, h, w), as in `MotionFields`.
@@ -135,15 +141,28 @@ def mouth_colour(mouth: Tensor, atlas: MouthAtlas, choice: Tensor, tone: Tensor)
     """
     place = mouth[:, :2] / mouth[:, 2:].clamp(min=1e-3)
     along, down = place[:, 0], place[:, 1] + DEPTH / 2
-    grid = torch.stack([2 * along, 2 * down / DEPTH - 1], dim=-1)
+    row = down / DEPTH
+    upper = EDGE_LIGHT + (1 - EDGE_LIGHT) * (down / EDGE_DEPTH).clamp(0.0, 1.0)
+    corner = ((0.5 - along.abs()) / CORNER_SHARE).clamp(0.0, 1.0)
+    light = upper * (CORNER_LIGHT + (1 - CORNER_LIGHT) * corner)  # B h w
+    if atlas.eyes:
+        high, wide = ((places(length, mouth) + 1) / 2 for length in mouth.shape[2:])
+        is_eye = (high < EYES_END).to(row.dtype)[None, :, None]
+        second = (wide >= EYES_MIDDLE).to(row.dtype)[None, None, :]
+        # Half a row from their ends, so that nothing of a neighbour is mixed in.
+        rim = 0.5 / atlas.pixels.shape[2]
+        own = (row * (1 - EYES_PART)).clamp(rim, 1 - EYES_PART - rim)
+        each = EYES_PART / 2
+        within = ((place[:, 1] / EYE_DEPTH + 0.5) * each).clamp(rim, each - rim)
+        row = own + is_eye * (1 - EYES_PART + second * each + within - own)
+        lid = LID_LIGHT + (1 - LID_LIGHT) * (2 * mouth[:, 2] - 1).clamp(0.0, 1.0)
+        light = light + is_eye * (lid - light)
+    grid = torch.stack([2 * along, 2 * row - 1], dim=-1)
     drawn = F.grid_sample(
         atlas.pixels[choice], grid, mode="bilinear", padding_mode="border", align_corners=False
     )
     gain = tone / atlas.skin[choice]
     gain = (TINT * gain + (1 - TINT) * gain.mean(dim=1, keepdim=True)).clamp(*TONES)
-    upper = EDGE_LIGHT + (1 - EDGE_LIGHT) * (down / EDGE_DEPTH).clamp(0.0, 1.0)
-    corner = ((0.5 - along.abs()) / CORNER_SHARE).clamp(0.0, 1.0)
-    light = upper * (CORNER_LIGHT + (1 - CORNER_LIGHT) * corner)  # B h w
     linear = drawn.clamp(0.0, 1.0) ** GAMMA * gain[:, :, None, None] * light[:, None]
     return linear.clamp(min=1e-6).clamp(max=1.0) ** (1 / GAMMA) * 2 - 1
 

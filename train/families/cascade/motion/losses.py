@@ -51,7 +51,8 @@ def motion_loss(
     found = (off_skin * weight).sum() / (2 * (truth.known * weight).sum() + 20)
     read = (skin.units - truth.own_au).abs().mean()
     alpha = totals.mouth[:, 2:].clamp(1e-5, 1 - 1e-5)
-    near = (0.2 + 3 * F.max_pool2d(batch.around_mouth, 9, 1, 4)) * (1 + INSIDE * truth.mouth)
+    around = torch.maximum(batch.around_mouth, batch.around_eyes)
+    near = (0.2 + 3 * F.max_pool2d(around, 9, 1, 4)) * (1 + INSIDE * truth.mouth)
     masked = F.binary_cross_entropy(alpha, truth.mouth, weight=near, reduction="sum") / near.sum()
     # Divided by alpha within the graph, so that places pull at no alpha.
     inner = totals.mouth[:, :2] / totals.mouth[:, 2:].clamp(min=LEAST_ALPHA)

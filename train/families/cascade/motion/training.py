@@ -32,6 +32,7 @@ from train.families.cascade.motion.composition import (
 from train.families.cascade.motion.losses import motion_loss
 from train.families.cascade.motion.networks import MotionEFGAN, SkinReading, motion_regions
 from train.families.cascade.motion.pairs_set import PairBatch, PairSet
+from train.portraits.mouths import ROWS
 from train.portraits.pairs import STEPS
 from train.portraits.portrait_pairs import FOLDS
 
@@ -47,7 +48,8 @@ def load_atlas(path: Path) -> MouthAtlas:
     """The mouths of `train.portraits.mouths.atlas`, from an `.npz`."""
     with np.load(path) as arrays:
         pixels = torch.from_numpy(arrays["pixels"]).permute(0, 3, 1, 2).float() / 255
-        return MouthAtlas(pixels, torch.from_numpy(arrays["skin"]), torch.from_numpy(arrays["gap"]))
+        skin, gap = (torch.from_numpy(arrays[name]) for name in ("skin", "gap"))
+        return MouthAtlas(pixels, skin, gap, eyes=pixels.shape[2] > ROWS)
 
 
 def load_folds(pairs: Path) -> Tensor:

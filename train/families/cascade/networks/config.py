@@ -25,7 +25,7 @@ LARGEST: Final[dict[str, int]] = {
     "crop_px": 1024,
 }
 MOST_MOUTHS: Final = 256
-MOTION_FIELDS: Final = ("motion", "motion_widths", "mouths")
+MOTION_FIELDS: Final = ("motion", "motion_widths", "mouths", "eyes")
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class ModelConfig:
     motion: bool = False  # ours: stages move the face (`motion`) instead of repainting it
     motion_widths: tuple[int, int, int, int] = (32, 48, 64, 96)  # of a branch, by resolution
     mouths: int = 0  # in the atlas of a model with motion
+    eyes: bool = False  # whether there are eyes below each of them
 
     def __post_init__(self) -> None:
         """Holds the fields against each other."""

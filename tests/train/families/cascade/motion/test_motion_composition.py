@@ -2,14 +2,17 @@
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from efgan_rt.faces.motion import SHADE_LIMIT
-from efgan_rt.faces.motion_paste import cheek_light
+from efgan_rt.faces.align import Similarity
+from efgan_rt.faces.motion import FIELDS, MOUTH, SHADE_LIMIT, Motion
+from efgan_rt.faces.motion_paste import MotionPaste, cheek_light
+from efgan_rt.faces.mouths import Mouths, linear
 from train.families.cascade.motion.cascade import MotionCascade
 from train.families.cascade.motion.composition import (
     MotionFields,
@@ -133,6 +136,32 @@ def test_a_mouths_tone_scales_with_the_cheeks(gain: float) -> None:
     made = picture(image(), fields, atlas(), CHOICE, TONE * gain)
     wanted = (0.4**2.2 * gain) ** (1 / 2.2) * 2 - 1
     assert made[0, 0, 9, 9].item() == pytest.approx(wanted, abs=1e-4)
+
+
+def test_eyes_are_drawn_as_the_paste_draws_them() -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (1, 192, 160, 3), np.uint8)
+    pixels = np.stack([cv2.GaussianBlur(each, (0, 0), 9) for each in pixels])
+    crop = np.full((2 * SIDE, 2 * SIDE, 3), 128, np.uint8)
+    fields = np.zeros((SIDE, SIDE, FIELDS), np.float16)
+    fields[4:14, 2:7, MOUTH] = (0.2, 0.02, 1)
+    fields[4:14, 9:14, MOUTH] = (-0.3, -0.03, 1)
+    skin = linear(np.full((1, 3), 128, np.uint8))
+    motion = Motion(fields, 0, Mouths(pixels, skin, eyes=True))
+    pasted = crop.copy()
+    mask = np.ones((SIDE, SIDE), np.float32)
+    MotionPaste(crop, Similarity(1, 0), crop, motion, mask).into_region(pasted)
+    channels = torch.from_numpy(fields.astype(np.float32)).permute(2, 0, 1)[None]
+    totals = MotionFields(*channels.split([2, 1, 3, 4], dim=1))
+    image = torch.from_numpy(crop).permute(2, 0, 1)[None].float() / 127.5 - 1
+    atlas = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    mouths = MouthAtlas(atlas, torch.from_numpy(skin), torch.zeros(1), eyes=True)
+    made = picture(image, totals, mouths, CHOICE, cheek_tone(image))
+    levels = (made[0].permute(1, 2, 0).numpy() + 1) * 127.5
+    for rows in (slice(10, 16), slice(21, 26)):  # eyes, and a mouth
+        for columns in (slice(6, 12), slice(20, 26)):
+            assert np.abs(levels[rows, columns] - pasted[rows, columns]).max() < 2
+    assert len({tuple(pasted[y, x]) for y in (12, 23) for x in (8, 22)}) == 4
 
 
 def test_the_cheeks_are_those_of_the_paste() -> None:
