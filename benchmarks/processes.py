@@ -415,8 +415,8 @@ def main() -> int:
         raise EfganError(f"no part is called {min(unknown)}; there are {', '.join(PARTS)}")
     parts = given.parts or PARTS
     kept = json.loads(given.json.read_text()) if given.json.is_file() else {}
-    document = {name: kept[name] for name in PARTS if name in kept}
-    load = os.getloadavg()[0]
+    document: Document = {name: kept[name] for name in PARTS if name in kept}
+    loads = kept.get("load_at_start", {}) | dict.fromkeys(parts, round(os.getloadavg()[0], 1))
     if "outputs" in parts:
         with tempfile.TemporaryDirectory() as name:
             write_toy_engines(Path(name))
@@ -428,8 +428,6 @@ def main() -> int:
         document["host"] = host(tuple(given.host_pictures), given.rounds, given.before)
     if "shipped" in parts:
         document["shipped"] = shipped(tuple(given.shipped_pictures), given.rounds, given.engines)
-    for name in parts:
-        document[name]["load_at_start"] = round(load, 1)
-    document |= {"ray": ray_share(document)}
+    document |= {"ray": ray_share(document), "load_at_start": loads}
     finish(given.json, with_machine(**document), "processes")
     return int(any(faults(each) for each in document.get("outputs", {}).values()))
