@@ -11,6 +11,13 @@ class NoFace(StrEnum):
     SKIP = "skip"
 
 
+class JpegCodec(StrEnum):
+    """What decodes and encodes JPEGs."""
+
+    LIBJPEG = "libjpeg"
+    NVIMAGECODEC = "nvimagecodec"
+
+
 class Pace(StrEnum):
     """What is even about the steps between frames."""
 

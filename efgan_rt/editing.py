@@ -22,7 +22,7 @@ from efgan_rt.lane import BatchEditor, Edited, Lane, MotionBatch
 from engines.arrays import Array, Bytes, FloatArray
 from engines.base import Engine, EngineError
 from engines.choice import DEVICE_BACKENDS, BackendChoice, choose_backend
-from engines.cuda_memory import Cuda
+from engines.cuda_memory import Cuda, Stream
 from engines.device import DeviceEngine
 from engines.device_lane import DeviceLane
 from engines.directory import EngineDirectory
@@ -33,6 +33,8 @@ from engines.processor import this_processor
 from engines.program import Output
 
 if TYPE_CHECKING:
+    from efgan_rt.faces.device_canvas import DeviceCanvases
+    from efgan_rt.faces.device_paste import DevicePaste
     from efgan_rt.faces.motion_paste import Move
 
 DEFAULT_BATCH: Final = 8
@@ -156,7 +158,7 @@ def device_lane(
     return Lane(lane, wiring, properties, batch)
 
 
-def _paste_on(cuda: Cuda, say: Callable[[str], None]) -> "Move | None":
+def _paste_on(cuda: Cuda, say: Callable[[str], None]) -> "DevicePaste | None":
     """The paste on a GPU; None, said aloud, where that cannot be."""
     from efgan_rt.faces.device_paste import DevicePaste
 
@@ -164,6 +166,25 @@ def _paste_on(cuda: Cuda, say: Callable[[str], None]) -> "Move | None":
         return DevicePaste(cuda, say)
     except EngineError as error:
         say(f"moved faces are put into their pictures by the processor: {error}")
+        return None
+
+
+def _canvases_on(
+    cuda: Cuda, paste: "DevicePaste", say: Callable[[str], None]
+) -> "DeviceCanvases | None":
+    """Photographs on a GPU; None, said aloud, where they have to go up and down for each face."""
+    from efgan_rt.faces.device_canvas import DeviceCanvases
+    from efgan_rt.faces.device_image import DevicePictures
+    from efgan_rt.faces.yunet_network import OUTPUTS
+    from engines.onnxruntime_cuda_network import CudaNetwork
+
+    def open_network(file: Path, stream: Stream) -> CudaNetwork:
+        return CudaNetwork(file, OUTPUTS, cuda=cuda, stream=stream)
+
+    try:
+        return DeviceCanvases(DevicePictures(cuda, say, open_network), paste)
+    except EngineError as error:
+        say(f"photographs are looked at by the processor: {error}")
         return None
 
 
@@ -178,6 +199,8 @@ class OpenedSet:
         choice: backend and precision.
         batch: faces in every run.
         lanes: that the engines were opened for: on a GPU one computes while another is fed.
+        canvases: on a GPU, of a set that moves faces: edits of photographs that lie there; None
+            where there is none.
     """
 
     def __init__(
@@ -187,7 +210,8 @@ class OpenedSet:
         batch: int,
         lanes: int,
         new_lane: Callable[[], HostLane | DeviceLane],
-        move: "Move | None" = None,
+        paste: "DevicePaste | None" = None,
+        canvases: "DeviceCanvases | None" = None,
     ) -> None:
         self.directory = directory
         self.manifest = directory.manifest
@@ -202,7 +226,8 @@ class OpenedSet:
         self.au_names = self.properties.au_names
         self.expressions = self.properties.expressions
         self.template = self.properties.template
-        self._move = move
+        self.canvases = canvases
+        self._paste = paste
         self._new_lane = new_lane
 
     @classmethod
@@ -245,7 +270,8 @@ class OpenedSet:
             choice = choose_backend(backend, directory, precision)
         networks = wiring.program.networks
         new_lane: Callable[[], HostLane | DeviceLane]
-        move: Move | None = None
+        paste: DevicePaste | None = None
+        canvases: DeviceCanvases | None = None
         if choice.on_device:
             cuda = open_cuda()
             with cuda.current():
@@ -257,7 +283,8 @@ class OpenedSet:
                 }
             new_lane = partial(DeviceLane, cuda, on_device, wiring.program, say=_once(say))
             if wiring.fields:
-                move = _paste_on(cuda, say)
+                paste = _paste_on(cuda, say)
+                canvases = _canvases_on(cuda, paste, say) if paste is not None else None
             lanes = lanes or DEVICE_LANES
         else:
             lanes = streams = lanes or 1  # a single lane gets all threads
@@ -278,14 +305,14 @@ class OpenedSet:
                 engines = dict(zip(networks, pool.map(opened, networks), strict=True))
             new_lane = partial(HostLane, engines, wiring.program)
         directory.release()
-        return cls(directory, choice, batch, lanes, new_lane, move)
+        return cls(directory, choice, batch, lanes, new_lane, paste, canvases)
 
     @property
     def move(self) -> "Move":
         """What puts a moved face into its picture: on a GPU too, if it does it right."""
         from efgan_rt.faces.motion_paste import MotionPaste  # opens OpenCV
 
-        return self._move or MotionPaste.into_region
+        return self._paste or MotionPaste.into_region
 
     def lane(self) -> Lane:
         """Memory for one more batch in flight; `close` gives a GPU's back."""

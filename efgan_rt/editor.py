@@ -281,7 +281,7 @@ class Editor:
                 made = next(edited)
                 if not isinstance(made, Motion):
                     made = from_network(made, face.crop)
-                paste(result, face, made)
+                paste(result, face, made, self._set.move)
             results.append(result)
         return results if is_several(image) else results[0]
 
@@ -302,7 +302,9 @@ class Editor:
                 crops = np.stack([to_network(face.crop) for face in framed])
                 if self._set.wiring.units is not None:
                     units = self._set.estimate(crops, lane=self._lane)
-        return PreparedPicture(pixels, framed, units, self._faces_edited, self._crops_edited)
+        return PreparedPicture(
+            pixels, framed, units, self._faces_edited, self._crops_edited, self._set.move
+        )
 
     def _faces_edited(
         self,

@@ -9,7 +9,9 @@ from efgan_rt.errors import EfganError
 # extra -> the packages it brings, by import name.
 EXTRAS: Final = {
     "cpu": ("openvino", "onnxruntime"),
+    "gpu": ("onnxruntime", "onnx", "cuda.bindings"),
     "tensorrt": ("tensorrt", "cuda.bindings"),
+    "nvimagecodec": ("nvidia.nvimgcodec",),
     "rtx": ("onnxruntime_ep_nv_tensorrt_rtx",),
     "pycuda": ("pycuda",),
     "video": ("av",),

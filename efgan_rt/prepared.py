@@ -19,6 +19,7 @@ from efgan_rt.faces.detect import Face
 from efgan_rt.faces.exposure import to_network
 from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.motion import Motion
+from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.faces.paste import paste, paste_box
 from efgan_rt.families.family import Goal
 from efgan_rt.pictures.original import Picture, Pixels, rgb8
@@ -67,6 +68,7 @@ class PreparedPicture:
         action_units: FloatArray,
         edit_faces: EditFaces,
         edit_crops: EditCrops,
+        move: Move = MotionPaste.into_region,
     ) -> None:
         self.pixels = pixels
         self.faces: tuple[Face, ...] = tuple(map(face_of, framed))
@@ -74,6 +76,7 @@ class PreparedPicture:
         self._framed = tuple(framed)
         self._edit_faces = edit_faces
         self._edit_crops = edit_crops
+        self._move = move
         self._kept: tuple[OrderedDict[bytes, Made], ...] = tuple(OrderedDict() for _ in framed)
         self._views: OrderedDict[float, Picture] = OrderedDict()
 
@@ -85,7 +88,7 @@ class PreparedPicture:
         """
         result = self.pixels.copy()
         for framed, made in self._made(targets):
-            paste(result, framed, made)
+            paste(result, framed, made, self._move)
         return result
 
     def view(self, scale: float) -> Picture:
@@ -110,7 +113,7 @@ class PreparedPicture:
         """The edited picture at another size, uint8 RGB, a new array."""
         result = self.view(scale).copy()
         for framed, made in self._made(targets):
-            paste(result, _at(framed, scale), made)
+            paste(result, _at(framed, scale), made, self._move)
         return result
 
     def regions(
@@ -168,7 +171,8 @@ class PreparedPicture:
             result = ground.copy()
             made = self._edit_faces(framed, units, wanted, pace.progress_at(share))
             for face, each in zip(framed, made, strict=True):
-                paste(result, face if scale is None else _at(face, scale), each)
+                shown = face if scale is None else _at(face, scale)
+                paste(result, shown, each, self._move)
             yield result
 
     def _made(self, targets: Sequence[Goal | None]) -> Iterator[tuple[Framed, Made]]:

@@ -265,10 +265,16 @@ def _device_choice(backend: str, directory: EngineDirectory, cuda: Cuda, why: st
     title = _TITLES[backend]
     if backend == "tensorrt" and manifest.plans is not None:
         title = f"{TENSORRT_TITLES[manifest.plans.library]} {manifest.plans.version}"
+    half = ""
+    if manifest.precision == "fp32":
+        half = (
+            f"; in half precision after: efgan-rt build-engines {directory.path} --precision fp16"
+        )
     return BackendChoice(
         backend,
         manifest.precision,
-        f"{title} in {manifest.precision} on {cuda.facts.name}, {why} (buffers: {cuda.described})",
+        f"{title} in {manifest.precision} on {cuda.facts.name}, {why} (buffers: {cuda.described})"
+        f"{half}",
     )
 
 

@@ -76,7 +76,7 @@ class OnnxRuntimeCudaEngine(OnnxRuntimeDeviceEngine):
     def session(self, ort: Any, options: Any, stream: Stream) -> Any:
         """A session of the provider on a stream."""
         provider = provider_options(self._device, stream) | self._options
-        return _cuda_session(ort, self._model, options, provider)
+        return cuda_session(ort, self._model, options, provider)
 
 
 def provider_options(device: int, stream: Stream) -> dict[str, str]:
@@ -124,7 +124,7 @@ def check_cuda_provider(device: int = 0) -> None:
     # A provider that does not load is told to the default logger and to nobody else.
     ort.set_default_logger_severity(FATAL_ONLY)
     try:
-        session = _cuda_session(ort, ONE_OF_EACH, options, {"device_id": str(device)})
+        session = cuda_session(ort, ONE_OF_EACH, options, {"device_id": str(device)})
         if session.get_providers()[0] != PROVIDER:
             raise EngineError(
                 f"ONNX Runtime cannot load its CUDA provider ({missing_library(ort)}); "
@@ -139,7 +139,7 @@ def check_cuda_provider(device: int = 0) -> None:
         ort.set_default_logger_severity(ERRORS_AND_WORSE)
 
 
-def _cuda_session(ort: Any, model: bytes, options: Any, provider: Mapping[str, str]) -> Any:
+def cuda_session(ort: Any, model: bytes, options: Any, provider: Mapping[str, str]) -> Any:
     """A session that fails where the provider does, instead of starting again without it."""
     return ort.InferenceSession(
         model, options, providers=[(PROVIDER, dict(provider))], enable_fallback=False

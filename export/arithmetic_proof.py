@@ -69,15 +69,18 @@ def prove_network(name: str, network: trt.INetworkDefinition, rule: Arithmetic) 
     convolutions = normalisations = 0
     wrong: list[str] = []
     wanted = trt.DataType.HALF if rule is Arithmetic.HALF else trt.DataType.FLOAT
-    for index in range(network.num_layers):
-        layer = network.get_layer(index)
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    constants = {
+        layer.get_output(0).name for layer in layers if layer.type == trt.LayerType.CONSTANT
+    }
+    for layer in layers:
         if layer.type in CONVOLUTIONS:
             convolutions += 1
             wrong += _other_types(layer, wanted)
         elif layer.type == trt.LayerType.NORMALIZATION:
             normalisations += 1
             wrong += _other_types(layer, trt.DataType.FLOAT)
-        elif rule is Arithmetic.SINGLE_THROUGHOUT:
+        elif rule is Arithmetic.SINGLE_THROUGHOUT and not _is_storage(layer, constants):
             wrong += _other_types(layer, trt.DataType.FLOAT)
     if rule is Arithmetic.SINGLE_THROUGHOUT:
         wrong += [f"{convolutions} convolutions"] if convolutions else []
@@ -85,6 +88,15 @@ def prove_network(name: str, network: trt.INetworkDefinition, rule: Arithmetic) 
         wrong.append("no convolution at all")
     _refuse(name, wrong, rule, "the network that TensorRT read")
     return Proof(network.num_layers, convolutions, normalisations)
+
+
+def _is_storage(layer: trt.ILayer, constants: set[str]) -> bool:
+    """Whether it only holds a weight, which may be stored in half, or widens one."""
+    if layer.type == trt.LayerType.CAST:
+        return layer.get_input(0).name in constants and layer.get_output_type(0) == (
+            trt.DataType.FLOAT
+        )
+    return bool(layer.type == trt.LayerType.CONSTANT)
 
 
 def _other_types(layer: trt.ILayer, wanted: trt.DataType) -> list[str]:

@@ -26,18 +26,18 @@ from engines.runtimes import import_onnxruntime
 from export import parity
 from export.calibration import Pixels, checked_faces
 from export.directory import check_replaceable, put_in_place, staging_folder
+from export.graphs import check_precision, to_file_bytes
 from export.int8_files import add_int8, check_int8_possible
-from export.networks import ExportedNetwork, exported_networks
+from export.networks import ExportedNetwork, exported_networks, run_in_torch
 from export.plans import PlanOptions, Watch, add_plans, check_plans_possible
 from export.to_half import (
-    check_precision,
     fast_half_convolutions,
     half_twin,
     recorded_peaks,
     store_convolutions_in_half,
     with_rounded_weights,
 )
-from export.to_onnx import to_file_bytes, to_onnx
+from export.to_onnx import to_onnx
 from train.checkpoint import Checkpoint
 from train.families.registry import load_checkpoint, trained_family
 
@@ -198,7 +198,7 @@ def _measured_in_torch(
     folded = trained_family(trained.family).folded
     exact = exported_networks(trained)
     with recorded_peaks({name: network.module for name, network in exact.items()}) as peaks:
-        exact_runs = parity.run_in_torch(exact, probe)
+        exact_runs = run_in_torch(exact, probe)
     parity.refuse_non_finite(exact_runs, parity.CHECKPOINT_REMEDY)
     figures: dict[str, parity.Figures] = {name: {"peak_activation": peaks[name]} for name in exact}
     if not form.stores_half:
@@ -208,11 +208,11 @@ def _measured_in_torch(
         twin = half_twin(folded(trained))
         networks = exported_networks(twin, torch.float16)
         with fast_half_convolutions(twin):
-            runs = parity.run_in_torch(networks, probe)
+            runs = run_in_torch(networks, probe)
     else:
         rounded = with_rounded_weights(trained)
         networks = exported_networks(folded(rounded))
-        runs = parity.run_in_torch(exported_networks(rounded), probe)
+        runs = run_in_torch(exported_networks(rounded), probe)
     if form.computes_in_half:  # first, because the peak is the cause of what else would be told
         for name in networks:
             figures[name] |= parity.half_margin(peaks[name])

@@ -9,11 +9,13 @@ tensors in the order stated there.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import nn
 
 from engines.base import TensorSpec
 from engines.program import Step
+from export.parity import Arrays, Run
 from train.families.family import Networks
 from train.families.registry import trained_family
 
@@ -49,3 +51,26 @@ def exported_networks(
         )
         for step in family.family.wiring(properties).program.steps
     }
+
+
+def run_in_torch(networks: Mapping[str, ExportedNetwork], given: Arrays) -> dict[str, Run]:
+    """Runs the whole program in PyTorch: every network's inputs and outputs, by its name.
+
+    Args:
+        networks: in the order in which they run.
+        given: by place, what the program is given.
+    """
+    runs: dict[str, Run] = {}
+    places = dict(given)
+    for name, network in networks.items():
+        found = network.step.gathered(places)
+        inputs = {spec.name: np.ascontiguousarray(found[spec.name]) for spec in network.inputs}
+        with torch.inference_mode():
+            made = network.module.eval()(*(torch.from_numpy(v) for v in inputs.values()))
+        tensors = made if isinstance(made, tuple) else (made,)
+        outputs = {
+            spec.name: tensor.numpy() for spec, tensor in zip(network.outputs, tensors, strict=True)
+        }
+        runs[name] = Run(inputs, outputs)
+        places |= {network.step.outputs[tensor]: values for tensor, values in outputs.items()}
+    return runs

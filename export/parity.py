@@ -18,13 +18,10 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from efgan_rt.errors import EfganError
 from engines.arrays import Array
 from engines.runtimes import import_onnxruntime
-from export.networks import ExportedNetwork
-from export.to_half import LARGEST_HALF
 
 Arrays = Mapping[str, Array]
 Figures = dict[str, float]
@@ -38,6 +35,7 @@ KINDS: Final[Mapping[str, tuple[int, ...]]] = {
     "mouth": (3, 4, 5),
     "paint": (6, 7, 8, 9),
 }
+LARGEST_HALF: Final = 65504.0
 IDENTICAL_DB: Final = 99.0  # stands for an infinite PSNR, which JSON cannot say
 AGAINST_FP32: Final = "_against_fp32"
 HALF_MARGIN: Final = "margin_to_65504"
@@ -108,31 +106,13 @@ class Run:
     outputs: Arrays
 
 
-def run_in_torch(networks: Mapping[str, ExportedNetwork], given: Arrays) -> dict[str, Run]:
-    """Runs the whole program in PyTorch: every network's inputs and outputs, by its name.
+def run_file(model: Path | bytes, inputs: Arrays, *, optimised: bool = True) -> Arrays:
+    """Runs a network's file in ONNX Runtime on the CPU.
 
     Args:
-        networks: in the order in which they run.
-        given: by place, what the program is given.
-    """
-    runs: dict[str, Run] = {}
-    places = dict(given)
-    for name, network in networks.items():
-        found = network.step.gathered(places)
-        inputs = {spec.name: np.ascontiguousarray(found[spec.name]) for spec in network.inputs}
-        with torch.inference_mode():
-            made = network.module.eval()(*(torch.from_numpy(v) for v in inputs.values()))
-        tensors = made if isinstance(made, tuple) else (made,)
-        outputs = {
-            spec.name: tensor.numpy() for spec, tensor in zip(network.outputs, tensors, strict=True)
-        }
-        runs[name] = Run(inputs, outputs)
-        places |= {network.step.outputs[tensor]: values for tensor, values in outputs.items()}
-    return runs
-
-
-def run_file(path: Path, inputs: Arrays) -> Arrays:
-    """Runs a network's file in ONNX Runtime on the CPU.
+        model: the file or its content.
+        inputs: by tensor.
+        optimised: whether the runtime may compute the graph in other ways.
 
     Raises:
         EngineError: ONNX Runtime is not installed.
@@ -140,7 +120,9 @@ def run_file(path: Path, inputs: Arrays) -> Arrays:
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 

@@ -28,7 +28,7 @@ from engines.base import EngineError
 from engines.directory import EngineDirectory
 from engines.manifest import StoredFile
 from export.directory import put_in_place, staging_folder
-from export.to_onnx import to_file_bytes
+from export.graphs import to_file_bytes
 from train.families.registry import load_checkpoint
 
 Values = tuple[str, tuple[int, ...], bytes]  # a tensor's type, shape and content

@@ -21,12 +21,11 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from export.graphs import CONVOLUTIONS
 from train.families.family import Networks
 from train.layers import Conv
 
 N = TypeVar("N", bound=Networks)
-LARGEST_HALF: Final = 65504.0
-CONVOLUTIONS: Final = ("Conv", "ConvTranspose")
 PRODUCTS: Final = ("Gemm", "MatMul")
 
 
@@ -129,35 +128,3 @@ def store_convolutions_in_half(model: ModelProto) -> None:
     del graph.node[:]
     graph.node.extend(nodes)
     onnx.checker.check_model(model, full_check=True)
-
-
-def tensor_types(model: ModelProto) -> dict[str, int]:
-    """The ONNX element type of every tensor of a graph, by name."""
-    graph = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True).graph
-    types = {
-        value.name: value.type.tensor_type.elem_type
-        for values in (graph.input, graph.value_info, graph.output)
-        for value in values
-    }
-    return types | {each.name: each.data_type for each in graph.initializer}
-
-
-def check_precision(model: ModelProto, *, half: bool) -> None:
-    """Holds a graph to the arithmetic that it is meant to have.
-
-    Args:
-        model: any network's graph.
-        half: True where convolutions must be float16, False where float32.
-
-    Raises:
-        AssertionError: a convolution is of the other type, or an instance norm not float32. That
-            is a bug of ours or of the exporter, not something a user can mend.
-    """
-    types = tensor_types(model)
-    expected = TensorProto.FLOAT16 if half else TensorProto.FLOAT
-    for node in model.graph.node:
-        names = [name for name in (*node.input, *node.output) if name]
-        if node.op_type in CONVOLUTIONS:
-            assert {types[name] for name in names} == {expected}, f"{node.name}: not {expected}"
-        if node.op_type == "InstanceNormalization":
-            assert {types[name] for name in names} == {TensorProto.FLOAT}, f"{node.name}: not FP32"

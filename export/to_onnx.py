@@ -67,12 +67,6 @@ def to_onnx(network: ExportedNetwork) -> ModelProto:
     return model
 
 
-def to_file_bytes(model: ModelProto) -> bytes:
-    """The file's content; equal models give equal bytes."""
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
-
-
 def example(spec: TensorSpec) -> Tensor:
     """A tensor to trace with; its values do not matter, as no branch depends on one."""
     dtype = getattr(torch, spec.dtype)

@@ -14,6 +14,7 @@ CALLED = {
     "onnxruntime-ep-nv-tensorrt-rtx-cu13": "plugin for",
     "ai-edge-litert": "LiteRT",
     "dlib-bin": "dlib",
+    "nvidia-nvimgcodec-cu13": "nvImageCodec",
     "torch": "PyTorch",
     "av": "PyAV",
     "tensorrt-cu13-bindings": "TensorRT's bindings",

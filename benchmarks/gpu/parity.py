@@ -31,8 +31,8 @@ from engines.directory import EngineDirectory
 from engines.manifest import read_manifest
 from engines.open import open_device_engine
 from export.calibration import bundled_faces
-from export.networks import exported_networks
-from export.parity import FILE_BARS_FP32, Bar, Run, differences, run_in_torch
+from export.networks import exported_networks, run_in_torch
+from export.parity import FILE_BARS_FP32, Bar, Run, differences
 from export.plans import PlanOptions, remake_plans
 from train.checkpoint import Checkpoint
 from train.families.cascade.networks.inference import properties_of

@@ -27,9 +27,10 @@ from efgan_rt.families.registry import read_properties
 from engines.directory import EngineDirectory
 from engines.manifest import Manifest, NetworkEntry
 from export.build import build_engines
+from export.graphs import to_file_bytes
 from export.networks import exported_networks
 from export.to_half import half_twin
-from export.to_onnx import to_file_bytes, to_onnx
+from export.to_onnx import to_onnx
 from train.data.regions import RegionBox
 from train.families.cascade.folding import folded
 from train.families.cascade.networks.config import ModelConfig

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from efgan_rt.choices import NoFace, Pace
+from efgan_rt.choices import JpegCodec, NoFace, Pace
 from efgan_rt.cli.edit_options import (
     AuOption,
     FpsOption,
@@ -167,6 +167,15 @@ def batch(
         ),
     ] = False,
     max_pixels: MaxPixelsOption = 200_000_000,
+    jpeg_codec: Annotated[
+        JpegCodec,
+        typer.Option(
+            "--jpeg-codec",
+            rich_help_panel=FILES_PANEL,
+            help="What decodes and encodes colour JPEGs; `nvimagecodec` on a GPU, with pixels that "
+            "differ a little from libjpeg's.",
+        ),
+    ] = JpegCodec.LIBJPEG,
     contact_sheet: Annotated[
         Path | None,
         typer.Option(
@@ -312,6 +321,7 @@ def batch(
                 mark=not no_mark,
                 sidecars=sidecars,
                 keep_times=keep_times,
+                jpeg_codec=jpeg_codec,
             ),
             contact_sheet=contact_sheet,
             report=report,

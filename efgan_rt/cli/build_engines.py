@@ -1,4 +1,4 @@
-"""`efgan-rt build-engines`: a checkpoint becomes engines, or engines get plans or int8 files."""
+"""`efgan-rt build-engines`: a checkpoint becomes engines; engines get plans, int8 or half files."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,7 +30,7 @@ def build_engines(
         typer.Argument(
             metavar="CKPT|DIR",
             help="A checkpoint, .pt or .safetensors; or an engine directory, which gets TensorRT "
-            "plans or int8 files from its ONNX files.",
+            "plans or int8 files from its ONNX files, or becomes another in half precision.",
         ),
     ],
     backend: Annotated[
@@ -68,8 +68,8 @@ def build_engines(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Where to put them (default: among your own, to become the current ones, and so "
-            "are int8 files for the shipped ones; else for an engine directory, in its place).",
+            help="Where to put them (default: among your own, to become the current ones; int8 "
+            "files and plans for an engine directory other than the shipped one: in its place).",
         ),
     ] = None,
     hardware_compatible: Annotated[
@@ -100,7 +100,8 @@ def build_engines(
 
     Each network is compared with PyTorch on faces; the differences are printed at the end and
     recorded in the manifest. Needs the extra `train`; TensorRT plans need the extra `tensorrt`,
-    int8 files `cpu` and `int8`, and for an engine directory those alone.
+    int8 files `cpu` and `int8`, and for an engine directory those alone. An engine directory in
+    fp32 becomes one in half precision with `gpu` alone, held to the same bars without PyTorch.
 
     **Examples**
 
@@ -109,6 +110,7 @@ def build_engines(
     - `efgan-rt build-engines weights.safetensors --backend tensorrt`
     - `efgan-rt build-engines happy-fp16 --backend tensorrt --batch 1:32:32`
     - `efgan-rt build-engines happy --precision int8`
+    - `efgan-rt build-engines happy --precision fp16`
     """
     sizes = batch_range(batch) if batch is not None else None
     again = source.is_dir()
@@ -124,13 +126,15 @@ def build_engines(
     try:
         if again and int8:
             manifest, directory, current = _with_int8(source, out)
+        elif again and precision is not None:
+            plans = options if _wants_plans(backend) else None
+            manifest, directory = _in_half(source, out, sizes, plans)
+            current = out is None
         elif again:
             manifest, directory = _plans_again(source, out or source, sizes, options)
             current = False
         else:
-            wants_plans = backend is Target.TENSORRT or (
-                backend is Target.AUTO and not int8 and _plans_suit()
-            )
+            wants_plans = not int8 and _wants_plans(backend)
             precision = Precision.INT8 if int8 else precision
             chosen = precision or (Precision.FP16 if wants_plans else Precision.FP32)
             plans = options if wants_plans else None
@@ -154,6 +158,10 @@ def _default_batch() -> tuple[int, int, int]:
 
     gpu = present_gpu()
     return DATA_CENTRE_BATCH if gpu is not None and is_of_a_data_centre(gpu) else DEFAULT_BATCH
+
+
+def _wants_plans(backend: Target) -> bool:
+    return backend is Target.TENSORRT or (backend is Target.AUTO and _plans_suit())
 
 
 def _plans_suit() -> bool:
@@ -182,6 +190,37 @@ def _plans_again(
             source, out, PlanOptions(**options), batch=sizes, progress=remark, watch=watch
         )
     return manifest, out
+
+
+def _in_half(
+    source: Path,
+    out: Path | None,
+    sizes: tuple[int, int, int] | None,
+    plans: dict[str, Any] | None,
+) -> "tuple[Manifest, Path]":
+    from efgan_rt.cli.console import compile_progress, remark
+    from efgan_rt.engine_sets import make_current, own_set
+    from efgan_rt.extras import needs_extra
+
+    with needs_extra("gpu"):
+        from export.half_files import remake_half
+        from export.plans import PlanOptions
+
+    directory = out or own_set(f"{source.resolve().name}-fp16")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    default = _default_batch()
+    with compile_progress() as watch:
+        manifest = remake_half(
+            source,
+            directory,
+            batch=sizes or (None if default == DEFAULT_BATCH else default),
+            progress=remark,
+            plans=None if plans is None else PlanOptions(**plans),
+            watch=watch,
+        )
+    if out is None:
+        make_current(directory, manifest.family)
+    return manifest, directory
 
 
 def _with_int8(source: Path, out: Path | None) -> "tuple[Manifest, Path, bool]":

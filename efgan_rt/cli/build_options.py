@@ -63,18 +63,23 @@ def refuse_for_a_directory(
     *,
     int8: bool,
 ) -> None:
-    """An engine directory keeps its ONNX files, so nothing that changes them can be asked for."""
-    for option, given in (("--precision", precision), ("--weights", weights)):
-        if given is not None:
-            raise typer.BadParameter(
-                "an engine directory keeps the arithmetic it was exported with; "
-                "give the checkpoint to change it",
-                param_hint=option,
-            )
-    if backend is Target.ONNX:
+    """Refuses what an engine directory cannot become without its checkpoint."""
+    if precision is Precision.FP32:
         raise typer.BadParameter(
-            "an engine directory has its ONNX files; only TensorRT plans and int8 files are made "
-            "from it",
+            "from an engine directory half precision is made, and int8; give the checkpoint for "
+            "fp32",
+            param_hint="--precision",
+        )
+    if weights is not None:
+        raise typer.BadParameter(
+            "an engine directory keeps its weights as they were stored; give the checkpoint to "
+            "store them otherwise",
+            param_hint="--weights",
+        )
+    if backend is Target.ONNX and precision is None:
+        raise typer.BadParameter(
+            "an engine directory has its ONNX files; TensorRT plans, int8 files and half precision "
+            "are made from it",
             param_hint="--backend",
         )
     if int8 and sizes is not None:

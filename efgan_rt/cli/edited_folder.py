@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from efgan_rt.choices import NoFace
+from efgan_rt.choices import JpegCodec, NoFace
 from efgan_rt.cli import batch_report
 from efgan_rt.cli.batch_listing import list_work, with_bmp_said
 from efgan_rt.cli.batch_report import Report
@@ -180,11 +180,13 @@ def run(request: BatchRequest) -> int:
         tree,
     )
     # The format is in the output's name. Other options change nothing that is written.
+    codec = request.options.jpeg_codec
     written_with = {
         "quality": request.options.quality,
         "mark": request.options.mark,
         # Only where it is asked for, so that what earlier versions made stays done.
         **({"keep_times": True} if request.options.keep_times else {}),
+        **({} if codec is JpegCodec.LIBJPEG else {"jpeg_codec": codec.value}),
         **faces.recipe,
     }
     overwrite = request.options.overwrite
@@ -396,6 +398,7 @@ def _run_here(
         options=request.options,
         views=batch_report.is_page(request.report),
         move=opened_set.move,
+        canvases=opened_set.canvases,
         **listeners,
     )
 

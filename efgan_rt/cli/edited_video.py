@@ -117,6 +117,7 @@ def run(request: VideoRequest) -> int:
                 quality=request.quality,
                 mark=request.mark,
                 workers=settings.workers,
+                move=opened_set.move,
                 recipe=recipe,
                 on_search=search,
                 on_edit=edit,

@@ -19,7 +19,8 @@ def print_engines(manifest: Manifest, directory: Path, *, current: bool) -> None
         print_table(_plans_table(manifest))
         if manifest.precision == "fp32":
             print_text(
-                "these plans compute in FP32; for half: --precision fp16 with the checkpoint"
+                "these plans compute in FP32; for half: efgan-rt build-engines "
+                f"{directory} --precision fp16"
             )
     if manifest.int8 is not None:
         print_table(_int8_table(manifest, manifest.int8))

@@ -86,7 +86,9 @@ def _packages() -> "Table":
 
     purposes = {
         "cpu": "run on the processor",
+        "gpu": "run on a GPU",
         "tensorrt": "TensorRT plans",
+        "nvimagecodec": "JPEGs on a GPU",
         "rtx": "TensorRT on RTX cards",
         "pycuda": "memory of GPUs",
         "studio": "the page to try edits on",

@@ -92,6 +92,44 @@ def similarity_between(points: FloatArray, template: FloatArray) -> Similarity:
     return Similarity(turn, complex(target.mean() - turn * source.mean()))
 
 
+@dataclass(frozen=True, eq=False)
+class WarpPlan:
+    """How a part of a picture is brought to a target; see `warp`.
+
+    Attributes:
+        rows: of the picture, that are looked at.
+        columns: likewise.
+        small: width and height to which that part is averaged down first; None: it is not.
+        matrix: float64 (2, 3), from there to the target.
+    """
+
+    rows: slice
+    columns: slice
+    small: tuple[int, int] | None
+    matrix: npt.NDArray[np.float64]
+
+
+def warp_plan(shape: tuple[int, ...], to_target: Similarity, width: int, height: int) -> WarpPlan:
+    """How `warp` goes about a picture of this shape."""
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], dtype=np.float32)
+    seen = to_target.inverse.apply(corners)
+    margin = MARGIN_PX * max(1.0, 1 / to_target.scale)
+    left, top = (_within(seen[:, i].min() - margin, shape[1 - i]) for i in (0, 1))
+    right, bottom = (_within(seen[:, i].max() + margin, shape[1 - i]) for i in (0, 1))
+    to_target = Similarity(1, complex(left, top)).then(to_target)
+    matrix = to_target.matrix
+    small = None
+    if to_target.scale < 1:
+        rows, columns = bottom + 1 - top, right + 1 - left
+        sides = [max(1, round(side * to_target.scale)) for side in (columns, rows)]
+        small = sides[0], sides[1]
+        # Rounded to whole pixels, the two factors differ by a hair, so each is taken back apart.
+        factors = np.array([columns / small[0], rows / small[1]])
+        matrix[:, 2] += matrix[:, :2] @ (factors / 2 - 0.5)
+        matrix[:, :2] *= factors
+    return WarpPlan(slice(top, bottom + 1), slice(left, right + 1), small, matrix)
+
+
 def warp(picture: Pixels, to_target: Similarity, width: int, height: int) -> Pixels:
     """The part of a picture that a similarity brings to (0, 0) .. (width, height).
 
@@ -108,25 +146,13 @@ def warp(picture: Pixels, to_target: Similarity, width: int, height: int) -> Pix
     Returns:
         A new array of the picture's type.
     """
-    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], dtype=np.float32)
-    seen = to_target.inverse.apply(corners)
-    margin = MARGIN_PX * max(1.0, 1 / to_target.scale)
-    left, top = (_within(seen[:, i].min() - margin, picture.shape[1 - i]) for i in (0, 1))
-    right, bottom = (_within(seen[:, i].max() + margin, picture.shape[1 - i]) for i in (0, 1))
-    part = picture[top : bottom + 1, left : right + 1]
-    to_target = Similarity(1, complex(left, top)).then(to_target)
-    matrix = to_target.matrix
-    if to_target.scale < 1:
-        rows, columns = part.shape[:2]
-        small = [max(1, round(side * to_target.scale)) for side in (columns, rows)]
-        part = cv2.resize(part, (small[0], small[1]), interpolation=cv2.INTER_AREA)
-        # Rounded to whole pixels, the two factors differ by a hair, so each is taken back apart.
-        factors = np.array([columns / small[0], rows / small[1]])
-        matrix[:, 2] += matrix[:, :2] @ (factors / 2 - 0.5)
-        matrix[:, :2] *= factors
+    plan = warp_plan(picture.shape, to_target, width, height)
+    part = picture[plan.rows, plan.columns]
+    if plan.small is not None:
+        part = cv2.resize(part, plan.small, interpolation=cv2.INTER_AREA)
     return cv2.warpAffine(
         part,
-        matrix,
+        plan.matrix,
         (width, height),
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,

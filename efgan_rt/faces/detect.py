@@ -22,8 +22,9 @@ import cv2
 import numpy as np
 
 from efgan_rt.errors import EfganError
-from efgan_rt.faces.align import Similarity, similarity_between, warp
+from efgan_rt.faces.align import Similarity, similarity_between
 from efgan_rt.faces.detector_facts import DetectorFacts, sha256_of
+from efgan_rt.faces.image import HostImage, Image
 from efgan_rt.faces.search import (
     ExposureTable,
     View,
@@ -32,7 +33,7 @@ from efgan_rt.faces.search import (
     views_of,
 )
 from efgan_rt.faces.yunet_network import YunetNetwork
-from efgan_rt.pictures.original import Picture, rgb8
+from efgan_rt.pictures.original import Picture
 from engines.arrays import FloatArray
 
 MIRRORED: Final = [1, 0, 2, 4, 3]  # which of them each one is in a mirror
@@ -116,12 +117,22 @@ class Detector(Protocol):
         """Every face of a picture, uint8 RGB (H, W, 3), the largest first."""
 
 
-def find_faces(detector: Detector, picture: Picture) -> list[Face]:
-    """What a detector finds in a picture, uint8 RGB (H, W, 3), without what can be no face."""
-    return [face for face in detector.find(picture) if is_plausible(face, picture)]
+def find_faces(detector: Detector, picture: Picture | Image) -> list[Face]:
+    """What a detector finds in a picture, without what can be no face.
+
+    Args:
+        detector: any; YuNet where the picture is not an array.
+        picture: uint8 RGB (H, W, 3), or the same as it is looked at.
+    """
+    if isinstance(picture, np.ndarray):
+        found = detector.find(picture)
+    else:
+        assert isinstance(detector, YuNet), "the others look at arrays"
+        found = detector.find(picture)
+    return [face for face in found if is_plausible(face, picture)]
 
 
-def is_plausible(face: Face, picture: Picture) -> bool:
+def is_plausible(face: Face, picture: Picture | Image) -> bool:
     """True for a finite box of positive size that lies on the picture, with its points near it.
 
     OpenCV's network has been seen to give a face of 1e20 pixels in a picture of one, from memory
@@ -168,15 +179,18 @@ class YuNet:
             EfganError: the file is no face detector's.
         """
         self.facts = DetectorFacts("yunet", file.name, sha256)
+        self.file = file
         self._min_face_px = min_face_px
         self._network = YunetNetwork(file, min_score, runtime)
 
-    def find(self, picture: Picture) -> list[Face]:
-        """Every face of a picture, uint8 RGB (H, W, 3), the largest first."""
+    def find(self, picture: Picture | Image) -> list[Face]:
+        """Every face of a picture, as an array uint8 RGB (H, W, 3), the largest first."""
+        if isinstance(picture, np.ndarray):
+            picture = HostImage(picture)
         views = list(views_of(picture, self._min_face_px))
         table: ExposureTable | None = None
         found = self._searched(views, 0, table)
-        if not found and (table := normal_exposure(views[-1].pixels)) is not None:
+        if not found and (table := normal_exposure(views[-1].image.pixels())) is not None:
             found = self._searched(views, 0, table)
         turns = set() if found else {1, 2, 3}
         for number, face in enumerate(found):
@@ -194,15 +208,15 @@ class YuNet:
         """The faces in all views, turned to the left by so many quarters, each once."""
         found = []
         for view in views:
-            pixels, back = quarter_turned(view.pixels, quarters)
-            for face in self._detected(pixels, table):
+            image, back = quarter_turned(view.image, quarters)
+            for face in self._detected(image, table):
                 seen = face.moved(back)
                 if view.holds(seen.left, seen.top, seen.left + seen.width, seen.top + seen.height):
                     found.append(seen.moved(view.to_picture))
         return distinct(found)
 
     def _turned_upright(
-        self, picture: Picture, face: Face, table: ExposureTable | None
+        self, picture: Image, face: Face, table: ExposureTable | None
     ) -> tuple[Face, int]:
         """A face as it is seen best from eight sides, and by how many quarters that is turned.
 
@@ -216,14 +230,14 @@ class YuNet:
         for direction in range(DIRECTIONS):
             turn = cmath.rect(scale, -math.tau * direction / DIRECTIONS)
             to_window = Similarity(turn, middle - turn * face.centre)
-            window = rgb8(warp(picture, to_window, side, side))
+            window = picture.warped(to_window, side, side)
             for seen in self._detected(window, table):
                 if abs(seen.centre - middle) < side / 4 and (seen.score or 0) > best_score:
                     best_score, best_direction = seen.score or 0, direction
                     best = seen.moved(to_window.inverse) if direction else face
         return best, round(best_direction * 4 / DIRECTIONS) % 4
 
-    def _read_again(self, picture: Picture, face: Face, table: ExposureTable | None) -> Face:
+    def _read_again(self, picture: Image, face: Face, table: ExposureTable | None) -> Face:
         """The face with its points read anew, upright and at the standard sizes."""
         points = face.points
         # Once to find the window that the points themselves ask for, then to read them in it.
@@ -239,7 +253,7 @@ class YuNet:
 
     def _read_in_window(
         self,
-        picture: Picture,
+        picture: Image,
         points: FloatArray,
         table: ExposureTable | None,
         side: int,
@@ -251,8 +265,8 @@ class YuNet:
         except EfganError:  # points that coincide: there is nothing to turn by
             return None
         middle = complex(side, side) / 2
-        window = rgb8(warp(picture, to_window, side, side))
-        shown = np.ascontiguousarray(window[:, ::-1]) if mirrored else window
+        window = picture.warped(to_window, side, side)
+        shown = window.mirrored() if mirrored else window
         seen = [
             each for each in self._detected(shown, table) if abs(each.centre - middle) < side / 4
         ]
@@ -266,14 +280,20 @@ class YuNet:
             found = (found * (-1, 1) + (side - 1, 0)).astype(np.float32)[MIRRORED]
         return to_window.inverse.apply(found)
 
-    def _detected(self, picture: Picture, table: ExposureTable | None) -> list[Face]:
-        """What the network finds in a picture as it is, but for its exposure."""
-        shown = picture if table is None else np.asarray(cv2.LUT(picture, table), np.uint8)
+    def _detected(self, image: Image, table: ExposureTable | None) -> list[Face]:
+        """What the network finds in an image as it is, but for its exposure."""
+        outputs = image.outputs(table)
+        if outputs is None:
+            pixels = image.pixels()
+            shown = pixels if table is None else np.asarray(cv2.LUT(pixels, table), np.uint8)
+            rows = self._network.detect(shown)
+        else:
+            rows = self._network.found_in(outputs, image.shape)
         faces = []
-        for row in self._network.detect(shown):
+        for row in rows:
             left, top, width, height = map(float, row[:4])
             faces.append(Face(left, top, width, height, float(row[14]), row[4:14].reshape(5, 2)))
-        return [face for face in faces if is_plausible(face, picture)]
+        return [face for face in faces if is_plausible(face, image)]
 
 
 def is_doubtful(face: Face) -> bool:

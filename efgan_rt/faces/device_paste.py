@@ -63,6 +63,9 @@ class DevicePaste:
 
     Owns its places' streams, marks, pinned arrays and device memory, which grow to the largest
     region that there was; `close` gives them back.
+
+    Attributes:
+        kernel: what pastes; also of regions that lie on the device already.
     """
 
     def __init__(self, cuda: Cuda, say: Callable[[str], None]) -> None:
@@ -80,7 +83,7 @@ class DevicePaste:
         self._has_said = False
         self._places: SimpleQueue[_Place] = SimpleQueue()
         with cuda.current():
-            self._kernel = cuda.kernel(SOURCE.read_text(), KERNEL)
+            self.kernel = cuda.kernel(SOURCE.read_text(), KERNEL)
             self._all = [_Place(cuda) for _ in range(PLACES)]
         for place in self._all:
             self._places.put(place)
@@ -109,7 +112,7 @@ class DevicePaste:
                 except EngineError as error:
                     self._tell(f"a face is pasted on the processor: {error}")
                 else:
-                    place.paste(self._kernel, numbers, pasting.before, region)
+                    place.paste(self.kernel, numbers, pasting.before, region)
                     return
         finally:
             self._places.put(place)

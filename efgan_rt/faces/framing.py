@@ -17,20 +17,25 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.align import Similarity, similarity_between, warp
 from efgan_rt.faces.cover import free_share
-from efgan_rt.faces.detect import SMALLEST_FACE_PX, Detector, Face, find_faces
+from efgan_rt.faces.detect import SMALLEST_FACE_PX, Detector, Face, YuNet, find_faces
 from efgan_rt.faces.detector_facts import DetectorFacts
 from efgan_rt.faces.exposure import to_network
+from efgan_rt.faces.image import HostImage, Image
 from efgan_rt.faces.template import HAAR_CENTRE, HAAR_SIDE, STANDARD_POINTS, STANDARD_PX, Template
 from efgan_rt.pictures.crop import CROP_PX, to_crop
 from efgan_rt.pictures.original import Picture, Pixels, rgb8
 from engines.arrays import FloatArray
+from engines.base import EngineError
+
+if TYPE_CHECKING:
+    from efgan_rt.faces.device_image import DeviceSight
 
 MIN_FACE_PX: Final = SMALLEST_FACE_PX
 CROP_SIZE_FACTOR: Final = 1.25
@@ -83,12 +88,14 @@ class Framed:
         crop: uint8 RGB (crop, crop, 3).
         face: None where the picture is itself a crop, of which the largest centred square is taken.
         is_seen: a detector that knows faces by their points has seen one in such a picture.
+        image: the picture where it lies on a GPU, to be released when it has been edited.
     """
 
     to_crop: Similarity
     crop: Picture
     face: Face | None
     is_seen: bool = False
+    image: Image | None = None
 
     @cached_property
     def free(self) -> FloatArray | None:
@@ -129,6 +136,7 @@ class FaceFramer:
             EfganError: there is no detector and one is needed.
         """
         self.smaller_px: float | None = None
+        self._sight: DeviceSight | None = None
         self._choice = choice or FaceChoice()
         if detector is None and not self._choice.crops:
             raise EfganError("faces cannot be found without a detector; name one with --detector")
@@ -139,6 +147,23 @@ class FaceFramer:
         self._points = rescaled(points, side, crop_px)
         standard = rescaled(STANDARD_POINTS, STANDARD_PX, crop_px)
         self._from_standard = similarity_between(standard, self._points)
+
+    def see_with(self, sight: "DeviceSight") -> None:
+        """Has pictures looked at on a GPU from now on; the sight becomes the framer's own.
+
+        The Haar cascade needs whole pictures on the host, so that they stay there.
+        """
+        if not isinstance(self._detector, YuNet):
+            sight.close()
+            return
+        self._sight = sight
+        sight.detect_with(self._detector.file)
+
+    def close(self) -> None:
+        """Gives back what it holds on a GPU; pictures that it has shown there stay."""
+        if self._sight is not None:
+            self._sight.close()
+            self._sight = None
 
     @property
     def detector_facts(self) -> DetectorFacts | None:
@@ -157,26 +182,52 @@ class FaceFramer:
         self.smaller_px = None
         if self._is_crop_by_size(pixels):
             return (self._whole(pixels),)
+        image: Image = HostImage(rgb8(pixels))
+        if self._sight is not None:
+            image = self._sight.show(pixels)
+        try:
+            framed = self._framed_in(pixels, image)
+        except EngineError as error:
+            if self._sight is None:
+                raise
+            self._sight.tell(f"photographs are looked at by the processor: {error}")
+            self.close()
+            image.release()
+            return self._framed_in(pixels, HostImage(rgb8(pixels)))
+        except BaseException:
+            if self._sight is not None:
+                self._sight.settle()
+            image.release()
+            raise
+        if not any(each.image for each in framed):
+            image.release()
+        return framed
+
+    def _framed_in(self, pixels: Pixels, image: Image) -> tuple[Framed, ...]:
         assert self._detector is not None, "checked when it was made"
-        found = find_faces(self._detector, rgb8(pixels))
+        looked_at = image.array if isinstance(image, HostImage) else image
+        found = find_faces(self._detector, looked_at)
         if self._choice.crops is None and self._is_crop_by_face(pixels, found):
             seen = any(face.points is not None for face in found)
             return (replace(self._whole(pixels), is_seen=seen),)
         sizes = [min(face.width, face.height) for face in found]
         self.smaller_px = max((s for s in sizes if s < self._choice.min_face_px), default=None)
-        return tuple(self._framed(pixels, face) for face in self._choice.of(found))
+        return tuple(self._framed(pixels, image, face) for face in self._choice.of(found))
 
     def _whole(self, pixels: Pixels) -> Framed:
         return Framed(square_to_crop(pixels, self._crop_px), to_crop(pixels, self._crop_px), None)
 
-    def _framed(self, pixels: Pixels, face: Face) -> Framed:
+    def _framed(self, pixels: Pixels, image: Image, face: Face) -> Framed:
         try:
             similarity = self.similarity_of(face)
         except EfganError as error:
             where = f"the face at {face.left:.0f},{face.top:.0f}"
             raise EfganError(f"{where} ({face.width:.0f} x {face.height:.0f}): {error}") from error
         side = self._crop_px
-        return Framed(similarity, rgb8(warp(pixels, similarity, side, side)), face)
+        if isinstance(image, HostImage):  # of 16 bits perhaps, which are warped as they are
+            return Framed(similarity, rgb8(warp(pixels, similarity, side, side)), face)
+        crop = image.warped(similarity, side, side).pixels()
+        return Framed(similarity, crop, face, image=image)
 
     def similarity_of(self, face: Face) -> Similarity:
         """From the picture of a face to its crop, by its points, without them by its box."""

@@ -37,12 +37,8 @@ LEAST_SCALE: Final = 2 / 3
 def _move(pixels: Pixels, framed: Framed, motion: Motion, move: Move) -> None:
     """Moves a face in its picture, at the picture's own size and depth."""
     grid = len(motion.fields)
-    if framed.face is None:
-        rows, columns, share = slice(0, pixels.shape[0]), slice(0, pixels.shape[1]), np.ones(1)
-        weights = np.broadcast_to(share.astype(np.float32), (grid, grid))
-    else:
-        rows, columns = paste_box(framed, pixels.shape[:2])
-        weights = mask(grid)
+    weights = np.ones((grid, grid), np.float32) if framed.face is None else mask(grid)
+    rows, columns = region_of(framed, pixels.shape)
     region = pixels[rows, columns]
     if region.size == 0:
         return
@@ -51,6 +47,13 @@ def _move(pixels: Pixels, framed: Framed, motion: Motion, move: Move) -> None:
         weights = weights * fitted(free, grid)
     to_region = framed.to_crop.inverse.then(Similarity(1, -complex(columns.start, rows.start)))
     move(MotionPaste(region.copy(), to_region, framed.crop, motion, weights), region)
+
+
+def region_of(framed: Framed, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Rows and columns of a picture of this shape in which a moved face may change something."""
+    if framed.face is None:
+        return slice(0, shape[0]), slice(0, shape[1])
+    return paste_box(framed, (shape[0], shape[1]))
 
 
 def paste(

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.faces.align import Similarity
+from efgan_rt.faces.image import Borders, Image
 from efgan_rt.pictures.original import Picture
 
 # YuNet finds faces of about 10 to 300 pixels, but not surely the small ones: of 70 faces of
@@ -47,27 +48,27 @@ class View:
     """A part of a picture at some size, with a border around it.
 
     Attributes:
-        pixels: uint8 RGB (H, W, 3).
+        image: the part.
         to_picture: from its pixels to the picture's.
         cuts: which of its left, upper, right and lower edge have more of the picture behind them.
     """
 
-    pixels: Picture
+    image: Image
     to_picture: Similarity
     cuts: tuple[bool, bool, bool, bool] = (False, False, False, False)
 
     def holds(self, left: float, top: float, right: float, bottom: float) -> bool:
         """Whether a box lies in it whole, rather than being cut off: a neighbour has it whole."""
-        height, width = self.pixels.shape[:2]
+        height, width = self.image.shape[:2]
         beyond = (left <= 0, top <= 0, right >= width - 1, bottom >= height - 1)
         return not any(cut and out for cut, out in zip(self.cuts, beyond, strict=True))
 
 
-def views_of(picture: Picture, min_face_px: int) -> Iterator[View]:
+def views_of(picture: Image, min_face_px: int) -> Iterator[View]:
     """The whole picture once small and once as large as the smallest face asks for, or in tiles.
 
     Args:
-        picture: uint8 RGB (H, W, 3).
+        picture: to be searched.
         min_face_px: of the smallest face to be found, in the picture's pixels.
     """
     height, width = picture.shape[:2]
@@ -79,25 +80,24 @@ def views_of(picture: Picture, min_face_px: int) -> Iterator[View]:
         yield from _tiles(picture, scale)
     elif needed > SMALL_SIDE:
         seen = _smaller(picture, scale)
-        yield _view(seen, needed / longer, (BORDER_PX,) * 4)
+        yield _view(seen, needed / longer, (BORDER_PX, BORDER_PX, BORDER_PX, BORDER_PX))
     # What does not fit between two tiles shall be seen well in the small whole.
     side = max(SMALL_SIDE, math.ceil(needed * WELL_SEEN_PX / TILE_OVERLAP))
     shown = min(1.0, side / longer)
-    yield _view(
-        _smaller(seen, shown * longer / max(seen.shape[:2])),
-        shown,
-        (round(min(side, longer) * BORDER_SHARE),) * 4,
-    )
+    border = round(min(side, longer) * BORDER_SHARE)
+    small = _smaller(seen, shown * longer / max(seen.shape[:2]))
+    yield _view(small, shown, (border, border, border, border))
 
 
-def _tiles(picture: Picture, scale: float) -> Iterator[View]:
+def _tiles(picture: Image, scale: float) -> Iterator[View]:
     """Overlapping parts of a picture at a scale."""
     height, width = picture.shape[:2]
     for left, right in _spans(width, scale):
         for top, bottom in _spans(height, scale):
             cuts = (left > 0, top > 0, right < width, bottom < height)
-            borders = tuple(0 if cut else BORDER_PX for cut in cuts)
-            part = picture[top:bottom, left:right]
+            around = [0 if cut else BORDER_PX for cut in cuts]
+            borders = around[0], around[1], around[2], around[3]
+            part = picture.part(slice(top, bottom), slice(left, right))
             yield _view(_smaller(part, scale), scale, borders, complex(left, top), cuts)
 
 
@@ -112,21 +112,20 @@ def _spans(length: int, scale: float) -> list[tuple[int, int]]:
     return [(begin, begin + tile) for begin in begins]
 
 
-def _smaller(pixels: Picture, scale: float) -> Picture:
-    """Pixels averaged down; by halves first, which OpenCV does several times quicker."""
-    width, height = (max(1, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0]))
-    while min(pixels.shape[1] / width, pixels.shape[0] / height) > 2:
-        half = pixels.shape[1] // 2, pixels.shape[0] // 2
+def _smaller(image: Image, scale: float) -> Image:
+    """Averaged down; by halves first, which OpenCV does several times quicker."""
+    width, height = (max(1, round(side * scale)) for side in (image.shape[1], image.shape[0]))
+    while min(image.shape[1] / width, image.shape[0] / height) > 2:
+        half = image.shape[1] // 2, image.shape[0] // 2
         # A row or column that has no other is left out: it would keep the others from being pairs.
-        even = pixels[: 2 * half[1], : 2 * half[0]]
-        pixels = np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA), np.uint8)
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        image = image.part(slice(2 * half[1]), slice(2 * half[0])).smaller(*half)
+    return image.smaller(width, height)
 
 
 def _view(
-    small: Picture,
+    small: Image,
     scale: float,
-    borders: tuple[int, ...],
+    borders: Borders,
     corner: complex = 0,
     cuts: tuple[bool, bool, bool, bool] = (False, False, False, False),
 ) -> View:
@@ -139,22 +138,20 @@ def _view(
         corner: where it begins in the picture, x + iy.
         cuts: as in `View`.
     """
-    edges = ((borders[1], borders[3]), (borders[0], borders[2]), (0, 0))
-    framed = np.pad(small, edges, mode="edge")
     shift = complex(0.5 - borders[0], 0.5 - borders[1]) / scale - 0.5 - 0.5j + corner
-    return View(framed, Similarity(1 / scale, shift), cuts)
+    return View(small.bordered(borders), Similarity(1 / scale, shift), cuts)
 
 
-def quarter_turned(pixels: Picture, quarters: int) -> tuple[Picture, Similarity]:
-    """Pixels turned to the left by so many quarters, and the way back from their places."""
-    height, width = pixels.shape[:2]
+def quarter_turned(image: Image, quarters: int) -> tuple[Image, Similarity]:
+    """An image turned to the left by so many quarters, and the way back from its places."""
+    height, width = image.shape[:2]
     back = (
         Similarity(1, 0),
         Similarity(1j, width - 1),
         Similarity(-1, complex(width - 1, height - 1)),
         Similarity(-1j, 1j * (height - 1)),
     )
-    return np.ascontiguousarray(np.rot90(pixels, quarters)), back[quarters % 4]
+    return image.turned(quarters), back[quarters % 4]
 
 
 def normal_exposure(picture: Picture) -> ExposureTable | None:

@@ -9,7 +9,7 @@ neither runtime is installed, and for files of a fixed size of input (those of 2
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from efgan_rt.errors import EfganError
+from efgan_rt.faces.image import Outputs
 from efgan_rt.pictures.original import Picture
 from engines.arrays import FloatArray
 from engines.base import EngineError
@@ -31,8 +32,6 @@ SUPPRESSION_OVERLAP: Final = 0.3
 MOST_CANDIDATES: Final = 5000  # a crowd of 100 faces has about 1,500
 OUTPUTS: Final = tuple(f"{kind}_{s}" for kind in ("cls", "obj", "bbox", "kps") for s in STRIDES)
 _ERRORS_ONLY: Final = 3
-
-Outputs = Mapping[str, FloatArray]
 
 
 class YunetNetwork:
@@ -86,14 +85,23 @@ class YunetNetwork:
 
     def _decoded(self, picture: Picture) -> FloatArray:
         pixels = as_input(picture)
-        outputs = self._outputs_of(pixels)
-        found = decode(outputs, pixels.shape[2], pixels.shape[3], self._min_score)
+        return self.found_in(self._outputs_of(pixels), picture.shape)
+
+    def found_in(self, outputs: Outputs, shape: tuple[int, ...]) -> FloatArray:
+        """The faces in what the network has said of a picture of this shape; as `detect`."""
+        found = decode(outputs, *padded(shape), self._min_score)
         return found[best_of(found, self._min_score)]
 
     def _seen_by_opencv(self, picture: Picture) -> FloatArray:
         self._opencv.setInputSize((picture.shape[1], picture.shape[0]))
         _, rows = self._opencv.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         return np.zeros((0, 15), np.float32) if rows is None else np.asarray(rows, np.float32)
+
+
+def padded(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of the network's input for a picture of this shape."""
+    height, width = (-(-side // MULTIPLE) * MULTIPLE for side in shape[:2])
+    return height, width
 
 
 def as_input(picture: Picture) -> FloatArray:
@@ -106,8 +114,7 @@ def as_input(picture: Picture) -> FloatArray:
         float32 BGR (1, 3, H, W), 0 to 255, black to the right and below up to a multiple of 32.
     """
     height, width = picture.shape[:2]
-    padded = (-(-side // MULTIPLE) * MULTIPLE for side in (height, width))
-    pixels = np.zeros((1, 3, *padded), np.float32)
+    pixels = np.zeros((1, 3, *padded(picture.shape)), np.float32)
     for channel, values in enumerate(cv2.split(picture)):
         pixels[0, 2 - channel, :height, :width] = values
     return pixels

@@ -15,7 +15,7 @@ import stat
 import struct
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
@@ -54,6 +54,9 @@ from efgan_rt.pictures.original import (
 )
 from efgan_rt.pictures.xmp import cleaned
 from efgan_rt.remote.path import RemotePath
+
+if TYPE_CHECKING:
+    from efgan_rt.pictures.device_jpeg import JpegCoder
 
 MAX_PIXELS: Final = 200_000_000
 ASSOCIATED, UNASSOCIATED = 1, 2  # TIFF's ExtraSamples: the colours are multiplied by alpha, or not
@@ -172,7 +175,12 @@ def _is_cut_short(data: bytes, header: Header) -> bool:
 
 
 def decode_original(
-    data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS, header: Header | None = None
+    data: bytes,
+    path: Path,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    header: Header | None = None,
+    jpeg: "JpegCoder | None" = None,
 ) -> Original:
     """The picture that a file's bytes hold; see `read_original`.
 
@@ -181,13 +189,14 @@ def decode_original(
         path: of the file, for the messages.
         max_pixels: the largest width times height accepted, known before decoding.
         header: from `checked_header`, where that has been called.
+        jpeg: what decodes colour JPEGs in libjpeg's place.
 
     Raises:
         EfganError: as `checked_header`, or the file is damaged or of a kind that cannot be decoded.
     """
     header = header or checked_header(data, path, max_pixels=max_pixels)
     try:
-        return _decoded(data, header)
+        return _decoded(data, header, jpeg)
     except _UndecodableError as error:
         if header.format == "JPEG" and b"\xff\xd9" not in data[header.scan_at :]:
             raise _cut_short(data, path, "JPEG") from error
@@ -195,10 +204,10 @@ def decode_original(
         raise EfganError(f"{path}: the {header.format} file cannot be edited: {why}") from error
 
 
-def _decoded(data: bytes, header: Header) -> Original:
+def _decoded(data: bytes, header: Header, jpeg: "JpegCoder | None") -> Original:
     format_ = header.format
     metadata, notes = read_metadata(data, header)
-    pixels, alpha, extra_samples = _pixels(data, header, notes)
+    pixels, alpha, extra_samples = _pixels(data, header, notes, jpeg)
     if pixels.dtype not in (np.uint8, np.uint16):
         raise _UndecodableError(f"its pixels are {pixels.dtype}; expected 8 or 16 bits")
     # All but these are stored as the camera was held.
@@ -211,14 +220,14 @@ def _decoded(data: bytes, header: Header) -> Original:
     seen, stored = in_srgb(pixels, space)
     if stored is not None and format_ in ("HEIC", "AVIF") and not metadata.icc:
         stored, notes = None, [*notes, TO_SRGB]  # no place for it in what is written
-    jpeg = coding_of(header.opened) if format_ == "JPEG" else None
+    coding = coding_of(header.opened) if format_ == "JPEG" else None
     return Original(
         seen,
         None if alpha is None else _turned(alpha, orientation),
         metadata,
         format_ == "WebP" and b"VP8L" in (data[12:16], data[30:34]),
         extra_samples == ASSOCIATED,
-        jpeg.turned() if jpeg is not None and orientation >= 5 else jpeg,
+        coding.turned() if coding is not None and orientation >= 5 else coding,
         stored,
         tuple(dict.fromkeys((*notes, *more))),
     )
@@ -246,7 +255,9 @@ def _space_of(data: bytes, format_: str, metadata: Metadata, pixels: Pixels) -> 
     return nclx_space(data) if format_ in ("HEIC", "AVIF") else None
 
 
-def _pixels(data: bytes, header: Header, notes: list[str]) -> tuple[Pixels, Pixels | None, int]:
+def _pixels(
+    data: bytes, header: Header, notes: list[str], jpeg: "JpegCoder | None"
+) -> tuple[Pixels, Pixels | None, int]:
     """Pixels, alpha, and a TIFF's ExtraSamples (0 without alpha)."""
     format_, opened = header.format, header.opened
     try:
@@ -269,6 +280,11 @@ def _pixels(data: bytes, header: Header, notes: list[str]) -> tuple[Pixels, Pixe
     # Whatever a library trips over in a malformed file, the file cannot be decoded.
     except Exception as error:
         raise _UndecodableError from error
+    has_end = format_ == "JPEG" and b"\xff\xd9" in data[header.scan_at :]
+    if jpeg is not None and has_end and opened.mode == "RGB":
+        decoded = jpeg.decode(data)
+        if decoded is not None and decoded.shape[:2] == (header.height, header.width):
+            return decoded, None, 0
     return _opencv_pixels(data, header, notes)
 
 

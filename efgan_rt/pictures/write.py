@@ -9,7 +9,7 @@ sRGB, transparency in a JPEG to a white ground.
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -33,6 +33,9 @@ from efgan_rt.pictures.original import (
 )
 from efgan_rt.pictures.read import ASSOCIATED, UNASSOCIATED
 from efgan_rt.written import write_file
+
+if TYPE_CHECKING:
+    from efgan_rt.pictures.device_jpeg import JpegCoder
 
 JPEG_QUALITY: Final = 95  # where there is no JPEG to take it from
 _LOSSLESS_WEBP: Final = 101  # OpenCV's quality above 100
@@ -69,9 +72,19 @@ def encode_picture(
 
 
 def encode_original(
-    extension: str, original: Original, *, quality: int | None = JPEG_QUALITY
+    extension: str,
+    original: Original,
+    *,
+    quality: int | None = JPEG_QUALITY,
+    jpeg: "JpegCoder | None" = None,
 ) -> memoryview | bytes:
     """A picture as the bytes of a file of the given extension; see `write_original`.
+
+    Args:
+        extension: of the file.
+        original: the picture.
+        quality: as for `write_original`.
+        jpeg: what encodes colour JPEGs of libjpeg's qualities in its place.
 
     Raises:
         EfganError: the extension names no format that can be written, or the picture is too large.
@@ -84,7 +97,7 @@ def encode_original(
         raise EfganError(f"{format_} cannot be written here; pip install 'efgan-rt[heic]'")
     pixels, alpha, metadata = _fitting(original, format_)
     try:
-        data = _encoded(original, pixels, alpha, metadata, format_, quality)
+        data = _encoded(original, pixels, alpha, metadata, format_, quality, jpeg)
     except (cv2.error, OSError, ValueError, RuntimeError) as error:
         height, width = original.pixels.shape[:2]
         reason = f"a picture of {width} x {height} cannot be stored as {extension}"
@@ -126,6 +139,7 @@ def _encoded(
     metadata: Metadata,
     format_: str,
     quality: int | None,
+    jpeg: "JpegCoder | None",
 ) -> memoryview | bytes:
     if format_ in ("HEIC", "AVIF"):
         return _phone_picture(pixels, alpha, metadata, format_, quality or JPEG_QUALITY)
@@ -142,6 +156,10 @@ def _encoded(
         by_pillow, settings = _jpeg_settings(original, pixels, quality)
         if by_pillow:
             return _by_pillow(pixels, "JPEG", **by_pillow)
+        if jpeg is not None and pixels.ndim == 3:
+            coded = jpeg.encode(pixels, settings[1], settings[3] if len(settings) > 2 else None)
+            if coded is not None:
+                return coded
     elif format_ == "PNG":
         settings = (cv2.IMWRITE_PNG_COMPRESSION, 1)
     elif format_ == "WebP":

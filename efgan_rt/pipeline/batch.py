@@ -12,12 +12,13 @@ finish what is in flight and stop there, a second Ctrl-C drops it.
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from efgan_rt.choices import NoFace
 from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.lane import BatchEditor
 from efgan_rt.pictures.crop import CROP_PX
+from efgan_rt.pictures.device_jpeg import open_coder
 from efgan_rt.pipeline.budget import Budget
 from efgan_rt.pipeline.channel import Channel
 from efgan_rt.pipeline.crew import Crew
@@ -36,6 +37,9 @@ from efgan_rt.pipeline.watchdog import Watchdog
 from efgan_rt.pipeline.workers import BatchOptions, Desk, JobSource, Workshop
 from efgan_rt.reporting.latency import LatencyRecorder
 from efgan_rt.shots import Product, Shot, network_runs, one_shot_each, stills
+
+if TYPE_CHECKING:
+    from efgan_rt.faces.device_canvas import DeviceCanvases
 
 # Besides the one in each lane: one being filled, one waiting for a lane.
 SPARE_SLOTS: Final = 2
@@ -66,6 +70,7 @@ def run_batch(
     options: BatchOptions | None = None,
     views: bool = False,
     move: Move = MotionPaste.into_region,
+    canvases: "DeviceCanvases | None" = None,
     recorder: LatencyRecorder | None = None,
     on_failure: Callable[[Failure], None] = _ignore,
     on_picture: Callable[[PictureResult], None] = _ignore,
@@ -88,14 +93,15 @@ def run_batch(
         options: how files are treated.
         views: whether each picture's result has its view, for a page; it costs time.
         move: what puts a moved face into its picture.
+        canvases: of the same device, for photographs that stay there from decoding to encoding.
         recorder: takes each batch's time by stage.
         on_failure: told of each failure, from a worker's thread, one at a time.
         on_picture: told of each picture that is dealt with, likewise.
         on_progress: told about ten times a second how many pictures are done and how many failed.
 
     Raises:
-        EfganError: the disk is full or read-only, the jobs cannot be listed, or the networks hang
-            (`HangError`).
+        EfganError: the disk is full or read-only, the jobs cannot be listed, the networks hang
+            (`HangError`), or what shall decode JPEGs does not work here.
         EngineError: an engine failed.
         Exception: the run itself met a bug; its own exception, with its traceback.
     """
@@ -150,6 +156,8 @@ def run_batch(
         faces,
         views,
         move,
+        canvases,
+        open_coder(options.jpeg_codec),
     )
     crew = Crew(abort)
 

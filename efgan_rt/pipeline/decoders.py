@@ -26,6 +26,7 @@ from efgan_rt.pipeline.stages import DECODE, DETECT, WAIT_MEMORY
 from efgan_rt.pipeline.views import PictureView, view_of_done
 from efgan_rt.pipeline.watchdog import GivenUpError
 from efgan_rt.pipeline.workers import Workshop
+from engines.base import EngineError
 
 COPIES: Final = 3  # of a picture in flight: itself, its edit, and what the codec takes
 CHANNELS: Final = 3  # as long as only the header is known
@@ -44,6 +45,7 @@ def decode_pictures(shop: Workshop, replace: Callable[[], None]) -> None:
         job = shop.source.take()
         if job is None:
             share.give_back()
+            decoder.close()
             return
         item = decoder.decoded(job, share)
         if item is not None and item.framed:
@@ -90,7 +92,7 @@ class _Decoder:
             # Not watched, for it is no work of this picture's that is waited for.
             waited_s = share.take(self._in_flight(header.width * header.height * CHANNELS))
             with shop.watchdog.over(what, give_up):
-                original = decode_original(data, job.source, header=header)
+                original = decode_original(data, job.source, header=header, jpeg=shop.jpeg)
                 seconds = {DECODE: perf_counter() - started - waited_s}
                 framed = self._framed(job, original, seconds)
                 digest = confirmed_digest(job.source, work, data)
@@ -129,7 +131,9 @@ class _Decoder:
         started = perf_counter()
         faces = self._shop.faces
         try:
-            self._framer = self._framer or faces.new_framer()
+            if self._framer is None:
+                self._framer = faces.new_framer()
+                self._see_on_device(self._framer)
             return self._framer.frame(original.pixels)
         except EfganError as error:
             raise EfganError(f"{job.source}: {error}") from error
@@ -141,6 +145,21 @@ class _Decoder:
         finally:
             stage = DETECT if faces.looks else DECODE
             seconds[stage] = seconds.get(stage, 0.0) + perf_counter() - started
+
+    def _see_on_device(self, framer: FaceFramer) -> None:
+        """Has photographs looked at on a GPU where they are edited there."""
+        canvases = self._shop.canvases
+        if canvases is None or not self._shop.faces.looks:
+            return
+        try:
+            framer.see_with(canvases.pictures.sight())
+        except EngineError as error:
+            canvases.pictures.tell(f"photographs are looked at by the processor: {error}")
+
+    def close(self) -> None:
+        """Gives back what the thread holds on a GPU."""
+        if self._framer is not None:
+            self._framer.close()
 
     def _pass_over(self, job: PictureJob) -> None:
         """Counts a picture without a face."""

@@ -56,6 +56,7 @@ def _encode(shop: Workshop, item: Item, replace: Callable[[], None]) -> None:
 
     def let_go() -> None:
         times.finish()
+        item.release()
         item.share.give_back()
 
     def give_up(reason: str) -> None:
@@ -70,7 +71,7 @@ def _encode(shop: Workshop, item: Item, replace: Callable[[], None]) -> None:
         _finish_picture(shop.tally, item, all_failures, view)
         let_go()  # not before, so that the budget bounds what is not yet published, too
 
-    paster = Paster(item, shop.move)
+    paster = Paster(item, shop.move, shop.canvases)
     started = perf_counter()
     with shop.watchdog.over(f"{item.job.source}: encoding", give_up):
         staged, failures = _stage_outputs(shop, item, paster, viewer)
@@ -139,7 +140,7 @@ def _encoded(
 
     quality = shop.options.quality
     if len(shots) == 1:
-        data = encode_original(extension, next(frames()), quality=quality)
+        data = encode_original(extension, next(frames()), quality=quality, jpeg=shop.jpeg)
     else:
         play = shop.options.playback
         data = encode_animation(extension, frames(), play, quality=quality or JPEG_QUALITY)

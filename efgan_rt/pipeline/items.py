@@ -13,6 +13,7 @@ import numpy as np
 
 from efgan_rt.face_rules import target_of_face
 from efgan_rt.faces.framing import Framed
+from efgan_rt.faces.image import Image
 from efgan_rt.faces.motion import Motion
 from efgan_rt.families.family import Goal
 from efgan_rt.pictures.original import Original, Picture
@@ -116,6 +117,16 @@ class Item:
         self.ready_at = 0.0
         self._faces_out = len(self.framed)
         self._lock = threading.Lock()
+
+    @property
+    def image(self) -> Image | None:
+        """The picture where it lies on a GPU."""
+        return next((each.image for each in self.framed if each.image is not None), None)
+
+    def release(self) -> None:
+        """Gives back its place on a GPU."""
+        if self.image is not None:
+            self.image.release()
 
     @property
     def is_photograph(self) -> bool:

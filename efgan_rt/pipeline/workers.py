@@ -4,10 +4,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, Unpack
+from typing import TYPE_CHECKING, Protocol, Unpack
 
+from efgan_rt.choices import JpegCodec
 from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.pictures.animation import Playback
+from efgan_rt.pictures.device_jpeg import JpegCoder
 from efgan_rt.pictures.read import MAX_PIXELS
 from efgan_rt.pipeline.budget import DEFAULT_BYTES, Budget
 from efgan_rt.pipeline.channel import Channel
@@ -21,6 +23,9 @@ from efgan_rt.pipeline.resume import Work
 from efgan_rt.pipeline.slots import SlotRing
 from efgan_rt.pipeline.watchdog import DEFAULT_TIMEOUT_S, Watchdog
 from efgan_rt.shots import Product
+
+if TYPE_CHECKING:
+    from efgan_rt.faces.device_canvas import DeviceCanvases
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class BatchOptions:
         mark: whether what was edited says so in its metadata.
         sidecars: whether files beside a picture that speak of it are copied beside its edit.
         keep_times: whether outputs get the times of their inputs.
+        jpeg_codec: what decodes and encodes JPEGs.
     """
 
     workers: int = 2
@@ -52,6 +58,7 @@ class BatchOptions:
     mark: bool = True
     sidecars: bool = False
     keep_times: bool = False
+    jpeg_codec: JpegCodec = JpegCodec.LIBJPEG
 
 
 class Inspecting(Protocol):
@@ -132,6 +139,8 @@ class Workshop:
         faces: how they are found.
         views: whether every picture that is dealt with comes with its `PictureView`.
         move: what puts a moved face into its picture.
+        canvases: edits of photographs that stay on a GPU between decoding and encoding.
+        jpeg: what decodes and encodes JPEGs in libjpeg's place.
     """
 
     source: JobSource
@@ -148,3 +157,5 @@ class Workshop:
     faces: FaceFinding
     views: bool = False
     move: Move = MotionPaste.into_region
+    canvases: "DeviceCanvases | None" = None
+    jpeg: JpegCoder | None = None

@@ -177,6 +177,7 @@ class ShardWorker:
                 options=replace(setup.options, sidecars=False, fail_fast=False),
                 views=setup.views,
                 move=self._set.move,
+                canvases=self._set.canvases,
                 recorder=self._recorder,
                 on_picture=self._take_result,
             )

@@ -21,6 +21,7 @@ from efgan_rt.editing import edit_batches, padded
 from efgan_rt.faces.align import warp
 from efgan_rt.faces.exposure import from_network, to_network
 from efgan_rt.faces.framing import FaceFramer, Framed
+from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.faces.paste import paste
 from efgan_rt.families.family import Goal
 from efgan_rt.lane import SOURCE_AU, BatchEditor
@@ -162,6 +163,7 @@ def edit_frames(
     crop_px: int,
     fps: float,
     start: int = 0,
+    move: Move = MotionPaste.into_region,
 ) -> Iterator[Picture]:
     """The frames with their faces edited, in order.
 
@@ -176,6 +178,7 @@ def edit_frames(
         fps: frames a second.
         start: the first one's number; as many as `SteadyEdits.reach` behind it are averaged over
             fewer frames than they would be with those before.
+        move: what puts a moved face into its frame.
     """
     steady = SteadyEdits(fps)
     fresh: list[Edit] = []  # not yet through the networks
@@ -192,7 +195,7 @@ def edit_frames(
         while held and held[0][0] < until:
             number, frame, edits = held.popleft()
             for edit in edits:
-                paste(frame, edit.framed, steady.edited(edit))
+                paste(frame, edit.framed, steady.edited(edit), move)
             steady.forget_before(number + 1)
             yield frame
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.framing import FaceFramer
+from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.families.family import Goal
 from efgan_rt.lane import BatchEditor
 from efgan_rt.pictures.containers import MP4_EXTENSIONS, mp4_xmp_box, video_tags
@@ -76,6 +77,7 @@ def edit_video(
     quality: int = 95,
     mark: bool = True,
     workers: int = 2,
+    move: Move = MotionPaste.into_region,
     recipe: Mapping[str, Any] | None = None,
     on_search: Callable[[int], None] = lambda _: None,
     on_edit: Callable[[int], None] = lambda _: None,
@@ -96,6 +98,7 @@ def edit_video(
         quality: 1 to 100.
         mark: whether the output says that it was edited.
         workers: detecting threads.
+        move: what puts a moved face into its frame.
         recipe: plain values that say what editor and framer are, by which an interrupted run is
             known again; None where nothing of such a one shall be taken over.
         on_search: told how many frames have been searched.
@@ -138,7 +141,7 @@ def edit_video(
                 raise EfganError(f"{source}: no face found in its {found.frames:,} frames")
             _edit_parts(
                 unfinished, source, facts, found, target, editor, new_framer(),
-                batch=batch, crop_px=crop_px, quality=quality, on_edit=on_edit,
+                batch=batch, crop_px=crop_px, quality=quality, move=move, on_edit=on_edit,
             )  # fmt: skip
             join(
                 source,
@@ -200,6 +203,7 @@ def _edit_parts(
     batch: int,
     crop_px: int,
     quality: int,
+    move: Move,
     on_edit: Callable[[int], None],
 ) -> None:
     """Edits what no earlier run has, part by part."""
@@ -219,6 +223,7 @@ def _edit_parts(
         crop_px=crop_px,
         fps=facts.fps,
         start=start,
+        move=move,
     )
     rest = islice(frames, done - start, None)
     part = unfinished.folder / "part.tmp"

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from export.networks import exported_networks
-from export.parity import differences, run_in_torch
+from export.networks import exported_networks, run_in_torch
+from export.parity import differences
 from tests.toy import REGIONS, toy_config, toy_expressions, toy_networks
 from train.families.cascade.folding import FoldedHead, FoldedStem, folded, places, rim_of
 from train.families.cascade.networks.inference import InferenceNetworks

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from export.calibration import bundled_faces
+from export.graphs import CONVOLUTIONS
 from export.half_editor import TITLE, HalfEditor
-from export.to_half import CONVOLUTIONS, fast_half_convolutions, half_twin
+from export.to_half import fast_half_convolutions, half_twin
 from tests.toy import REGIONS, toy_checkpoint
 from train.evaluation.editors import CheckpointEditor
 from train.evaluation.towards import edit_towards

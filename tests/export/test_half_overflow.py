@@ -15,26 +15,25 @@ import torch
 
 from efgan_rt.errors import EfganError
 from export.build import build_engines
-from export.networks import ExportedNetwork, exported_networks
+from export.graphs import check_precision, to_file_bytes
+from export.networks import ExportedNetwork, exported_networks, run_in_torch
 from export.parity import (
     AGAINST_FP32,
     FILE_BARS_FP16,
     HALF_BARS,
+    LARGEST_HALF,
     Run,
     differences,
     hold,
     rounding_figures,
     run_file,
-    run_in_torch,
 )
 from export.to_half import (
-    LARGEST_HALF,
-    check_precision,
     fast_half_convolutions,
     half_twin,
     recorded_peaks,
 )
-from export.to_onnx import to_file_bytes, to_onnx
+from export.to_onnx import to_onnx
 from tests.toy import toy_checkpoint, toy_expressions
 from train.checkpoint import save_pt
 from train.families.cascade.networks.inference import InferenceNetworks

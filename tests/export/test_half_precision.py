@@ -12,10 +12,10 @@ from torch import nn
 
 from engines.arrays import Array
 from engines.runtimes import import_onnxruntime, import_openvino
-from export.networks import exported_networks
-from export.parity import Arrays, run_file, run_in_torch
+from export.graphs import CONVOLUTIONS
+from export.networks import exported_networks, run_in_torch
+from export.parity import Arrays, run_file
 from export.to_half import (
-    CONVOLUTIONS,
     fast_half_convolutions,
     half_twin,
     recorded_peaks,

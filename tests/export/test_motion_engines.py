@@ -198,6 +198,9 @@ def test_on_a_gpu_moved_faces_are_put_into_their_pictures_there(
         assert (right != before).mean() > 0.1
         assert np.abs(left - right).max() <= 2, np.abs(left - right).mean()
     on_device.move.close()
+    assert on_device.canvases is not None
+    on_device.canvases.close()
+    on_device.canvases.pictures.close()
     assert cuda.free_bytes() == cuda.facts.total_bytes
 
 

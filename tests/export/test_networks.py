@@ -5,8 +5,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from export.networks import exported_networks
-from export.parity import run_in_torch
+from export.networks import exported_networks, run_in_torch
 from tests.toy import toy_config, toy_expressions, toy_networks
 from train.families.cascade.networks.efgan import EFGAN
 from train.families.cascade.networks.inference import InferenceNetworks

@@ -7,9 +7,9 @@ import onnx
 import pytest
 from onnx import TensorProto
 
+from export.graphs import check_precision, tensor_types, to_file_bytes
 from export.networks import ExportedNetwork, exported_networks
-from export.to_half import check_precision, tensor_types
-from export.to_onnx import check_graph, strip_annotations, to_file_bytes, to_onnx
+from export.to_onnx import check_graph, strip_annotations, to_onnx
 from tests.built_engines import Built
 from tests.toy import toy_config, toy_networks
 

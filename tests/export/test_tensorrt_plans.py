@@ -165,6 +165,34 @@ def test_a_shipped_checkpoint_becomes_plans_by_one_command(
     assert "seconds" in done.stdout and "plan MB" in done.stdout and "layers" in done.stdout
 
 
+def test_shipped_engines_become_plans_in_half_by_one_command_without_pytorch(
+    repository: Path, tmp_path: Path, tensorrt_libraries: Path
+) -> None:
+    out = tmp_path / "engines"
+    shipped = repository / "efgan_rt" / "shipped"
+    script = (
+        "import sys\n"
+        "for name in ('torch', 'onnxscript', 'safetensors'): sys.modules[name] = None\n"
+        "from efgan_rt.cli.app import main\n"
+        f"sys.argv = ['efgan-rt', 'build-engines', {str(shipped)!r}, '--precision', 'fp16',"
+        f" '--backend', 'tensorrt', '--batch', '1:4:8', '--out', {str(out)!r}]\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment(tensorrt_libraries),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    manifest = read_manifest(out)
+    assert (manifest.precision, manifest.weights) == ("fp16", "fp16")
+    assert manifest.plans is not None
+    facts = manifest.plans.settings["networks"]  # the compiler's network has proved its types
+    assert facts["stage_1"]["convolutions"] > 50 and facts["interpolator"]["convolutions"] == 0
+
+
 def test_plans_are_made_again_without_pytorch_or_onnx(
     fp16_engines: Built, tmp_path: Path, tensorrt_libraries: Path
 ) -> None:

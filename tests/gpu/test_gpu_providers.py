@@ -3,14 +3,22 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from efgan_rt.faces.detect import YuNet
+from efgan_rt.faces.detector_facts import sha256_of
+from efgan_rt.faces.device_image import DeviceImage, DevicePictures
 from efgan_rt.faces.device_paste import DevicePaste, made_up_pastes
+from efgan_rt.faces.image import HostImage
+from efgan_rt.faces.yunet_network import OUTPUTS
 from engines.arrays import Array
 from engines.base import EngineError
 from engines.cuda_memory import Cuda, Stream
+from engines.onnxruntime_cuda_network import CudaNetwork
 
 pytestmark = pytest.mark.gpu
 SIZE = 1 << 20
@@ -182,6 +190,42 @@ def test_the_paste_of_moved_faces_is_the_processors(cuda: Cuda) -> None:
             apart = np.abs(here.astype(np.float64) - there) / pasting.unit
             print(f"at most {apart.max():.2f} of 255 apart, {apart.mean():.2e} on average")
             assert (apart > 2).mean() < 1e-3
+
+
+def test_pictures_are_shown_as_the_processor_shows_them(cuda: Cuda) -> None:
+    # A made-up picture is looked at when they are opened, in both ways.
+    noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
+    with closing(DevicePictures(cuda, pytest.fail)) as pictures, closing(pictures.sight()) as sight:
+        image = sight.show(noise)
+        assert isinstance(image, DeviceImage)
+        for here, there in (
+            (HostImage(noise).smaller(450, 350), image.smaller(450, 350)),
+            (HostImage(noise).smaller(301, 233), image.smaller(301, 233)),
+            (HostImage(noise).bordered((9, 8, 7, 6)), image.bordered((9, 8, 7, 6))),
+        ):
+            assert np.abs(here.pixels().astype(int) - there.pixels()).max() <= 1
+        image.release()
+
+
+def test_faces_are_found_there_where_the_processor_finds_them(
+    cuda: Cuda, onnxruntime_cuda: None, yunet_file: Path, repository: Path
+) -> None:
+    file = repository / "examples/photographs/astronaut.jpg"
+    read = cv2.imread(str(file), cv2.IMREAD_COLOR_RGB)
+    photograph = np.ascontiguousarray(read, np.uint8)
+    yunet = YuNet(yunet_file, sha256_of(yunet_file))
+
+    def open_network(file: Path, stream: Stream) -> CudaNetwork:
+        return CudaNetwork(file, OUTPUTS, cuda=cuda, stream=stream)
+
+    with (
+        closing(DevicePictures(cuda, pytest.fail, open_network)) as pictures,
+        closing(pictures.sight()) as sight,
+    ):
+        sight.detect_with(yunet_file)
+        (there,), (here,) = yunet.find(sight.show(photograph)), yunet.find(photograph)
+    assert here.points is not None and there.points is not None
+    assert np.abs(here.points - there.points).max() < 1
 
 
 def test_what_cannot_be_captured_gives_no_graph_and_leaves_the_stream_well(cuda: Cuda) -> None:

@@ -46,7 +46,7 @@ TURN_DEGREES, SCALE_SHARE, SHIFT_SHARE = 8.0, 0.09, 0.03
 # The named expressions as action units: what a person's face shows, not what a rig can do.
 PROTOTYPES: Final[Mapping[str, Mapping[str, float]]] = {
     "neutral": {},
-    "happy": {"AU06": 2.8, "AU12": 2.7, "AU25": 2.6},
+    "happy": {"AU06": 2.4, "AU12": 2.5, "AU25": 2.6},
     "sad": {"AU01": 4.8, "AU04": 3.6, "AU15": 4.2, "AU17": 3.2},
     "angry": {"AU04": 3.5, "AU05": 1.5, "AU09": 3.0, "AU10": 2.0, "AU20": 1.3, "AU25": 2.3},
     "surprised": {"AU01": 3.2, "AU02": 3.2, "AU05": 2.2, "AU25": 2.2, "AU26": 3.2},
@@ -54,9 +54,7 @@ PROTOTYPES: Final[Mapping[str, Mapping[str, float]]] = {
         **{"AU01": 3.6, "AU02": 1.2, "AU04": 4.4, "AU05": 5.0, "AU20": 1.7, "AU25": 1.9},
         **{"AU26": 3.4},
     },
-    "disgusted": {
-        **{"AU04": 1.8, "AU06": 1.2, "AU07": 2.7, "AU09": 2.2, "AU10": 2.1, "AU15": 1.5},
-    },
+    "disgusted": {"AU04": 2.7, "AU09": 1.3, "AU10": 3.4, "AU15": 1.3},
     "contemptuous": {"AU12": 1.5, "AU14": 4.0},
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from efgan_rt.engine_sets import current_set
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import write_picture
 from engines.nvidia_driver import Gpu
@@ -17,9 +18,12 @@ Cli = Callable[..., Any]
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--precision", "fp16"), "an engine directory keeps the arithmetic it was exported with"),
-        (("--weights", "fp16"), "an engine directory keeps the arithmetic it was exported with"),
-        (("--backend", "onnx"), "an engine directory has its ONNX files; only TensorRT plans and"),
+        (
+            ("--precision", "fp32"),
+            "from an engine directory half precision is made, and int8; give",
+        ),
+        (("--weights", "fp16"), "an engine directory keeps its weights as they were stored; give"),
+        (("--backend", "onnx"), "an engine directory has its ONNX files; TensorRT plans, int8"),
         (("--precision", "int8", "--batch", "1:2:4"), "int8 files are for the batches that the"),
         (("--precision", "int8", "--backend", "tensorrt"), "int8 files are for OpenVINO; leave"),
         (("--precision", "bf16"), "'bf16' is not one of 'fp32', 'fp16', 'int8'"),
@@ -45,6 +49,23 @@ def toy_sized_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     """The package's faces are too large for toy networks."""
     pytest.importorskip("nncf", reason='no NNCF: pip install "efgan-rt[int8]"')
     monkeypatch.setattr("export.int8_files.checked_faces", lambda *_: toy_faces())
+
+
+def test_engines_in_fp32_become_the_current_ones_in_half(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.half_files.checked_faces", lambda *_: toy_faces())
+    engines = tmp_path / "toys"
+    engines.mkdir()
+    write_toy_engines(engines)
+    made = cli("build-engines", engines, "--precision", "fp16")
+    assert made.status == 0, made.err
+    assert "Parity" in made.out and "toys-fp16 (now the current engines)" in " ".join(
+        made.out.split()
+    )
+    again = cli("build-engines", current_set(), "--precision", "fp16")
+    assert again.status == 1
+    assert "these engines are fp16 already, expected fp32" in " ".join(again.err.split())
 
 
 @pytest.mark.usefixtures("toy_sized_faces")

@@ -13,6 +13,7 @@ from efgan_rt.faces.align import Similarity, warp
 from efgan_rt.faces.detect import Face, HaarCascade, YuNet, is_doubtful
 from efgan_rt.faces.detector_facts import sha256_of
 from efgan_rt.faces.framing import FaceChoice, FaceFramer
+from efgan_rt.faces.image import HostImage
 from efgan_rt.faces.search import normal_exposure, quarter_turned, views_of
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
@@ -121,15 +122,15 @@ def test_only_a_picture_in_which_small_faces_would_be_lost_is_searched_in_tiles(
     width: int, height: int, min_face_px: int, views: int
 ) -> None:
     picture = np.zeros((height, width, 3), np.uint8)
-    assert len(list(views_of(picture, min_face_px))) == views
+    assert len(list(views_of(HostImage(picture), min_face_px))) == views
 
 
 def test_a_views_places_are_the_pictures() -> None:
     picture = np.zeros((2000, 6000, 3), np.uint8)
     picture[1500:1540, 4300:4340] = 255
     seen = 0
-    for view in views_of(picture, 40):
-        light = view.pixels[..., 0].astype(np.float64)
+    for view in views_of(HostImage(picture), 40):
+        light = view.image.pixels()[..., 0].astype(np.float64)
         if light.any():
             rows, columns = np.indices(light.shape)
             place = np.array([[np.average(each, weights=light) for each in (columns, rows)]])
@@ -140,8 +141,8 @@ def test_a_views_places_are_the_pictures() -> None:
 
 def test_a_face_that_a_tile_cuts_off_is_left_to_its_neighbour() -> None:
     picture = np.zeros((2000, 5000, 3), np.uint8)
-    left, right = list(views_of(picture, 40))[:2]
-    width = left.pixels.shape[1]
+    left, right = list(views_of(HostImage(picture), 40))[:2]
+    width = left.image.shape[1]
     assert left.holds(-20, 5, 60, 80) and not left.holds(width - 30, 5, width + 10, 80)
     assert not right.holds(-20, 5, 60, 80)
 
@@ -150,8 +151,8 @@ def test_a_face_that_a_tile_cuts_off_is_left_to_its_neighbour() -> None:
 def test_the_way_back_from_a_turned_picture_is_exact(quarters: int) -> None:
     picture = np.zeros((5, 9, 3), np.uint8)
     picture[1, 7] = 255
-    pixels, back = quarter_turned(picture, quarters)
-    (row,), (column,) = np.nonzero(pixels[..., 0])
+    turned, back = quarter_turned(HostImage(picture), quarters)
+    (row,), (column,) = np.nonzero(turned.pixels()[..., 0])
     assert back.apply(np.array([[column, row]])).tolist() == [[7, 1]]
 
 

@@ -120,7 +120,7 @@ def test_a_bug_in_an_editor_ends_the_run_with_its_own_exception(
 def test_a_bug_in_a_decoder_fails_its_picture_and_no_other(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(data: bytes, path: Path, *, header: Header) -> Original:
+    def broken(data: bytes, path: Path, *, header: Header, jpeg: None) -> Original:
         if path.name == "x.png":
             raise ZeroDivisionError("a bug")
         return decode_original(data, path, header=header)

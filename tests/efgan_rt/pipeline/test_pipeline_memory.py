@@ -75,7 +75,7 @@ def test_pictures_in_flight_keep_within_the_budget(
     lock = threading.Lock()
     now = most = 0
 
-    def decode(data: bytes, path: Path, *, header: Header) -> Original:
+    def decode(data: bytes, path: Path, *, header: Header, jpeg: None) -> Original:
         nonlocal now, most
         with lock:
             now += 1

@@ -245,7 +245,9 @@ def test_an_encoder_that_hangs_fails_its_picture_and_the_rest_is_done(
     released = threading.Event()
     first = threading.Lock()
 
-    def hang(extension: str, original: Original, *, quality: int | None) -> memoryview | bytes:
+    def hang(
+        extension: str, original: Original, *, quality: int | None, jpeg: None
+    ) -> memoryview | bytes:
         if first.acquire(blocking=False):
             released.wait(20)
         return encode_original(extension, original, quality=quality)

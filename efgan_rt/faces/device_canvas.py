@@ -1,0 +1,253 @@
+"""A photograph on the GPU into which moved faces are put, and which comes down once.
+
+The photograph was sent up when its faces were looked for. For each of its edits it is copied on the
+device; a face's region is cut out of the copy, pasted by `motion_paste.cu` and put back, and in the
+end the rows that were reached come down. What the host says of each face (`numbers_of`) is all that
+goes up.
+
+What orders what: a place has one stream, on which an edit's copy, its faces and its download follow
+each other; the photograph was ready before the first crop of it came down. A mark behind each
+upload, for which the host waits before it writes the next face's numbers, and one behind the
+download. A place is one edit's at a time.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from queue import SimpleQueue
+from typing import Final
+
+import numpy as np
+
+from efgan_rt.faces.device_image import (
+    ALIGNMENT,
+    CHANNELS,
+    HEADER,
+    LEAST_BYTES,
+    DeviceImage,
+    DevicePictures,
+    header_of,
+)
+from efgan_rt.faces.device_paste import DevicePaste, numbers_of
+from efgan_rt.faces.framing import Framed
+from efgan_rt.faces.image import Image
+from efgan_rt.faces.motion_paste import MotionPaste, Move
+from efgan_rt.faces.paste import region_of
+from efgan_rt.pictures.original import Pixels
+from engines.arrays import Array, FloatArray
+from engines.base import EngineError
+from engines.cuda_memory import Cuda, DeviceBuffer, DeviceSlice
+
+PLACES: Final = 2  # edits at a time: one is computed while another is copied
+HEADER_BYTES: Final = -(-HEADER * 4 // ALIGNMENT) * ALIGNMENT
+
+MoveOf = Callable[[Framed], Move]
+"""What puts a face into its picture."""
+
+
+class DeviceCanvases:
+    """Edits of photographs that lie on a device; for any number of threads.
+
+    Owns its places' streams, marks, pinned arrays and device memory, which grow to the largest
+    photograph that there was; `close` gives them back.
+
+    Attributes:
+        pictures: that hold the photographs.
+    """
+
+    def __init__(self, pictures: DevicePictures, paste: DevicePaste) -> None:
+        """Opens places.
+
+        Args:
+            pictures: that hold the photographs.
+            paste: what puts a face into its region, where a photograph is not on the device, too.
+        """
+        self.pictures = pictures
+        self._paste = paste
+        with pictures.cuda.current():
+            self._all = [_Place(pictures.cuda) for _ in range(PLACES)]
+        self._places: SimpleQueue[_Place] = SimpleQueue()
+        for place in self._all:
+            self._places.put(place)
+
+    @contextmanager
+    def canvas(self, image: Image, pixels: Pixels) -> Iterator[MoveOf]:
+        """One edit: faces are put in by what this gives, and are in `pixels` when it is left.
+
+        Args:
+            image: the photograph as a sight of `pictures` has shown it, on the device.
+            pixels: a copy of it, to be changed.
+
+        Raises:
+            EngineError: the device fails.
+        """
+        assert isinstance(image, DeviceImage), "what lies on the host has no canvas"
+        place = self._places.get()
+        try:
+            try:
+                place.take(pixels.nbytes)
+            except EngineError as error:
+                self.pictures.tell(f"a photograph is edited region by region: {error}")
+                yield lambda _: self._paste
+                return
+            canvas = _Canvas(self.pictures, self._paste, place, image, pixels)
+            yield canvas.move_of
+            canvas.finish()
+        finally:
+            place.settle()
+            self._places.put(place)
+
+    def close(self) -> None:
+        """Gives everything back; nobody may be editing."""
+        for place in self._all:
+            place.give_back()
+
+
+class _Canvas:
+    """See `DeviceCanvases.canvas`."""
+
+    def __init__(
+        self,
+        pictures: DevicePictures,
+        paste: DevicePaste,
+        place: "_Place",
+        image: DeviceImage,
+        pixels: Pixels,
+    ) -> None:
+        self._pictures = pictures
+        self._paste = paste
+        self._place = place
+        self._image = image
+        self._pixels = pixels
+        self._rows = slice(0, 0)  # that were reached
+        with pictures.cuda.current():
+            pictures.cuda.copy(place.edit(pixels.nbytes), image.memory, place.stream)
+
+    def move_of(self, framed: Framed) -> Move:
+        rows, columns = region_of(framed, self._pixels.shape)
+
+        def move(pasting: MotionPaste, _: Pixels) -> None:
+            if pasting.active.any():
+                self._put(pasting, rows, columns)
+
+        return move
+
+    def _put(self, pasting: MotionPaste, rows: slice, columns: slice) -> None:
+        place, kernels = self._place, self._pictures.kernels
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        edit, count = place.edit(self._pixels.nbytes), height * width
+        region = DeviceImage(
+            self._image.sight, edit, self._image.pitch, columns.start, rows.start, width, height
+        )
+        with self._pictures.cuda.current():
+            header, numbers = place.send(header_of(region, height, width), numbers_of(pasting))
+            before, after = place.regions(count * CHANNELS)
+            kernels["seen"].launch(place.stream, count, (header, edit), (before,))
+            self._paste.kernel.launch(place.stream, count, (numbers, before), (after,))
+            kernels["put"].launch(place.stream, count, (header, after), (edit,))
+        start = rows.start if not self._rows.stop else min(rows.start, self._rows.start)
+        self._rows = slice(start, max(rows.stop, self._rows.stop))
+
+    def finish(self) -> None:
+        if not self._rows.stop:
+            return
+        pitch = self._pixels.shape[1] * CHANNELS
+        start, stop = self._rows.start * pitch, self._rows.stop * pitch
+        whole = self._place.edit(self._pixels.nbytes)
+        with self._pictures.cuda.current():
+            landed = self._place.down(DeviceSlice(whole.address + start, stop - start))
+        np.copyto(self._pixels[self._rows], landed.reshape(-1, *self._pixels.shape[1:]))
+
+
+class _Place:
+    """What one edit in flight owns on the device."""
+
+    def __init__(self, cuda: Cuda) -> None:
+        self._cuda = cuda
+        self.stream = cuda.stream()
+        self._sent = cuda.event(timing=False)
+        self._done = cuda.event(timing=False)
+        self._is_sending = self._is_busy = False
+        self._memory: dict[str, DeviceBuffer] = {}
+        self._pinned: dict[str, Array] = {}
+
+    def take(self, nbytes: int) -> None:
+        """Memory for an edit of so many bytes, the region of a face, and the same pasted.
+
+        Raises:
+            EngineError: there is not enough.
+        """
+        with self._cuda.current():
+            for name in ("edit", "before", "after"):
+                self._grow(name, nbytes, is_pinned=name == "edit")
+        self._is_busy = True
+
+    def edit(self, nbytes: int) -> DeviceSlice:
+        """The whole edit."""
+        return DeviceSlice(self._memory["edit"].address, nbytes)
+
+    def regions(self, nbytes: int) -> tuple[DeviceSlice, DeviceSlice]:
+        """A face's, before and after."""
+        before, after = (self._memory[name].address for name in ("before", "after"))
+        return DeviceSlice(before, nbytes), DeviceSlice(after, nbytes)
+
+    def send(self, header: FloatArray, numbers: FloatArray) -> tuple[DeviceSlice, DeviceSlice]:
+        """Sends up what the kernels read; where it lies then.
+
+        Raises:
+            EngineError: there is not enough memory.
+        """
+        if self._is_sending:
+            self._sent.synchronize()
+            self._is_sending = False
+        nbytes = HEADER_BYTES + numbers.nbytes
+        self._grow("numbers", nbytes, is_pinned=True)
+        staged = self._pinned["numbers"][:nbytes].view(np.float32)
+        staged[:HEADER] = header
+        staged[HEADER : HEADER_BYTES // 4] = 0
+        staged[HEADER_BYTES // 4 :] = numbers
+        address = self._memory["numbers"].address
+        self._cuda.upload(DeviceSlice(address, nbytes), staged.view(np.uint8), self.stream)
+        self._sent.record(self.stream)
+        self._is_sending = True
+        return (
+            DeviceSlice(address, header.nbytes),
+            DeviceSlice(address + HEADER_BYTES, numbers.nbytes),
+        )
+
+    def down(self, memory: DeviceSlice) -> Array:
+        """What lies there, once all before it has run; overwritten by the next edit."""
+        landed = self._pinned["edit"][: memory.nbytes]
+        self._cuda.download(landed, memory, self.stream)
+        self._done.record(self.stream)
+        self._done.synchronize()
+        self._is_busy = self._is_sending = False
+        return landed
+
+    def settle(self) -> None:
+        """Waits out an edit that did not come to its end."""
+        if self._is_busy:
+            self._is_busy = self._is_sending = False
+            with self._cuda.current(), suppress(EngineError):  # the first error is on its way
+                self.stream.synchronize()
+
+    def give_back(self) -> None:
+        with self._cuda.current():
+            for buffer in self._memory.values():
+                buffer.free()
+        self._memory.clear()
+        self._pinned.clear()
+
+    def _grow(self, name: str, nbytes: int, *, is_pinned: bool) -> None:
+        held = self._memory.get(name)
+        if held is not None and held.nbytes >= nbytes:
+            return
+        if held is not None:
+            self.stream.synchronize()  # a face before this one may still use it
+            del self._memory[name]
+            self._pinned.pop(name, None)
+            held.free()
+        room = max(LEAST_BYTES, 1 << (nbytes - 1).bit_length())
+        pinned = self._cuda.pinned((room,), np.uint8) if is_pinned else None
+        self._memory[name] = self._cuda.device(room)
+        if pinned is not None:
+            self._pinned[name] = pinned

@@ -1,0 +1,140 @@
+"""A run whose photographs stay on the GPU from decoding to encoding, with the set that ships."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from efgan_rt.editing import OpenedSet
+from efgan_rt.engine_sets import shipped_set
+from efgan_rt.expressions import target_for
+from efgan_rt.faces.detect import YuNet
+from efgan_rt.faces.detector_facts import sha256_of
+from efgan_rt.faces.framing import FaceChoice, FaceFramer
+from efgan_rt.pictures.read import read_picture
+from efgan_rt.pictures.write import write_picture
+from efgan_rt.pipeline.batch import run_batch
+from efgan_rt.pipeline.faces import FaceFinding
+from efgan_rt.pipeline.files import Plan, asked_of_all
+from efgan_rt.pipeline.journal import Journal
+from efgan_rt.shots import stills
+from engines.base import EngineError
+from tests.efgan_rt.device_sets import on_device
+from tests.engines.fake_cuda import FakeCuda
+from tests.tensorrt_on_cpu import MissingPartError, find_compiler
+
+SIZES = ((420, 430, 1), (500, 900, 2))
+
+
+@pytest.fixture(autouse=True)
+def has_compiler() -> None:
+    try:
+        find_compiler()
+    except MissingPartError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def source(tmp_path: Path, repository: Path) -> Path:
+    """A photograph of one face, and one of two."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    files = sorted((repository / "examples/faces").glob("*.jpg"))
+    for height, width, count in SIZES:
+        canvas = np.full((height, width, 3), (150, 150, 140), np.uint8)
+        for number in range(count):
+            face = cv2.resize(read_picture(files[number]), (260, 260))
+            canvas[100:360, 90 + 420 * number : 350 + 420 * number] = face
+        write_picture(folder / f"{count}.png", canvas)
+    return folder
+
+
+def run(opened: OpenedSet, source: Path, output: Path, yunet_file: Path) -> dict[str, np.ndarray]:
+    choice = FaceChoice()
+    finding = FaceFinding(
+        choice,
+        lambda: FaceFramer(
+            YuNet(yunet_file, sha256_of(yunet_file)),
+            opened.template,
+            choice,
+            crop_px=opened.crop_px,
+        ),
+    )
+    target = target_for(opened.expressions, opened.au_names, expression="happy", au=None)
+    lanes = [opened.lane()]
+    with Journal(output) as journal:
+        outcome = run_batch(
+            asked_of_all(Plan(source, output, stills("")).jobs(), [target], [b""]),
+            lanes,
+            batch=1,
+            journal=journal,
+            crop_px=opened.crop_px,
+            faces=finding,
+            move=opened.move,
+            canvases=opened.canvases,
+        )
+    lanes[0].close()
+    assert (outcome.written, outcome.failed) == (2, 0)
+    return {file.name: np.asarray(read_picture(file)) for file in sorted(output.glob("*.png"))}
+
+
+def test_a_photograph_goes_up_once_and_its_edit_comes_down_once(
+    source: Path, tmp_path: Path, yunet_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cuda = FakeCuda(marks_in_graphs=True)
+    opened = on_device(cuda, monkeypatch, pytest.fail)
+    assert opened.canvases is not None
+    moved: list[tuple[str, int]] = []
+
+    def counting(name: str, original: Callable[..., None], to: Any, *rest: Any) -> None:
+        moved.append((name, to.nbytes))
+        original(to, *rest)
+
+    for name in ("upload", "download"):
+        monkeypatch.setattr(cuda, name, partial(counting, name, getattr(cuda, name)))
+    found = run(opened, source, tmp_path / "device", yunet_file)
+    sizes = {height * width * 3 for height, width, _ in SIZES}
+    assert sorted(size for name, size in moved if name == "upload" and size in sizes) == sorted(
+        sizes
+    )
+    # What comes down of the photograph of two faces is the rows that they reach, once.
+    (rows,) = [size // (900 * 3) for name, size in moved if name == "download" and size % 2700 == 0]
+    assert 100 < rows < 400
+    pictures = opened.canvases.pictures
+    assert sum(map(len, pictures._idle.values())) == len(pictures._all)
+
+    shipped = shipped_set()
+    assert shipped is not None
+    host = OpenedSet.open(shipped, backend="onnxruntime", batch=1)
+    expected = run(host, source, tmp_path / "host", yunet_file)
+    for name, picture in expected.items():
+        before = read_picture(source / name)
+        assert (picture != before).mean() > 0.02
+        error = np.abs(picture.astype(np.int32) - found[name])
+        print(f"{name}: at most {error.max()} levels apart, {error.mean():.3f} on average")
+        # Faces are read by a hair elsewhere, so that edits lie by a hair elsewhere.
+        assert error.mean() < 0.1 and (error > 8).mean() < 0.001
+
+
+def test_where_kernels_for_pictures_do_not_compile_the_processor_looks_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cuda, said = FakeCuda(), list[str]()
+    kernel = cuda.kernel
+
+    def refuse(text: str, name: str) -> object:
+        if name == "smaller":
+            raise EngineError("CUDA's runtime compiler makes no code for compute capability 9.0")
+        return kernel(text, name)
+
+    monkeypatch.setattr(cuda, "kernel", refuse)
+    opened = on_device(cuda, monkeypatch, said.append)
+    assert opened.canvases is None
+    assert said == [
+        "photographs are looked at by the processor: CUDA's runtime compiler makes no code for "
+        "compute capability 9.0"
+    ]
