@@ -2,11 +2,13 @@
 
     python -m benchmarks limits
     python -m benchmarks limits --before FILE     what the same script found before a change
+    python -m benchmarks limits --bucket-only     a bucket's folder alone; the rest stays as it was
 
 Measured, each without any network: records a second through the journal; outputs that get their
 names, real part files on a local disk, as they are and with 1 ms added to each file call; pictures
 through the whole coordinator, whose workers are played by a queue that has every shard's records
-ready; and the walk over made-up folders, whose memory is read from a process of its own. Then a
+ready; and the walk over made-up folders, and over one of a bucket without the requests, whose
+memory is read from a process of its own. Then a
 simulation of 1, 8, 64, 512 GPUs at 2,500 pictures a second each under one coordinator, by its
 measured cost a picture; what it assumes of the file system stands in the result. The figures that
 count are by this process's processor time; wall clock stands beside them, because on a machine that
@@ -42,7 +44,9 @@ from efgan_rt.pipeline.publish import Publisher, StagedPicture
 from efgan_rt.pipeline.record import Record
 from efgan_rt.pipeline.resume import Inspector
 from efgan_rt.pipeline.run_state import BatchOptions
-from efgan_rt.reporting.machine import resident_mb
+from efgan_rt.remote.bucket import BucketTree
+from efgan_rt.remote.path import RemotePath
+from efgan_rt.reporting.machine import machine_facts, resident_mb
 from efgan_rt.shards.coordinator import LARGEST_SHARD, Coordinator
 from efgan_rt.shards.shard import Ended, Made, MadePicture, Message, Ready, Shard
 from efgan_rt.shots import stills
@@ -305,13 +309,58 @@ def walk_made_up(files: int, folders: int, *, check: bool) -> dict[str, Any]:
     return document
 
 
+@dataclass(frozen=True)
+class MadeUpObject:
+    """What listing tells of an object."""
+
+    stamp: str
+
+
+class MadeUpBucket:
+    """A bucket with one folder; in the order in which buckets list.
+
+    Args:
+        files: in it.
+    """
+
+    def __init__(self, files: int) -> None:
+        self._files = files
+
+    def folder(self, path: RemotePath) -> Iterator[tuple[str, MadeUpObject]]:
+        """Names, each with what a server tells of it."""
+        for number in range(self._files):
+            etag = f'"{number:032x}"'
+            yield f"picture-{number:09}.jpg", MadeUpObject(f"48213 {etag}")
+
+
+def walk_bucket(files: int) -> dict[str, Any]:
+    """Walks a made-up bucket's folder in this process, as `walk_made_up` does a local one."""
+    walked: list[Rate] = []
+    tree = BucketTree(RemotePath("s3:", "bucket", "in"))
+    before = resident_mb() or 0.0
+    with (
+        patch("efgan_rt.remote.bucket.reading", lambda _: MadeUpBucket(files)),
+        timed(files, walked),
+    ):
+        found = sum(len(each.stamps) for each in tree.listings(Path("out")))
+    assert found >= files, found
+    peak = (resident_mb("VmHWM") or 0.0) - before
+    return {
+        "files": files,
+        "folders": 1,
+        "walk of a bucket": walked[0].plain | {"peak_mb": round(peak, 1)},
+    }
+
+
 def listing(files: int, folders: int, *, check: bool) -> dict[str, Any]:
     """`walk_made_up` in a process of its own, whose memory is its own."""
+    return by_itself("--walk", files, folders, int(check))
+
+
+def by_itself(*options: object) -> dict[str, Any]:
+    """What this script says with such options, in a process of its own."""
     done = subprocess.run(
-        [
-            *(sys.executable, "-m", "benchmarks", "limits", "--walk"),
-            *(str(files), str(folders), str(int(check))),
-        ],
+        [sys.executable, "-m", "benchmarks", "limits", *map(str, options)],
         capture_output=True,
         text=True,
         check=True,
@@ -407,6 +456,7 @@ class Sizes:
     slow_pictures: int = 4_000
     files: int = 10_000_000
     checked_files: int = 200_000
+    objects: int = 2_000_000
 
 
 def measure(sizes: Sizes, folder: Path) -> dict[str, Any]:
@@ -432,6 +482,7 @@ def listings(sizes: Sizes) -> list[dict[str, Any]]:
         listing(few, 1, check=True),
         listing(few, few // 1000, check=True),
         listing(many, 1, check=False),
+        by_itself("--walk-bucket", sizes.objects),
     ]
 
 
@@ -457,15 +508,27 @@ def main() -> int:
     add("--before", type=Path, metavar="FILE", help="of this script, from before a change")
     add("--folder", type=Path, metavar="DIR", help="on the disk to be tried")
     add("--scale", type=float, default=1.0, metavar="X", help="of all that is measured")
+    add("--bucket-only", action="store_true", help="measure a bucket's folder, and nothing else")
+    add("--walk-bucket", type=int, help=argparse.SUPPRESS)  # in a process of its own
     add("--walk", nargs=3, type=int, help=argparse.SUPPRESS)  # in a process of its own
     arguments = options.parse_args()
     if arguments.walk:
         files, folders, check = arguments.walk
         print(json.dumps(walk_made_up(files, folders, check=bool(check))))
         return 0
+    if arguments.walk_bucket:
+        print(json.dumps(walk_bucket(arguments.walk_bucket)))
+        return 0
     sizes = Sizes(
         **{name: max(2000, int(n * arguments.scale)) for name, n in asdict(Sizes()).items()}
     )
+    if arguments.bucket_only:
+        document = json.loads(arguments.json.read_text())
+        local = [each for each in document["listing"] if "walk of a bucket" not in each]
+        found = by_itself("--walk-bucket", sizes.objects)
+        document["listing"] = [*local, found | {"machine": machine_facts()}]
+        finish(arguments.json, document, "limits")
+        return 0
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         measured = measure(sizes, Path(name))
     walks = listings(sizes)

@@ -484,6 +484,40 @@ def shard_kills(document: Document) -> str:
     )
 
 
+def processes(document: Document) -> str:
+    """Whether several processes make what one makes, and what they cost."""
+    lines = []
+    for engines, found in document.get("outputs", {}).items():
+        (_, one), *others = found["ways"].items()
+        faults = sum(each["missing"] + each["others"] + each["different"] for _, each in others)
+        lines += [
+            f"{found['pictures']:,} mixed pictures, {found['broken']} of them broken, through "
+            f"{engines}: {one['files']:,} outputs of one process; of "
+            f"{', '.join(name for name, _ in others)} {faults or 'none'} is missing, added or "
+            "different in a byte.",
+            "",
+        ]
+    head = ["| | processor time a picture | lowest to highest |"]
+    body = []
+    for part, what in (("host", "no network"), ("shipped", "the set that ships")):
+        for way, took in document.get(part, {}).get("ways", {}).items():
+            processor = took["processor_ms"]
+            body.append(
+                f"| {what}, {way} | {processor['median']:.2f} ms | {processor['lowest']:.2f} to "
+                f"{processor['highest']:.2f} |"
+            )
+    if body:
+        lines += ["", *head, "|---|---:|---:|", *body]
+    if ray := document.get("ray"):
+        lines += [
+            "",
+            f"Ray takes {ray['over_two_processes_ms']:.3f} ms of processor time a picture more "
+            f"than two processes, {ray['share']:.2%} of a picture's with the set that ships; its "
+            f"daemons, idle, {document['host']['idle_cluster_cores']:.1%} of a core.",
+        ]
+    return "\n".join([*lines, "", f"Measured on {machine_text(document)}."])
+
+
 def limits(document: Document) -> str:
     """Where a cluster's run gives out, measured and simulated."""
     measured, before = document["measured"], document["before"]["measured"]
@@ -500,7 +534,9 @@ def limits(document: Document) -> str:
     lines.append("|---:|---:|---|---:|---:|---:|")
     listed = document["before"]["listing"]
     for number, walked in enumerate(document["listing"]):
-        for what in (each for each in walked if isinstance(walked[each], dict)):
+        for what in (
+            each for each in walked if isinstance(walked[each], dict) and "peak_mb" in walked[each]
+        ):
             old = listed[number].get(what, {}).get("peak_mb", "") if number < len(listed) else ""
             old = f"{old} of {listed[number]['files']:,}" if old else ""
             lines.append(
@@ -558,6 +594,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "crash": crash,
     "shard_kills": shard_kills,
     "limits": limits,
+    "processes": processes,
     "fuzz": fuzz,
     "gpu": gpu,
     "tensorrt_build": tensorrt_build,

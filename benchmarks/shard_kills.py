@@ -2,6 +2,7 @@
 
     python -m benchmarks shard_kills                        200 kills with toy networks
     python -m benchmarks shard_kills --kills 20 --minutes 5
+    python -m benchmarks shard_kills --add --kills 100 --seed 1    100 more, to those of other seeds
 
 Runs `efgan-rt batch --processes 2` over small pictures, some of them broken, with networks of a few
 kilobytes and a pause before each picture is read, so that time passes at work and not in starting.
@@ -15,6 +16,7 @@ but by a worker that was there before. Prints a line for people and one JSON obj
 goes to benchmarks/results/shard_kills.json.
 """
 
+import json
 import os
 import random
 import shutil
@@ -29,7 +31,8 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.kit import COMMAND, FACES, REPOSITORY, finish, parser, with_machine
+from benchmarks.kit import COMMAND, FACES, REPOSITORY, Document, finish, parser, with_machine
+from efgan_rt.errors import EfganError
 from efgan_rt.pictures.write import write_picture
 from efgan_rt.pipeline.journal import FOLDER, Journal
 from tests.broken_pictures import write_broken_pictures
@@ -422,6 +425,23 @@ def shard_kills(
         return test.result
 
 
+def added(before: Document, result: Kills, seed: int) -> Document:
+    """An earlier result's counts with this one's.
+
+    Raises:
+        EfganError: it is of other pictures, or of the same seed.
+    """
+    now, seeds = asdict(result), [*before["seeds"], seed]
+    same = ("pictures", "broken")
+    if any(before[name] != now[name] for name in same) or seed in before["seeds"]:
+        raise EfganError(
+            f"the result is of {before['pictures']} pictures and seeds {before['seeds']}; expected "
+            f"as many pictures and another seed, found {now['pictures']} and {seed}"
+        )
+    sums = {name: before[name] + count for name, count in now.items() if name not in same}
+    return {"seeds": seeds, "kills": before["kills"] + result.kills, **now, **sums}
+
+
 def main() -> int:
     """Runs, prints, writes; the exit status says whether all was as it must be."""
     options = parser(__doc__, "shard_kills")
@@ -430,12 +450,17 @@ def main() -> int:
     options.add_argument("--full", type=int, default=2, metavar="N", help="disks of each kind")
     options.add_argument("--minutes", type=float, default=60, metavar="N", help="at most")
     options.add_argument("--seed", type=int, default=0, metavar="N")
+    options.add_argument("--add", action="store_true", help="to what the result holds already")
     given = options.parse_args()
     began = time.perf_counter()
     result = shard_kills(
         given.pictures, given.kills, given.seed, full=given.full, seconds=60 * given.minutes
     )
     seconds = round(time.perf_counter() - began, 1)
-    document = with_machine(seed=given.seed, kills=result.kills, **asdict(result), seconds=seconds)
-    finish(given.json, document, "shard_kills")
+    counts: Document = {"seeds": [given.seed], "kills": result.kills, **asdict(result)}
+    if given.add:
+        before = json.loads(given.json.read_text())
+        counts = added(before, result, given.seed)
+        seconds = round(seconds + before["seconds"], 1)
+    finish(given.json, with_machine(**counts, seconds=seconds), "shard_kills")
     return 0 if result.is_clean else 1

@@ -64,16 +64,16 @@ def exposure_of(crop: Picture) -> Exposure | None:
     side = len(crop)
     rows, columns = (slice(round(a * side), round(b * side)) for a, b in (ROWS, COLUMNS))
     face = crop[rows, columns]
-    means = np.asarray(cv2.mean(face)[:3])
-    luma = float(means @ LUMA)
-    red, green, blue = np.maximum(means, 1.0)
+    colour = cv2.mean(face)[:3]
+    luma = sum(share * level for share, level in zip(LUMA, colour, strict=True))
+    red, green, blue = (max(level, 1.0) for level in colour)
     is_tinted = not COLDEST <= red / blue <= WARMEST or green > GREENEST * red
     if DIM <= luma <= BRIGHT and not is_tinted:
         return None
     low, high = np.percentile(face.reshape(-1, 3), ENDS, axis=0)
     wanted = NORMAL_DIM if luma < DIM else NORMAL_BRIGHT if luma > BRIGHT else luma
     if is_tinted:
-        start, end = means, wanted * np.asarray(SKIN)
+        start, end = np.asarray(colour), wanted * np.asarray(SKIN)
     else:
         low, high = np.full(3, low.min()), np.full(3, high.max())
         start, end = np.full(3, luma), np.full(3, wanted)

@@ -99,12 +99,13 @@ def _free(framed: Framed, shape: tuple[int, int]) -> FloatImage | None:
 
     Beyond its edge a crop repeats it, and what that looks like is not to be told from a cover.
     """
+    if framed.face is None:  # nothing of such a crop is beyond its picture
+        return framed.free
     last = len(framed.crop) - 1
     corners = np.array([[0, 0], [last, 0], [0, last], [last, last]], dtype=np.float32)
     seen = framed.to_crop.inverse.apply(corners)
     beyond = max(-seen.min(), (seen.max(axis=0) - (shape[1] - 1, shape[0] - 1)).max())
-    cut_off = framed.face is not None and beyond * framed.to_crop.scale > LARGEST_CUT * last
-    return None if cut_off else framed.free
+    return None if beyond * framed.to_crop.scale > LARGEST_CUT * last else framed.free
 
 
 def _where_free(crop: Picture, edited: Picture, free: FloatImage) -> Picture:

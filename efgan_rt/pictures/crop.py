@@ -49,6 +49,9 @@ def add_difference(picture: Pixels, crop: Picture, edited: Picture) -> None:
         edited: uint8 of the same shape, the edited crop.
     """
     square = _centred_square(picture)
+    if square.shape == crop.shape and picture.dtype == np.uint8:
+        square[:] = edited
+        return
     if picture.ndim == 2:
         crop = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)  # type: ignore[assignment]
         edited = cv2.cvtColor(edited, cv2.COLOR_RGB2GRAY)  # type: ignore[assignment]

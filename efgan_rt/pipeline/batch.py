@@ -120,7 +120,7 @@ def run_batch(
     ready: Channel[Item] = Channel()
     # Each decoder may have one picture in hand on top.
     most_pictures = (len(editors) + SPARE_BATCHES) * batch + options.workers
-    budget = Budget(most_pictures, options.memory_bytes)
+    budget = Budget(most_pictures, options.memory_bytes, lot=max(1, batch // 2))
     ring = SlotRing(
         len(editors) + SPARE_SLOTS,
         batch=batch,

@@ -5,6 +5,9 @@ small ones is bounded too, for an interrupted run finishes what is in flight. Fi
 served, so that a large picture is not kept waiting by small ones. One that is larger than the whole
 budget goes when it is alone.
 
+To wake a thread costs more than a small picture's other Python. So those that wait for a place are
+woken once there are several (`lot`).
+
 Waiting for the number needs nothing from the waiter: more pictures are in flight than an open slot
 has rows, so some of them are on their way. Waiting for bytes does: all that would free any may lie
 in the slot that is still open. So the slots are told, and send what they have (`on_shortage`), and
@@ -27,16 +30,21 @@ class Budget:
     Args:
         most_pictures: in flight at a time.
         most_bytes: that they may take together.
+        lot: places that have to be free before those that wait are woken; no more than are sure to
+            become free without them.
 
     Attributes:
         is_short: whether somebody waits for bytes.
         on_shortage: called by whoever begins to wait for bytes.
     """
 
-    def __init__(self, most_pictures: int, most_bytes: int = DEFAULT_BYTES) -> None:
+    def __init__(
+        self, most_pictures: int, most_bytes: int = DEFAULT_BYTES, *, lot: int = 1
+    ) -> None:
         self.is_short = False
         self.on_shortage: Callable[[], None] = lambda: None
         self._free_places = most_pictures
+        self._lot = lot
         self._free_bytes = self._all_bytes = most_bytes
         self._turn = threading.Lock()  # one thread at a time waits for bytes
         self._lock = threading.Lock()
@@ -123,4 +131,5 @@ class Share:
                 self._is_over = True
                 self._budget._charge(self, 0)
                 self._budget._free_places += 1
-                self._budget._place_freed.notify()
+                if self._budget._free_places >= self._budget._lot:
+                    self._budget._place_freed.notify_all()

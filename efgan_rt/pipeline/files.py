@@ -256,7 +256,7 @@ class Plan:
         """A picture's path in the source."""
         return self._tree.below(picture)
 
-    # Asked for every picture: each would ask the file system anew.
+    # Asked for every picture: each would ask the file system anew, or join the same names.
 
     @cached_property
     def _tree(self) -> Tree:
@@ -269,6 +269,11 @@ class Plan:
     @cached_property
     def _resolved_output(self) -> Path:
         return self.output.resolve()
+
+    @cached_property
+    def _folders(self) -> dict[str, dict[str, Path]]:
+        """Of the last picture's folder, where its outputs go by the products' folders."""
+        return {}
 
     def _listings(self) -> Iterator["Listing"]:
         """The source's folders, with the pictures that are wanted."""
@@ -291,8 +296,14 @@ class Plan:
         )
 
     def _output(self, picture: Path, product: Product) -> Path:
-        name = self._output_name(picture, product)
-        return self.output / product.folder / self.below(picture).parent / name
+        beside = os.path.dirname(picture)
+        folders = self._folders.get(beside)
+        if folders is None:
+            self._folders.clear()
+            below = self.below(picture).parent
+            folders = {each.folder: self.output / each.folder / below for each in self.products}
+            self._folders[beside] = folders
+        return folders[product.folder] / self._output_name(picture, product)
 
     def _output_name(self, picture: Path, product: Product) -> str:
         """Of a picture's edit; it may have a folder in it."""
@@ -525,19 +536,19 @@ def _listed(
         OSError: it cannot be listed.
     """
     with os.scandir(folder) as entries:
-        found = ((entry.name, _is_folder(entry)) for entry in entries)
+        found = ((entry.name, _is_folder(entry), "") for entry in entries)
         return arranged(folder, below, found, exclude)
 
 
 def arranged(
-    folder: Path, below: Path, entries: Iterable[tuple[str, bool]], exclude: Sequence[str]
+    folder: Path, below: Path, entries: Iterable[tuple[str, bool, str]], exclude: Sequence[str]
 ) -> tuple[list[str], Iterator[Listing]]:
     """The names of a folder's folders, sorted, and its files, by the rules that all trees share.
 
     Args:
         folder: that was listed.
         below: its path in the source.
-        entries: names, and whether each is a folder's.
+        entries: names, whether each is a folder's, and a picture's stamp where that is told.
         exclude: patterns of what is left out.
 
     Returns:
@@ -546,7 +557,7 @@ def arranged(
     folders: list[str] = []
     files = LargeSort()
     system_folders = excluded = 0
-    for name, is_folder in entries:
+    for name, is_folder, stamp in entries:
         if is_folder and any(fnmatchcase(name.lower(), each) for each in SYSTEM_FOLDERS):
             system_folders += 1
         elif name.startswith("."):
@@ -556,7 +567,7 @@ def arranged(
         elif is_folder:
             folders.append(name)
         else:
-            files.add(os.fsencode(_stem(name)), os.fsencode(name))
+            files.add(os.fsencode(_stem(name)), os.fsencode(f"{name}\0{stamp}"))
     return sorted(folders), _listings(folder, files, system_folders, excluded)
 
 
@@ -567,20 +578,21 @@ def _listings(
 
     Args:
         folder: that they lie in.
-        files: stems and names.
+        files: stems, and names with stamps behind a null byte.
         system_folders: for the first part.
         excluded: for the first part.
     """
     is_part = len(files) > IN_MEMORY
-    names: list[str] = []
+    names: dict[str, str] = {}
     last = b""
-    for stem, name in files:
+    for stem, named in files:
         # Some give all files one stem, and number them behind the dot.
         if len(names) >= IN_MEMORY and (stem != last or len(names) >= 2 * IN_MEMORY):
             part = _sorted_out(folder, names)
             yield replace(part, is_part=True, system_folders=system_folders, excluded=excluded)
-            names, system_folders, excluded = [], 0, 0
-        names.append(os.fsdecode(name))
+            names, system_folders, excluded = {}, 0, 0
+        name, _, stamp = os.fsdecode(named).partition("\0")
+        names[name] = stamp
         last = stem
     files.close()
     part = _sorted_out(folder, names)
@@ -591,8 +603,8 @@ def _stem(name: str) -> str:
     return os.path.splitext(name)[0].lower()
 
 
-def _sorted_out(folder: Path, names: Iterable[str]) -> Listing:
-    """Files of a folder: its pictures, and what is left alone."""
+def _sorted_out(folder: Path, names: Mapping[str, str]) -> Listing:
+    """Files of a folder, with their stamps: its pictures, and what is left alone."""
     pictures: list[str] = []
     others: list[str] = []
     for name in names:
@@ -611,7 +623,8 @@ def _sorted_out(folder: Path, names: Iterable[str]) -> Listing:
             left.append((name, f"nothing here reads {format_}; {missing}"))
         else:
             readable.append(name)
-    return Listing(folder, readable, left)
+    stamps = {name: names[name] for name in readable if names[name]}
+    return Listing(folder, readable, left, stamps=stamps)
 
 
 def _why_left_alone(path: Path, stems: Container[str]) -> str:

@@ -108,7 +108,8 @@ class Parts:
 
 def output_key(path: Path, output: Path) -> bytes:
     """An output's name in the journal."""
-    return os.fsencode(path.relative_to(output))
+    # By text, which is quicker than by paths; every output's path begins with the folder's.
+    return os.fsencode(os.fspath(path).removeprefix(os.path.join(output, "")))
 
 
 def new_run_folder(root: Path) -> Path:

@@ -4,7 +4,7 @@ Objects are known by their names alone: to look into one is to read it. What cou
 an output folder (an empty, `.` or `..` segment in its key) is left alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -22,6 +22,14 @@ class Listed(Protocol):
     def stamp(self) -> str:
         """As `RemotePath.stamp` would have it."""
         ...
+
+
+class _UnlistedError(Exception):
+    """A folder cannot be listed, for what lies with its server."""
+
+    def __init__(self, why: EfganError) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class Buckets(Protocol):
@@ -64,28 +72,22 @@ class BucketTree:
             folder = waiting.pop()
             if folder == output and folder != self.source:
                 continue
-            stamps: dict[str, str] = {}
-            entries: list[tuple[str, bool]] = []
             odd: list[tuple[str, str]] = []
             try:
-                for name, listed in buckets.folder(folder):
-                    if name in ("", ".", "..") or "/" in name or "\0" in name:
-                        odd.append((name or "(empty)", "a key that can be no path"))
-                        continue
-                    entries.append((name, listed is None))
-                    if listed is not None and name.lower().endswith(READABLE_EXTENSIONS):
-                        stamps[name] = listed.stamp
-            except EfganError as error:
+                below, listings = arranged(
+                    folder,
+                    folder.relative_to(self.source),
+                    _entries(buckets.folder(folder), odd),
+                    self.exclude,
+                )
+            except _UnlistedError as error:
                 if folder == self.source:
-                    raise
-                said = str(error).removeprefix(f"{folder}: ")
+                    raise error.why from None
+                said = str(error.why).removeprefix(f"{folder}: ")
                 yield Listing(folder, [], fault=said)
                 continue
-            below, listings = arranged(
-                folder, folder.relative_to(self.source), entries, self.exclude
-            )
             for listing in listings:
-                yield replace(listing, left=[*listing.left, *odd], stamps=stamps)
+                yield replace(listing, left=[*listing.left, *odd])
                 odd = []
             waiting += [folder / name for name in reversed(below)]
 
@@ -104,3 +106,21 @@ class BucketTree:
     @property
     def _is_picture(self) -> bool:
         return bool(self.source.key) and self.source.name.lower().endswith(READABLE_EXTENSIONS)
+
+
+def _entries(
+    found: Iterable[tuple[str, Listed | None]], odd: list[tuple[str, str]]
+) -> Iterator[tuple[str, bool, str]]:
+    """What a folder holds, one by one; keys that can be no path go to `odd`.
+
+    Raises:
+        _UnlistedError: the folder cannot be listed.
+    """
+    try:
+        for name, listed in found:
+            if name in ("", ".", "..") or "/" in name or "\0" in name:
+                odd.append((name or "(empty)", "a key that can be no path"))
+            else:
+                yield name, listed is None, "" if listed is None else listed.stamp
+    except EfganError as error:
+        raise _UnlistedError(error) from error

@@ -34,7 +34,10 @@ FOLDER: Final = ".efgan-rt"
 DATABASE: Final = "journal.sqlite"
 LOG: Final = "log"
 APPLICATION_ID: Final = 0x6566676E  # efgn
-COPIED_EVERY: Final = 1000  # groups; what a run after a crash has to read besides
+# The journal is copied whole once there are so many groups, and outputs in them by this share of
+# those in the last copy: a run after a crash has to read the groups besides.
+COPIED_EVERY: Final = 1000
+COPIED_SHARE: Final = 0.25
 LOG_READERS: Final = 16
 TABLES: Final = (
     "CREATE TABLE records (path TEXT, sha256 TEXT, size INTEGER, input_sha256 TEXT, "
@@ -182,7 +185,9 @@ class RemoteJournal:
                 ) from None
             self._settled, self._withdrawn = [], []
             self._apply(self._number, group)
-            if self._number - self._copied >= COPIED_EVERY:
+            if self._number - self._copied >= COPIED_EVERY and self._since_copy >= (
+                COPIED_SHARE * self._in_copy
+            ):
                 self._put_copy()
 
     def settle(self, key: str, sha256: str, etag: str, size: int) -> None:
@@ -234,27 +239,27 @@ class RemoteJournal:
     def _open(self) -> None:
         copy = self._own(DATABASE)
         file = self._folder / DATABASE
-        self._copy_etag: str | None = None
-        found = self.store.head(copy)
-        if found is not None:
-            data, _ = self.store.read(copy)
-            file.write_bytes(data)
-            self._copy_etag = found.etag
+        try:
+            self._copy_etag: str | None = self.store.read_into(copy, file)
+        except FileNotFoundError:
+            self._copy_etag = None
         self._database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         try:
             self._database.execute("PRAGMA synchronous = OFF")  # its place is temporary
             self._database.execute("PRAGMA journal_mode = MEMORY")
-            if found is None:
+            if self._copy_etag is None:
                 for statement in TABLES:
                     self._database.execute(statement)
                 self._database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             (number,) = self._database.execute("SELECT number FROM applied").fetchone()
+            (self._in_copy,) = self._database.execute("SELECT count(*) FROM records").fetchone()
         except sqlite3.Error as error:
             raise EfganError(
                 f"{copy}: the journal cannot be used: {error}; if it is damaged, remove "
                 f"{self._own()}: the outputs stay, and --overwrite lets a run replace them"
             ) from error
         self._number = self._copied = number
+        self._since_copy = 0
         self._is_changed = False
         self._read_log()
         beside = self._folder / "present.sqlite"
@@ -279,20 +284,25 @@ class RemoteJournal:
         names = [name for name, _ in self.store.everything(folder) if name.isdecimal()]
         numbers = sorted(int(name) for name in names if int(name) > self._copied)
         with ThreadPoolExecutor(LOG_READERS, "efgan-log") as pool:
-            paths = [self._log(number) for number in numbers]
-            for number, (data, _) in zip(numbers, pool.map(self.store.read, paths), strict=True):
-                try:
-                    group = json.loads(data)
-                    self._apply(number, group)
-                except (ValueError, KeyError, TypeError, sqlite3.Error) as error:
-                    raise EfganError(
-                        f"{self._log(number)}: the journal cannot be used: {error}; remove "
-                        f"{self._own()}: the outputs stay, and --overwrite lets a run replace them"
-                    ) from error
+            for at in range(0, len(numbers), LOG_READERS):  # no more of them in memory
+                some = numbers[at : at + LOG_READERS]
+                read = pool.map(self.store.read, map(self._log, some))
+                for number, (data, _) in zip(some, read, strict=True):
+                    self._take_up(number, data)
         self._number = max([self._number, *numbers])
+
+    def _take_up(self, number: int, data: bytes) -> None:
+        try:
+            self._apply(number, json.loads(data))
+        except (ValueError, KeyError, TypeError, sqlite3.Error) as error:
+            raise EfganError(
+                f"{self._log(number)}: the journal cannot be used: {error}; remove "
+                f"{self._own()}: the outputs stay, and --overwrite lets a run replace them"
+            ) from error
 
     def _apply(self, number: int, group: dict[str, Any]) -> None:
         self._is_changed = True
+        self._since_copy += len(group["outputs"])
         with _transaction(self._database):
             for key, sha256 in group["withdrawn"]:
                 self._withdraw(key, sha256)
@@ -321,8 +331,8 @@ class RemoteJournal:
         with closing(sqlite3.connect(file)) as copy:
             self._database.backup(copy)
         try:
-            self._copy_etag = self.store.put(
-                self._own(DATABASE), file.read_bytes(), instead_of=self._copy_etag
+            self._copy_etag = self.store.put_file(
+                self._own(DATABASE), file, instead_of=self._copy_etag
             )
         except UnmetError:
             raise EfganError(
@@ -332,6 +342,7 @@ class RemoteJournal:
             file.unlink()
         self._settled, self._withdrawn = [], []
         self._copied, self._is_changed = self._number, False
+        self._in_copy, self._since_copy = self._in_copy + self._since_copy, 0
         for name, _ in list(self.store.everything(self._own(LOG))):
             if name.isdecimal() and int(name) <= self._copied:
                 self.store.remove(self._log(int(name)))

@@ -9,16 +9,22 @@ import base64
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from io import BufferedReader, BytesIO
+from pathlib import Path
 from time import sleep
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from efgan_rt.errors import EfganError
 from efgan_rt.extras import needs_extra
 from efgan_rt.remote.path import RemotePath
 
+T = TypeVar("T")
+
+BLOCK_BYTES: Final = 1 << 20
 ATTEMPTS: Final = 5  # AWS_MAX_ATTEMPTS overrides it
 CONNECTIONS: Final = 64
 CONNECT_TIMEOUT_S: Final = 10
@@ -117,11 +123,37 @@ class S3:
             FileNotFoundError: there is no such object.
             EfganError: it cannot be read.
         """
+
+        def whole(answer: Any) -> tuple[bytes, str]:
+            data: bytes = answer["Body"].read()
+            return data, Found(answer["ETag"], len(data)).stamp
+
+        return self._got(path, whole)
+
+    def read_into(self, path: RemotePath, file: Path) -> str:
+        """Writes the object's content into a file, block by block; gives its ETag.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+            EfganError: it cannot be read, or the file not be written.
+        """
+
+        def into(answer: Any) -> str:
+            with open(file, "wb", buffering=0) as copy:
+                while block := answer["Body"].read(BLOCK_BYTES):
+                    try:
+                        copy.write(block)
+                    except OSError as error:
+                        raise EfganError(f"{file}: cannot be written: {error.strerror}") from error
+            return str(answer["ETag"])
+
+        return self._got(path, into)
+
+    def _got(self, path: RemotePath, take: Callable[[Any], T]) -> T:
+        """What is taken of the answer to a GET."""
         for pause in (*CONFLICT_PAUSES_S, None):
             try:
-                answer = self._client.get_object(Bucket=path.bucket, Key=path.key)
-                data: bytes = answer["Body"].read()
-                return data, Found(answer["ETag"], len(data)).stamp
+                return take(self._client.get_object(Bucket=path.bucket, Key=path.key))
             except self._faults.ClientError as error:
                 if _code(error) in _MISSING:
                     raise FileNotFoundError(str(path)) from None
@@ -213,6 +245,17 @@ class S3:
         condition = {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of}
         return self._put(path, data, condition, sha256)
 
+    def put_file(self, path: RemotePath, file: Path, *, instead_of: str | None) -> str:
+        """`put` of a file's content, of which memory never holds all.
+
+        Raises:
+            UnmetError: there is one, or another one.
+            EfganError: it cannot be put.
+        """
+        condition = {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of}
+        with open(file, "rb") as body:
+            return self._put(path, body, condition, "")
+
     def put_over(self, path: RemotePath, data: bytes | memoryview, *, sha256: str = "") -> str:
         """Puts an object whatever is there; gives its ETag.
 
@@ -222,19 +265,24 @@ class S3:
         return self._put(path, data, {}, sha256)
 
     def _put(
-        self, path: RemotePath, data: bytes | memoryview, condition: dict[str, str], sha256: str
+        self,
+        path: RemotePath,
+        data: bytes | memoryview | BufferedReader,
+        condition: dict[str, str],
+        sha256: str,
     ) -> str:
         token = uuid.uuid4().hex
-        body = bytes(data)
+        body: BytesIO | BufferedReader
+        body = data if isinstance(data, BufferedReader) else BytesIO(data)
+        digest = hashlib.file_digest(body, partial(hashlib.md5, usedforsecurity=False)).digest()
         for pause in (*CONFLICT_PAUSES_S, None):
+            body.seek(0)
             try:
                 answer = self._client.put_object(
                     Bucket=path.bucket,
                     Key=path.key,
                     Body=body,
-                    ContentMD5=base64.b64encode(
-                        hashlib.md5(body, usedforsecurity=False).digest()
-                    ).decode(),
+                    ContentMD5=base64.b64encode(digest).decode(),
                     Metadata={TOKEN: token, SHA256: sha256} if sha256 else {TOKEN: token},
                     **condition,
                 )

@@ -4,9 +4,12 @@ Nothing here imports Ray. Orders and questions come in two queues of the actor's
 is asked for waits for nothing that is made.
 """
 
+import errno
+import os
 import pickle
 import queue
 import socket
+import tempfile
 import threading
 import traceback
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from efgan_rt import __version__
+from efgan_rt.engine_sets import compiled_folder
 from efgan_rt.errors import EfganError
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
 from efgan_rt.pipeline.watchdog import HangError
@@ -23,6 +27,8 @@ from engines.base import EngineError
 
 TOLD_WITHIN_S: Final = 2.0  # an answer without a word says that the worker lives
 MOST_TOLD: Final = 64
+ROOM_BYTES: Final = 1 << 20  # that a node's own folders have to take
+FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,27 @@ def fault_here(terms: Terms) -> str | None:
         same = fingerprint_of(terms.setup) == terms.fingerprint
     except (EfganError, EngineError, OSError) as error:
         return f"the engines are not here: {error}"
-    return None if same else f"{terms.setup.engines} holds other engines here"
+    return full_here() if same else f"{terms.setup.engines} holds other engines here"
+
+
+def full_here() -> str | None:
+    """Which of this node's folders for compiled networks and temporary files is full, if one is.
+
+    One that nobody may write into is left alone, as in a run on one machine.
+    """
+    # Python passes over a full folder that TMPDIR names; libraries do not.
+    named = Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
+    for what, place in (("compiled networks", compiled_folder()), ("temporary files", named)):
+        if place is None:
+            continue
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=place) as file:
+                file.write(bytes(ROOM_BYTES))
+        except OSError as error:
+            if error.errno in FULL:
+                return f"{place}, where {what} go, is full here; make room there"
+    return None
 
 
 class NodeWorker:
@@ -138,4 +164,7 @@ class NodeWorker:
         except (EfganError, EngineError) as error:
             say(Refused(str(error), isinstance(error, EngineError)))
         except BaseException as error:
+            if full := full_here():
+                self._leave_out(full)
+                return
             say(Refused(f"{type(error).__name__}: {error}", trace=traceback.format_exc()))

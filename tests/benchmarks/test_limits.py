@@ -8,6 +8,7 @@ from benchmarks.limits import (
     A_GPU_PER_S,
     ADDED_S,
     Costs,
+    by_itself,
     coordinator_rate,
     journal_rate,
     listing,
@@ -32,6 +33,12 @@ def test_a_made_up_folder_is_walked_in_a_process_of_its_own() -> None:
     walked = listing(4000, 2, check=True)
     assert (walked["files"], walked["folders"]) == (4000, 2)
     assert walked["walk"]["peak_mb"] < 50 and walked["check and plan"]["n"] == 4000
+
+
+def test_a_made_up_buckets_folder_is_walked_in_a_process_of_its_own() -> None:
+    walked = by_itself("--walk-bucket", 4000)
+    assert walked["files"] == 4000
+    assert 0 < walked["walk of a bucket"]["peak_mb"] < 50
 
 
 def test_a_few_gpus_are_all_busy_and_too_many_wait_for_the_coordinator() -> None:

@@ -14,10 +14,11 @@ from efgan_rt.families.cascade import INTERPOLATOR
 from engines.directory import EngineDirectory
 from engines.manifest import Manifest, read_manifest
 from engines.nvidia_driver import present_gpu
+from export.graphs import to_file_bytes
 from export.networks import exported_networks
 from export.plans import PlanOptions, remake_plans
 from export.to_half import half_twin
-from export.to_onnx import to_file_bytes, to_onnx
+from export.to_onnx import to_onnx
 from tests.built_engines import Built
 from tests.paper_width import write_paper_width
 from tests.tensorrt_on_cpu import environment

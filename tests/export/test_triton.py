@@ -24,7 +24,10 @@ from engines.directory import EngineDirectory
 from export.calibration import bundled_faces
 from export.to_triton import Merged, export_triton, merged_network
 from tests.export.triton_server import served
+from tests.export.untrained import write_untrained
 from tests.toy_engines import toy_faces, write_toy_engines
+from train.families.ecgan.config import ECGANConfig
+from train.families.eet.config import EETConfig
 
 BATCH = 4
 
@@ -89,6 +92,41 @@ def test_the_merged_network_of_a_set_with_motion_is_the_lane() -> None:
     assert fields.max() <= 0.02  # float16 of up to 16 crop pixels has steps of 0.008
     assert pixels.max() <= 1
     assert merged["pixels_out"].shape == lane.pixels.shape
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        EETConfig(32, tuple(f"AU{number:02}" for number in range(1, 13)), width=2),
+        ECGANConfig(32, ("angry", "happy", "neutral"), width=8, residual_blocks=2),
+    ],
+    ids=["eet", "ecgan"],
+)
+def test_the_merged_network_of_another_family_is_the_lane(
+    tmp_path: Path, config: EETConfig | ECGANConfig, request: pytest.FixtureRequest
+) -> None:
+    name = request.node.callspec.id
+    write_untrained(tmp_path / name, name, config)
+    directory = EngineDirectory(tmp_path / name)
+    merged = export_triton(directory.path, tmp_path / "models")
+    rng = np.random.default_rng(0)
+    faces = rng.integers(0, 256, (BATCH, 32, 32, 3), np.uint8)
+    asked = {
+        spec.name: rng.uniform(0, 1, (BATCH, *spec.shape[1:])).astype(np.float32)  # type: ignore[arg-type]
+        for spec in merged.inputs
+        if spec.name not in ("pixels", "progress")
+    }
+    opened = OpenedSet.open(directory, backend="onnxruntime", batch=BATCH)
+    goes = {"progress": even_progress(opened.stages, BATCH)} if name == "eet" else {}
+    session = onnxruntime.InferenceSession(
+        tmp_path / "models" / "efgan" / "1" / "model.onnx", providers=["CPUExecutionProvider"]
+    )
+    (pixels,) = session.run(["pixels_out"], {"pixels": faces, **goes, **asked})
+    lane = opened.edit(faces, asked)
+    difference = np.abs(pixels.astype(int) - lane.pixels)
+    print(f"pixels: max {difference.max()}, mean {difference.mean():.6f}")
+    assert difference.max() <= 1 and difference.mean() <= 0.01  # as of the toy cascade
+    assert pixels.std() > 1
 
 
 def test_tritons_own_parser_reads_both_configurations(repository: Path) -> None:

@@ -41,6 +41,19 @@ def test_a_place_is_waited_for(budget: Budget, beside: Callable[..., Future[Shar
     assert third.result(5).nbytes == 0
 
 
+def test_who_waits_for_a_place_is_woken_once_there_are_several(
+    beside: Callable[..., Future[Share]],
+) -> None:
+    budget = Budget(4, 100, lot=2)
+    first, second, *_ = [budget.enter() for _ in range(4)]
+    waiting = [beside(budget.enter) for _ in range(2)]
+    first.give_back()
+    with pytest.raises(TimeoutError):
+        waiting[0].result(0.05)
+    second.give_back()
+    assert [each.result(5).nbytes for each in waiting] == [0, 0]
+
+
 def test_bytes_are_waited_for_and_the_slots_are_told(
     budget: Budget, beside: Callable[..., Future[float]]
 ) -> None:

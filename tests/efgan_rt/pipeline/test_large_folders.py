@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from efgan_rt.errors import EfganError
 from efgan_rt.pipeline import files
 from efgan_rt.pipeline.files import LocalTree, Plan
 from efgan_rt.pipeline.large_sort import LargeSort
+from efgan_rt.remote.bucket import BucketTree
+from efgan_rt.remote.path import RemotePath
 from efgan_rt.shots import stills
 
 
@@ -49,6 +53,44 @@ def test_a_large_folder_comes_in_parts_that_hold_what_one_listing_would(tmp_path
         "x.mov": "a video",
     }
     assert [each.folder for each in listings][-1] == tmp_path / "folder"
+
+
+@dataclass(frozen=True)
+class Told:
+    stamp: str
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> RemotePath:
+    """A bucket's folder with 25 pictures and a folder that its server does not list."""
+
+    class Server:
+        def folder(self, path: RemotePath) -> Iterator[tuple[str, Told | None]]:
+            if path.name != "in":
+                yield "seen.jpg", Told("0 x")
+                raise EfganError(f"{path}: cannot be listed: the server answers SlowDown")
+            yield "closed", None
+            for number in range(25):
+                yield f"{number * 7 % 25:03}.jpg", Told(f"{number} etag")
+
+    monkeypatch.setattr("efgan_rt.remote.bucket.reading", lambda _: Server())
+    return RemotePath("s3:", "bucket", "in")
+
+
+def test_a_buckets_folder_comes_in_parts_each_with_its_own_stamps(bucket: RemotePath) -> None:
+    *parts, closed = BucketTree(bucket).listings(Path("out"))
+    assert [len(each.pictures) for each in parts] == [10, 10, 5]
+    assert all(each.is_part and each.stamps.keys() == set(each.pictures) for each in parts)
+    stamps = {name: stamp for each in parts for name, stamp in each.stamps.items()}
+    assert stamps == {f"{number * 7 % 25:03}.jpg": f"{number} etag" for number in range(25)}
+    assert (closed.folder.name, closed.pictures) == ("closed", [])
+    assert closed.fault == "cannot be listed: the server answers SlowDown"
+
+
+def test_a_bucket_that_cannot_be_listed_ends_the_run(bucket: RemotePath) -> None:
+    tree = BucketTree(RemotePath("s3:", "bucket", "closed"))
+    with pytest.raises(EfganError, match="closed: cannot be listed: the server answers SlowDown"):
+        list(tree.listings(Path("out")))
 
 
 def test_two_pictures_of_different_parts_for_one_output_are_refused(tmp_path: Path) -> None:

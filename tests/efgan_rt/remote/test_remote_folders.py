@@ -16,6 +16,7 @@ import pytest
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.write import encode_picture
 from efgan_rt.pipeline.files import PictureJob, Plan
+from efgan_rt.pipeline.record import Record
 from efgan_rt.remote import lease as lease_module
 from efgan_rt.remote.addresses import AddressList
 from efgan_rt.remote.ahead import fetched_ahead
@@ -441,6 +442,34 @@ def test_a_long_log_becomes_a_copy(
     again = batch(bucket.source, bucket.out)
     assert again.status == 0 and "5 were already done" in again.out
     assert bucket.keys("out/.efgan-rt/log") == []
+
+
+def test_a_journal_is_copied_the_less_often_the_larger_it_is(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("efgan_rt.remote.journal.COPIED_EVERY", 1)
+    out = place(bucket.out)
+    assert isinstance(out, RemotePath)
+
+    def records(*numbers: int) -> list[Record]:
+        return [Record(b"%d.jpg" % n, bytes(32), 1, 0, bytes(32), "", bytes(32)) for n in numbers]
+
+    with RemoteJournal(out) as journal:
+        in_log = []
+        for group in (records(*range(8)), records(8), records(9)):
+            journal.intend(group)
+            in_log.append(len(bucket.keys("out/.efgan-rt/log")))
+        assert in_log == [0, 1, 0]
+    with RemoteJournal(out) as journal:
+        assert journal._in_copy == 10
+
+
+def test_a_journal_that_has_no_room_here_is_named(bucket: Bucket, small_disk: Path) -> None:
+    bucket.put("large", bytes(1 << 20))
+    large = place(f"s3://{bucket.name}/large")
+    assert isinstance(large, RemotePath)
+    with pytest.raises(EfganError, match="copy: cannot be written: No space left on device"):
+        store().read_into(large, small_disk / "copy")
 
 
 # Servers and networks that do harm.

@@ -15,6 +15,7 @@ from efgan_rt.faces.framing import FaceChoice
 from efgan_rt.pipeline.journal import FOLDER
 from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.requests.faces import FaceOptions
+from efgan_rt.shards.coordinator import Coordinator
 from efgan_rt.shards.ray_cluster import TOKEN, tokens
 from efgan_rt.shards.ray_worker import NodeWorker, Terms, fault_here, fingerprint_of
 from efgan_rt.shards.shard import LeftOut
@@ -89,6 +90,35 @@ def test_a_node_that_sees_other_folders_is_left_out(setup: WorkerSetup, tmp_path
     assert not (tmp_path / TOKEN).exists()
 
 
+@pytest.mark.parametrize(
+    ("variable", "below", "what"),
+    [
+        ("XDG_CACHE_HOME", "efgan-rt/compiled", "compiled networks"),
+        ("TMPDIR", "", "temporary files"),
+    ],
+)
+def test_a_node_whose_own_folder_is_full_is_left_out(
+    setup: WorkerSetup,
+    small_disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    below: str,
+    what: str,
+) -> None:
+    terms = Terms(setup, fingerprint_of(setup), ())
+    monkeypatch.setenv(variable, str(small_disk))
+    assert (
+        fault_here(terms) == f"{small_disk / below}, where {what} go, is full here; make room there"
+    )
+
+
+def test_a_folder_that_nobody_may_write_into_leaves_nobody_out(
+    setup: WorkerSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/proc")
+    assert fault_here(Terms(setup, fingerprint_of(setup), ())) is None
+
+
 def test_ray_and_processes_are_not_asked_for_together(cli: Cli, faces: Path, out: Path) -> None:
     result = cli("batch", faces, out, "-e", "happy", "--ray", "auto", "--processes", 2)
     assert result.status == 2
@@ -108,6 +138,43 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made.wait_for_nodes()
     yield made
     made.shutdown()
+
+
+@pytest.mark.slow
+def test_a_node_whose_folder_is_full_is_named_and_the_others_edit_all(
+    cli: Cli,
+    cluster: Any,
+    faces: Path,
+    tmp_path: Path,
+    toy_engines: Path,
+    small_disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    variables = {"TMPDIR": str(small_disk)}
+    cluster.add_node(num_cpus=1, object_store_memory=80 * 1024 * 1024, env_vars=variables)
+    cluster.wait_for_nodes()
+    take = Coordinator._take
+    waiting: list[tuple[Coordinator, int, object]] = []
+    left_out: list[LeftOut] = []
+
+    def take_once_one_is_left_out(self: Coordinator, number: int, message: object) -> None:
+        """The others might have edited all before that node has said anything."""
+        waiting.append((self, number, message))
+        if isinstance(message, LeftOut):
+            left_out.append(message)
+        if left_out:
+            for each in waiting:
+                take(*each)
+            waiting.clear()
+
+    monkeypatch.setattr(Coordinator, "_take", take_once_one_is_left_out)
+    engines = ("--engines", toy_engines, "--backend", "onnxruntime", "--batch-size", BATCH)
+    options = ("-e", "happy", "--crops", *engines, "--ray", cluster.address)
+    result = cli("batch", faces, tmp_path / "out", *options)
+    assert result.status == 0, result.err
+    assert "note: left out a worker: " in result.err
+    assert f"{small_disk}, where temporary files go, is full here; make room there" in result.err
+    assert "11 of 11 pictures edited: 11 files in" in result.out
 
 
 @pytest.mark.slow
@@ -132,8 +199,6 @@ def test_two_nodes_write_what_one_process_writes_and_one_may_die(
     assert "71 of 72 pictures edited: 71 files in" in two.out
     assert content_of(tmp_path / "two") == content_of(tmp_path / "one")
     assert not (faces / TOKEN).exists()
-
-    from efgan_rt.shards.coordinator import Coordinator
 
     take = Coordinator._take
     killed: list[int] = []
