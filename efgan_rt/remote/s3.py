@@ -142,7 +142,9 @@ class S3:
             with open(file, "wb", buffering=0) as copy:
                 while block := answer["Body"].read(BLOCK_BYTES):
                     try:
-                        copy.write(block)
+                        # A disk that fills up takes a part of what it is given, without an error.
+                        while written := copy.write(block):
+                            block = block[written:]
                     except OSError as error:
                         raise EfganError(f"{file}: cannot be written: {error.strerror}") from error
             return str(answer["ETag"])

@@ -62,7 +62,7 @@ def test_no_session_is_made_while_a_stream_captures(
         raise RuntimeError("enough was seen")
 
     monkeypatch.setattr(onnxruntime_cuda_engine, "check_cuda_provider", lambda _: None)
-    monkeypatch.setattr(onnxruntime_cuda_engine, "_cuda_session", session)
+    monkeypatch.setattr(onnxruntime_cuda_engine, "cuda_session", session)
     write_toy_engines(tmp_path)
     cuda, entry = HostCuda(), read_manifest(tmp_path).network("stage_1")
     engine = OnnxRuntimeCudaEngine(

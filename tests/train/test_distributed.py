@@ -49,7 +49,7 @@ def test_two_processes_have_the_losses_of_one(runs: dict[str, Path], run: str, s
         for name in alone.keys() - {"phase", "step_ms", "left_s"}:
             # Sums in another order; Adam's first steps are as long for a small gradient as for a
             # large one, so what is rounding in a gradient may be a step's length in a weight.
-            assert shared[name] == pytest.approx(alone[name], rel=2e-3, abs=2e-5), name
+            assert shared[name] == pytest.approx(alone[name], rel=2e-3, abs=1e-4), name
             difference = abs(shared[name] - alone[name]) / max(1e-2, abs(alone[name]))
             largest = max(largest, difference)
     print(f"largest relative difference of a loss: {largest:.1e}")

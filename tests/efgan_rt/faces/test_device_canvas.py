@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -68,6 +69,7 @@ def photograph(rows: int = 240, columns: int = 320, seed: int = 0) -> Picture:
     return random.integers(0, 256, (rows, columns, 3), np.uint8)
 
 
+@cache  # made before threads ask for it
 def motion() -> Motion:
     """What a made-up face does."""
     kept: list[Motion] = []
@@ -162,6 +164,7 @@ def test_threads_that_edit_do_not_disturb_each_other(seed: int) -> None:
         pictures = [photograph(200 + 30 * number, 300, number) for number in range(4)]
         images = [shown(opened, each) for each in pictures]
         expected = [one_by_one(opened.paste, each) for each in pictures]
+        motion()
         with ThreadPoolExecutor(4) as threads:
             found = list(
                 threads.map(lambda pair: edited(opened, *pair), zip(pictures, images, strict=True))
