@@ -163,6 +163,17 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.fixture(scope="session")
+def c_compiler() -> None:
+    """Skips where the kernels' sources cannot be compiled for the processor."""
+    from tests.tensorrt_on_cpu import MissingPartError, find_compiler
+
+    try:
+        find_compiler()
+    except MissingPartError as missing:
+        pytest.skip(str(missing))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def hears_ctrl_c() -> Iterator[None]:
     """A shell starts its background jobs deaf to Ctrl-C, and what they start inherits that."""

@@ -21,15 +21,8 @@ from efgan_rt.pictures.read import read_picture
 from efgan_rt.video.edit import edit_frames, find_faces
 from tests.efgan_rt.device_sets import on_device
 from tests.engines.fake_cuda import FakeCuda, FakeKernel
-from tests.tensorrt_on_cpu import MissingPartError, find_compiler
 
-
-@pytest.fixture(autouse=True)
-def has_compiler() -> None:
-    try:
-        find_compiler()
-    except MissingPartError as missing:
-        pytest.skip(str(missing))
+pytestmark = pytest.mark.usefixtures("c_compiler")
 
 
 @pytest.fixture(scope="module")

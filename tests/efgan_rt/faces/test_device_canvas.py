@@ -21,17 +21,10 @@ from efgan_rt.faces.paste import paste
 from efgan_rt.pictures.original import Picture
 from engines.base import EngineError
 from tests.engines.fake_cuda import FakeCuda, FakeEvent, FakeKernel, FakeStream, HazardError
-from tests.tensorrt_on_cpu import MissingPartError, find_compiler
+
+pytestmark = pytest.mark.usefixtures("c_compiler")
 
 CROP_PX = 64
-
-
-@pytest.fixture(autouse=True)
-def has_compiler() -> None:
-    try:
-        find_compiler()
-    except MissingPartError as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.fixture

@@ -33,15 +33,8 @@ from engines.cuda_kernel import compile_kernel
 from engines.cuda_memory import DeviceMemory, Stream
 from tests.engines.fake_cuda import FakeCuda, FakeEvent, FakeStream, HazardError
 from tests.engines.host_network import HostNetwork
-from tests.tensorrt_on_cpu import MissingPartError, find_compiler
 
-
-@pytest.fixture(autouse=True)
-def has_compiler() -> None:
-    try:
-        find_compiler()
-    except MissingPartError as missing:
-        pytest.skip(str(missing))
+pytestmark = pytest.mark.usefixtures("c_compiler")
 
 
 @pytest.fixture

@@ -29,19 +29,12 @@ from engines import cuda_kernel
 from engines.base import EngineError
 from engines.cuda_kernel import compile_kernel
 from tests.engines.fake_cuda import FakeCuda, FakeEvent, FakeKernel, HazardError
-from tests.tensorrt_on_cpu import MissingPartError, find_compiler
+
+pytestmark = pytest.mark.usefixtures("c_compiler")
 
 CROP_PX, GRID = 64, 32
 MOUTHS = Mouths(np.full((1, 24, 40, 3), 90, np.uint8), np.full((1, 3), 0.3, np.float32))
 KINDS = ["rgb8", "grey8", "rgb16", "grey16"]
-
-
-@pytest.fixture(autouse=True)
-def has_compiler() -> None:
-    try:
-        find_compiler()
-    except MissingPartError as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.fixture

@@ -25,17 +25,10 @@ from efgan_rt.shots import stills
 from engines.base import EngineError
 from tests.efgan_rt.device_sets import on_device
 from tests.engines.fake_cuda import FakeCuda
-from tests.tensorrt_on_cpu import MissingPartError, find_compiler
+
+pytestmark = pytest.mark.usefixtures("c_compiler")
 
 SIZES = ((420, 430, 1), (500, 900, 2))
-
-
-@pytest.fixture(autouse=True)
-def has_compiler() -> None:
-    try:
-        find_compiler()
-    except MissingPartError as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.fixture

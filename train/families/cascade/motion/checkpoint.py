@@ -9,6 +9,7 @@ that ships unless `--from` names one; named expressions are those that the pairs
 
 import argparse
 import json
+import math
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -20,7 +21,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
+from efgan_rt.faces.mouths import EYE_ROWS
 from train.checkpoint import Checkpoint, plain_weights, save_safetensors
 from train.families.cascade.motion.cascade import MotionCascade
 from train.families.cascade.motion.networks import motion_regions
@@ -29,7 +32,7 @@ from train.families.cascade.networks.config import ModelConfig
 from train.families.cascade.networks.inference import empty_networks
 from train.families.registry import load_checkpoint
 from train.portraits.face_model import units_vector
-from train.portraits.mouths import ROWS
+from train.portraits.mouths import COLUMNS, ROWS
 from train.portraits.pairs import PROTOTYPES
 from train.portraits.portrait_pairs import ATLAS, GAP_OF_UNITS
 
@@ -104,7 +107,9 @@ def checkpoint_of(
 def _atlas(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         with np.load(path) as arrays:
-            return {name: arrays[name] for name in ("pixels", "skin", "gap", "smile", GAP_OF_UNITS)}
+            found = {
+                name: arrays[name] for name in ("gap", "pixels", "skin", "smile", GAP_OF_UNITS)
+            }
     except KeyError as error:
         raise EfganError(
             f"{path}: an atlas without {error}, of an earlier version; `efgan-rt prepare` with the "
@@ -112,6 +117,42 @@ def _atlas(path: Path) -> dict[str, npt.NDArray[Any]]:
         ) from error
     except (OSError, ValueError, BadZipFile) as error:
         raise EfganError(f"{path}: no atlas of mouths: {error}") from error
+    count = len(found["gap"]) if found["gap"].ndim == 1 else 0
+    known: dict[str, list[tuple[int, ...]]] = {
+        "pixels": [(count, rows, COLUMNS, 3) for rows in (ROWS, ROWS + 2 * EYE_ROWS)],
+        "skin": [(count, 3)],
+        "smile": [(count,)],
+        GAP_OF_UNITS: [(len(AU_NAMES),)],
+    }
+    for name, shapes in known.items():
+        if not count or found[name].shape not in shapes:
+            raise EfganError(
+                f"{path}: no atlas of mouths: its {name} is {found[name].shape}, expected "
+                f"{' or '.join(map(str, shapes))} for {count} mouths"
+            )
+    return found
+
+
+def _read_stages(path: Path) -> list[dict[str, Tensor]]:
+    try:
+        found = torch.load(path, weights_only=True)
+    except OSError as error:
+        raise EfganError(f"{path}: cannot be read: {error.strerror}") from error
+    except Exception as error:  # torch raises many kinds, all of which mean the same
+        raise EfganError(f"{path}: not what the training of motion writes, or truncated") from error
+    if not isinstance(found, list) or not found:
+        raise EfganError(f"{path}: not what the training of motion writes")
+    return found
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise EfganError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise EfganError(f"{path}: expected a JSON object")
+    return found
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -129,13 +170,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--training", type=Path, help="a JSON object that the file is to hold")
     options = parser.parse_args(arguments)
     try:
-        try:
-            stages = torch.load(options.stages, weights_only=True)
-            training = json.loads(options.training.read_text()) if options.training else None
-        except (OSError, ValueError, RuntimeError, EOFError) as error:
-            raise EfganError(f"cannot be read: {error}") from error
-        if not isinstance(stages, list) or not stages:
-            raise EfganError(f"{options.stages}: not what the training of motion writes")
+        stages = _read_stages(options.stages)
+        training = _read_json(options.training) if options.training else None
+        if not math.isfinite(options.fold_gain):
+            raise EfganError(f"--fold-gain {options.fold_gain}, expected a finite number")
         made = checkpoint_of(
             stages,
             options.pairs,

@@ -1,6 +1,5 @@
 """Trained stages, a set's atlas and another checkpoint's reader become a checkpoint that edits."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +78,15 @@ def test_an_atlas_without_eyes_makes_a_checkpoint_without(trained: Path, tmp_pat
     ("what", "message"),
     [
         ("stages missing", "cannot be read"),
+        ("stages no file of torch", "other.pt: not what the training of motion writes"),
         ("stages of something else", "not what the training of motion writes"),
         ("stages of other shapes", "these are no stages of a cascade with motion"),
         ("atlas missing", "no atlas of mouths"),
         ("atlas of an earlier version", "writes it anew"),
+        ("atlas of other shapes", "its skin is (3, 3), expected (2, 3) for 2 mouths"),
+        ("gain no number", "--fold-gain nan, expected a finite number"),
+        ("training no object", "said.json: expected a JSON object"),
+        ("out a folder", "out.safetensors"),
         ("training no JSON", "cannot be read"),
     ],
 )
@@ -98,18 +102,27 @@ def test_what_does_not_fit_is_one_sentence(
         stages = tmp_path / "none.pt"
     elif what.startswith("stages"):
         stages = tmp_path / "other.pt"
-        torch.save({} if "else" in what else [{"weight": torch.zeros(1)}], stages)
+        if "no file" in what:
+            stages.write_bytes(b"stage_1, stage_2\n" * 40)
+        else:
+            torch.save({} if "else" in what else [{"weight": torch.zeros(1)}], stages)
     elif what.startswith("atlas"):
         pairs = tmp_path
         (pairs / FOLDS).write_bytes((trained / FOLDS).read_bytes())
         if "earlier" in what:
             older = {name: each for name, each in atlas_of().items() if name != "gap_of_units"}
             np.savez(pairs / ATLAS, **older)
+        if "shapes" in what:
+            np.savez(pairs / ATLAS, **atlas_of(skin=np.full((3, 3), 0.2, np.float32)))
+    elif what.startswith("gain"):
+        options = ["--fold-gain", "nan"]
+    elif what.startswith("out"):
+        (tmp_path / "out.safetensors").mkdir()
     else:
-        (tmp_path / "said.json").write_text(json.dumps({})[:1])
+        (tmp_path / "said.json").write_text("[]" if "object" in what else "{")
         options = ["--training", str(tmp_path / "said.json")]
     with pytest.raises(SystemExit) as ended:
         main([str(stages), str(pairs), str(tmp_path / "out.safetensors"), *options])
     told = capsys.readouterr().err
     assert ended.value.code == 2 and message in told and told.count("\n") == 1
-    assert not (tmp_path / "out.safetensors").exists()
+    assert not (tmp_path / "out.safetensors").is_file()
