@@ -205,27 +205,36 @@ def test_a_later_stage_with_motion_compiles_in_half_precision(motion_engines: Pa
     assert plan.content and int(plan.facts["convolutions"]) > 0
 
 
-def test_shipped_engines_become_plans_in_half_by_one_command_without_pytorch(
-    repository: Path, tmp_path: Path, tensorrt_libraries: Path
-) -> None:
-    out = tmp_path / "engines"
-    shipped = repository / "efgan_rt" / "shipped"
+def build_without(modules: tuple[str, ...], libraries: Path, *words: str) -> str:
+    """What `build-engines` says where some packages cannot be imported."""
     script = (
         "import sys\n"
-        "for name in ('torch', 'onnxscript', 'safetensors'): sys.modules[name] = None\n"
+        f"for name in {modules}: sys.modules[name] = None\n"
         "from efgan_rt.cli.app import main\n"
-        f"sys.argv = ['efgan-rt', 'build-engines', {str(shipped)!r}, '--precision', 'fp16',"
-        f" '--backend', 'tensorrt', '--batch', '1:4:8', '--out', {str(out)!r}]\n"
+        f"sys.argv = {['efgan-rt', 'build-engines', *words]}\n"
         "main()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env=environment(tensorrt_libraries),
+        env=environment(libraries),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_shipped_engines_become_plans_in_half_by_one_command_without_pytorch(
+    repository: Path, tmp_path: Path, tensorrt_libraries: Path
+) -> None:
+    out = tmp_path / "engines"
+    build_without(
+        ("torch", "onnxscript", "safetensors"),
+        tensorrt_libraries,
+        *(str(repository / "efgan_rt" / "shipped"), "--precision", "fp16"),
+        *("--backend", "tensorrt", "--batch", "1:4:8", "--out", str(out)),
+    )
     manifest = read_manifest(out)
     assert (manifest.precision, manifest.weights) == ("fp16", "fp16")
     assert manifest.plans is not None
@@ -237,24 +246,13 @@ def test_plans_are_made_again_without_pytorch_or_onnx(
     fp16_engines: Built, tmp_path: Path, tensorrt_libraries: Path
 ) -> None:
     out = tmp_path / "engines"
-    script = (
-        "import sys\n"
-        "for name in ('torch', 'onnx', 'onnxruntime', 'openvino'): sys.modules[name] = None\n"
-        "from efgan_rt.cli.app import main\n"
-        f"sys.argv = ['efgan-rt', 'build-engines', {str(fp16_engines.directory)!r},"
-        f" '--backend', 'tensorrt', '--out', {str(out)!r}]\n"
-        "main()\n"
+    said = build_without(
+        ("torch", "onnx", "onnxruntime", "openvino"),
+        tensorrt_libraries,
+        *(str(fp16_engines.directory), "--backend", "tensorrt", "--out", str(out)),
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=environment(tensorrt_libraries),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
     assert read_manifest(out).plans is not None
-    assert done.stdout.endswith(f"{out}\n")
+    assert said.endswith(f"{out}\n")
 
 
 def test_tensorrt_for_rtx_goes_the_same_way_where_it_alone_is_installed(
