@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 from benchmarks.kit import SHARED, parser, with_machine, write
 from efgan_rt.pictures.read import read_picture
-from train.families.cascade.motion.training import channels_last
 
 CROP_PX: Final = 128
 EYES: Final = (slice(32, 68), slice(16, 112))  # of such a crop
@@ -31,7 +30,7 @@ LEFT, AHEAD, RIGHT = range(3)
 SHUT: Final = 0.5
 LARGEST_FIT_CM: Final = 0.35
 LEAST_PX: Final = 90
-BATCH, STEPS, RATE = 32, 1500, 3e-3
+BATCH, STEPS, RATE = 32, 1000, 3e-3
 NEEDED: Final = 0.95
 
 
@@ -71,7 +70,6 @@ def taught(pixels: Tensor, classes: Tensor) -> GazeJudge:
     """A judge of these eyes, float32 (N, 3, 36, 96) in [0, 1], and their classes (N,)."""
     torch.manual_seed(0)
     judge = GazeJudge()
-    channels_last(judge)
     rng = torch.Generator().manual_seed(0)
     share = (1 / torch.bincount(classes, minlength=3).float())[classes]
     optimizer = torch.optim.AdamW(judge.parameters(), RATE, weight_decay=1e-2)
