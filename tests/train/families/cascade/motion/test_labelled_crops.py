@@ -10,8 +10,8 @@ from efgan_rt.pictures.read import read_picture
 from tests.toy_face_model import toy_face
 from tests.train.portraits.test_portrait_pairs import Making, making
 from train.data.labels import read_labels
+from train.families.cascade.motion.labelled_crops import main
 from train.families.cascade.motion.pairs_set import PairSet
-from train.portraits.labelled_crops import main
 from train.portraits.portrait_pairs import begin, write_atlas
 
 __all__ = ["making"]

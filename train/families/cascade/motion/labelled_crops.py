@@ -1,6 +1,6 @@
 """Labelled crops from a set of pairs: many expressions of every portrait.
 
-    python -m train.portraits.labelled_crops PAIRS OUT --side 128
+    python -m train.families.cascade.motion.labelled_crops PAIRS OUT --side 128
 
 Each pair of a set that `efgan-rt prepare --face-model` made gives two pictures, its source and what
 becomes of it, each with its action units. The identity is the portrait, `yaw_deg` the way that the
@@ -160,7 +160,7 @@ def _small(image: Tensor, side: int) -> Picture:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     given = argparse.ArgumentParser(
-        prog="python -m train.portraits.labelled_crops",
+        prog="python -m train.families.cascade.motion.labelled_crops",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
