@@ -1,5 +1,6 @@
 """Labelled crops of a set of pairs: both pictures of each, whose they are, how they are turned."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,11 @@ from train.families.cascade.motion.pairs_set import PairSet
 from train.portraits.portrait_pairs import begin, write_atlas
 
 __all__ = ["making"]
+
+
+pytestmark = pytest.mark.skipif(
+    find_spec("numba") is None, reason='no numba: pip install "efgan-rt[portraits]"'
+)
 
 
 def test_every_pair_gives_its_source_and_what_becomes_of_it(
