@@ -91,6 +91,8 @@ class Editor:
         self._say = say
         self._set = opened_set
         self._framer = framer
+        if opened_set.canvases is not None:
+            opened_set.canvases.show_to(framer, keeps=False)
         self.mark = mark
         self._lock = threading.RLock()
         self._lane = opened_set.lane()
@@ -524,6 +526,7 @@ class Editor:
             if self._is_open:
                 self._is_open = False
                 self._lane.close()
+                self._framer.close()
 
     def __enter__(self) -> Self:
         return self

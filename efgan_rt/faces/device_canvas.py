@@ -28,7 +28,7 @@ from efgan_rt.faces.device_image import (
     header_of,
 )
 from efgan_rt.faces.device_paste import DevicePaste, numbers_of
-from efgan_rt.faces.framing import Framed
+from efgan_rt.faces.framing import FaceFramer, Framed
 from efgan_rt.faces.image import Image
 from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.faces.paste import region_of
@@ -68,6 +68,18 @@ class DeviceCanvases:
         self._places: SimpleQueue[_Place] = SimpleQueue()
         for place in self._all:
             self._places.put(place)
+
+    def show_to(self, framer: FaceFramer, *, keeps: bool) -> None:
+        """Has a framer look at photographs on the device, or says why it does not.
+
+        Args:
+            framer: of one thread at a time.
+            keeps: see `FaceFramer.see_with`.
+        """
+        try:
+            framer.see_with(self.pictures.sight(), keeps=keeps)
+        except EngineError as error:
+            self.pictures.tell(f"photographs are looked at by the processor: {error}")
 
     @contextmanager
     def canvas(self, image: Image, pixels: Pixels) -> Iterator[MoveOf]:

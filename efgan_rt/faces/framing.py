@@ -137,6 +137,7 @@ class FaceFramer:
         """
         self.smaller_px: float | None = None
         self._sight: DeviceSight | None = None
+        self._keeps = False
         self._choice = choice or FaceChoice()
         if detector is None and not self._choice.crops:
             raise EfganError("faces cannot be found without a detector; name one with --detector")
@@ -148,15 +149,20 @@ class FaceFramer:
         standard = rescaled(STANDARD_POINTS, STANDARD_PX, crop_px)
         self._from_standard = similarity_between(standard, self._points)
 
-    def see_with(self, sight: "DeviceSight") -> None:
+    def see_with(self, sight: "DeviceSight", *, keeps: bool = True) -> None:
         """Has pictures looked at on a GPU from now on; the sight becomes the framer's own.
 
         The Haar cascade needs whole pictures on the host, so that they stay there.
+
+        Args:
+            sight: that shows them.
+            keeps: whether a picture with faces stays on the GPU, as `Framed.image`, until it is
+                released; else its memory is given back before its faces are.
         """
         if not isinstance(self._detector, YuNet):
             sight.close()
             return
-        self._sight = sight
+        self._sight, self._keeps = sight, keeps
         sight.detect_with(self._detector.file)
 
     def close(self) -> None:
@@ -194,9 +200,10 @@ class FaceFramer:
                 self._sight.settle()
             image.release()
             raise
-        if not any(each.image for each in framed):
-            image.release()
-        return framed
+        if self._keeps and any(each.image for each in framed):
+            return framed
+        image.release()
+        return tuple(replace(each, image=None) if each.image else each for each in framed)
 
     def _framed_in(self, pixels: Pixels, image: Image) -> tuple[Framed, ...]:
         assert self._detector is not None, "checked when it was made"

@@ -26,7 +26,6 @@ from efgan_rt.pipeline.run_state import RunState
 from efgan_rt.pipeline.stages import DECODE, DETECT, WAIT_MEMORY
 from efgan_rt.pipeline.views import PictureView, view_of_done
 from efgan_rt.pipeline.watchdog import GivenUpError
-from engines.base import EngineError
 
 COPIES: Final = 3  # of a picture in flight: itself, its edit, and what the codec takes
 CHANNELS: Final = 3  # as long as only the header is known
@@ -149,12 +148,8 @@ class _Decoder:
     def _see_on_device(self, framer: FaceFramer) -> None:
         """Has photographs looked at on a GPU where they are edited there."""
         canvases = self._state.canvases
-        if canvases is None or not self._state.faces.looks:
-            return
-        try:
-            framer.see_with(canvases.pictures.sight())
-        except EngineError as error:
-            canvases.pictures.tell(f"photographs are looked at by the processor: {error}")
+        if canvases is not None and self._state.faces.looks:
+            canvases.show_to(framer, keeps=True)
 
     def close(self) -> None:
         """Gives back what the thread holds on a GPU."""

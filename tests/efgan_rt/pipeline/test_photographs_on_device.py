@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from efgan_rt.editing import OpenedSet
+from efgan_rt.editor import Editor
 from efgan_rt.engine_sets import shipped_set
 from efgan_rt.expressions import target_for
 from efgan_rt.faces.detect import YuNet
@@ -111,6 +112,60 @@ def test_a_photograph_goes_up_once_and_its_edit_comes_down_once(
         print(f"{name}: at most {error.max()} levels apart, {error.mean():.3f} on average")
         # Faces are read by a hair elsewhere, so that edits lie by a hair elsewhere.
         assert error.mean() < 0.1 and (error > 8).mean() < 0.001
+
+
+def framer_of(opened: OpenedSet, yunet_file: Path) -> FaceFramer:
+    detector = YuNet(yunet_file, sha256_of(yunet_file))
+    return FaceFramer(detector, opened.template, crop_px=opened.crop_px)
+
+
+def test_an_editor_looks_for_faces_on_the_device_and_leaves_no_picture_there(
+    source: Path, yunet_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cuda = FakeCuda(marks_in_graphs=True)
+    opened = on_device(cuda, monkeypatch, pytest.fail)
+    assert opened.canvases is not None
+    pictures, photograph = opened.canvases.pictures, read_picture(source / "2.png")
+    whole: list[int] = []
+    upload = cuda.upload
+
+    def counting(to: Any, *rest: Any) -> None:
+        whole.append(to.nbytes)
+        upload(to, *rest)
+
+    monkeypatch.setattr(cuda, "upload", counting)
+    expected = framer_of(opened, yunet_file).frame(photograph)
+    with Editor(opened, framer_of(opened, yunet_file)) as editor:
+        found = editor.faces(photograph)
+        assert whole.count(photograph.nbytes) == 1
+        assert len(found) == len(expected) == 2
+        for face, framed in zip(found, expected, strict=True):
+            assert framed.face is not None
+            assert abs(face.centre - framed.face.centre) < 1
+        assert (editor.edit(photograph, "happy") != photograph).mean() > 0.02
+        assert len(editor.prepare(photograph).faces) == 2
+        assert whole.count(photograph.nbytes) == 3
+        assert sum(map(len, pictures._idle.values())) == len(pictures._all)
+    assert editor._framer._sight is None
+
+
+def test_a_device_that_fails_in_an_editor_leaves_the_picture_to_the_processor(
+    source: Path, yunet_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cuda, said = FakeCuda(marks_in_graphs=True), list[str]()
+    opened = on_device(cuda, monkeypatch, said.append)
+    assert opened.canvases is not None
+    pictures, photograph = opened.canvases.pictures, read_picture(source / "1.png")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise EngineError("the device is gone")
+
+    with Editor(opened, framer_of(opened, yunet_file)) as editor:
+        assert editor._framer._sight is not None
+        monkeypatch.setattr(editor._framer._sight, "made", fail)
+        assert len(editor.faces(photograph)) == 1
+        assert sum(map(len, pictures._idle.values())) == len(pictures._all)
+    assert said == ["photographs are looked at by the processor: the device is gone"]
 
 
 def test_where_kernels_for_pictures_do_not_compile_the_processor_looks_and_that_is_said(
