@@ -35,6 +35,7 @@ from efgan_rt.faces.detector_file import fetch_detector as fetch_yunet
 from efgan_rt.faces.detector_file import open_detector
 from efgan_rt.faces.exposure import from_network, to_network
 from efgan_rt.faces.framing import MIN_FACE_PX, FaceChoice, FaceFramer, Framed, framing_notes
+from efgan_rt.faces.image import Image
 from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.paste import paste
 from efgan_rt.families.family import Goal
@@ -42,6 +43,7 @@ from efgan_rt.lane import Edited, even_progress
 from efgan_rt.pictures.mark import marked_original
 from efgan_rt.pictures.original import Picture, Pixels
 from efgan_rt.pictures.write import write_original
+from efgan_rt.pipeline.pasting import canvas_of
 from efgan_rt.prepared import PreparedPicture
 from efgan_rt.presets.asked import AskedRules, Model, rules_of
 from efgan_rt.presets.library import load_preset
@@ -92,7 +94,7 @@ class Editor:
         self._set = opened_set
         self._framer = framer
         if opened_set.canvases is not None:
-            opened_set.canvases.show_to(framer, keeps=False)
+            opened_set.canvases.show_to(framer)
         self.mark = mark
         self._lock = threading.RLock()
         self._lane = opened_set.lane()
@@ -268,23 +270,41 @@ class Editor:
         )
         self._set.family.refuse(wish.asked)
         pictures = pictures_of(image)
-        with self._at_work():
-            framed = [self._framer.frame(pixels) for pixels in pictures]
-            if no_face == "fail":
-                refuse_faceless(framed, image)
-            crops = [to_network(face.crop) for faces in framed for face in faces]
-            goal = self._set.family.goal(properties, wish, self._read, self._say)
-            edited = self._edited(crops, goal)
-        results = []
-        for pixels, faces in zip(pictures, framed, strict=True):
-            result = pixels.copy()
-            for face in faces:
-                made = next(edited)
-                if not isinstance(made, Motion):
-                    made = from_network(made, face.crop)
-                paste(result, face, made, self._set.move)
-            results.append(result)
+        framed: list[tuple[Framed, ...]] = []
+        try:
+            with self._at_work():
+                for pixels in pictures:
+                    framed.append(self._framer.frame(pixels, keeps=True))
+                if no_face == "fail":
+                    refuse_faceless(framed, image)
+                crops = [to_network(face.crop) for faces in framed for face in faces]
+                goal = self._set.family.goal(properties, wish, self._read, self._say)
+                edited = self._edited(crops, goal)
+            with engine_errors():
+                results = [
+                    self._put_back(pixels, faces, edited)
+                    for pixels, faces in zip(pictures, framed, strict=True)
+                ]
+        finally:
+            for faces in framed:
+                if (shown := _shown(faces)) is not None:
+                    shown.release()
         return results if is_several(image) else results[0]
+
+    def _put_back(
+        self, pixels: Pixels, faces: Sequence[Framed], edited: Iterator[Picture | Motion]
+    ) -> Pixels:
+        """A picture with its next edits in place, on the GPU if it lies there."""
+        result = pixels.copy()
+        made = [next(edited) for _ in faces]
+        moved = all(isinstance(each, Motion) for each in made)
+        shown = _shown(faces) if moved else None
+        with canvas_of(shown, result, self._set.move, self._set.canvases) as move_of:
+            for face, each in zip(faces, made, strict=True):
+                if not isinstance(each, Motion):
+                    each = from_network(each, face.crop)
+                paste(result, face, each, move_of(face))
+        return result
 
     def prepare(self, image: npt.NDArray[Any] | PathOrText) -> PreparedPicture:
         """Finds and reads a picture's faces once, so that edits of them can be tried quickly.
@@ -540,6 +560,11 @@ class Editor:
             if not self._is_open:
                 raise EfganError("the editor is closed; open another one")
             yield
+
+
+def _shown(faces: Sequence[Framed]) -> Image | None:
+    """The picture of some faces where it lies on a GPU."""
+    return faces[0].image if faces else None
 
 
 @contextmanager

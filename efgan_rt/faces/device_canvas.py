@@ -69,15 +69,14 @@ class DeviceCanvases:
         for place in self._all:
             self._places.put(place)
 
-    def show_to(self, framer: FaceFramer, *, keeps: bool) -> None:
+    def show_to(self, framer: FaceFramer) -> None:
         """Has a framer look at photographs on the device, or says why it does not.
 
         Args:
             framer: of one thread at a time.
-            keeps: see `FaceFramer.see_with`.
         """
         try:
-            framer.see_with(self.pictures.sight(), keeps=keeps)
+            framer.see_with(self.pictures.sight())
         except EngineError as error:
             self.pictures.tell(f"photographs are looked at by the processor: {error}")
 

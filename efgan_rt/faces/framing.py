@@ -137,7 +137,6 @@ class FaceFramer:
         """
         self.smaller_px: float | None = None
         self._sight: DeviceSight | None = None
-        self._keeps = False
         self._choice = choice or FaceChoice()
         if detector is None and not self._choice.crops:
             raise EfganError("faces cannot be found without a detector; name one with --detector")
@@ -149,20 +148,15 @@ class FaceFramer:
         standard = rescaled(STANDARD_POINTS, STANDARD_PX, crop_px)
         self._from_standard = similarity_between(standard, self._points)
 
-    def see_with(self, sight: "DeviceSight", *, keeps: bool = True) -> None:
+    def see_with(self, sight: "DeviceSight") -> None:
         """Has pictures looked at on a GPU from now on; the sight becomes the framer's own.
 
         The Haar cascade needs whole pictures on the host, so that they stay there.
-
-        Args:
-            sight: that shows them.
-            keeps: whether a picture with faces stays on the GPU, as `Framed.image`, until it is
-                released; else its memory is given back before its faces are.
         """
         if not isinstance(self._detector, YuNet):
             sight.close()
             return
-        self._sight, self._keeps = sight, keeps
+        self._sight = sight
         sight.detect_with(self._detector.file)
 
     def close(self) -> None:
@@ -171,11 +165,13 @@ class FaceFramer:
             self._sight.close()
             self._sight = None
 
-    def frame(self, pixels: Pixels) -> tuple[Framed, ...]:
+    def frame(self, pixels: Pixels, *, keeps: bool = False) -> tuple[Framed, ...]:
         """The chosen faces of a picture, the largest first; none where no face is (large enough).
 
         Args:
             pixels: uint8 or uint16, (H, W, 3) RGB or (H, W) grey.
+            keeps: whether a picture with faces that was looked at on a GPU stays there, as
+                `Framed.image`, until it is released; else its memory is given back at once.
 
         Raises:
             EfganError: a face's points are such as no face has.
@@ -200,7 +196,7 @@ class FaceFramer:
                 self._sight.settle()
             image.release()
             raise
-        if self._keeps and any(each.image for each in framed):
+        if keeps and any(each.image for each in framed):
             return framed
         image.release()
         return tuple(replace(each, image=None) if each.image else each for each in framed)

@@ -133,7 +133,7 @@ class _Decoder:
             if self._framer is None:
                 self._framer = faces.new_framer()
                 self._see_on_device(self._framer)
-            return self._framer.frame(original.pixels)
+            return self._framer.frame(original.pixels, keeps=True)
         except EfganError as error:
             raise EfganError(f"{job.source}: {error}") from error
         except cv2.error as error:
@@ -149,7 +149,7 @@ class _Decoder:
         """Has photographs looked at on a GPU where they are edited there."""
         canvases = self._state.canvases
         if canvases is not None and self._state.faces.looks:
-            canvases.show_to(framer, keeps=True)
+            canvases.show_to(framer)
 
     def close(self) -> None:
         """Gives back what the thread holds on a GPU."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.exposure import from_network
 from efgan_rt.faces.framing import Framed
+from efgan_rt.faces.image import Image
 from efgan_rt.faces.motion_paste import Move
 from efgan_rt.faces.paste import paste
 from efgan_rt.pictures.original import Pixels
@@ -73,11 +74,25 @@ class Paster:
         self, shot: int, pixels: Pixels
     ) -> AbstractContextManager[Callable[[Framed], Move]]:
         """What puts faces in: on the picture's place on a GPU, if every one of them is moved."""
-        image, item = self.item.image, self.item
+        item = self.item
         moved = all(
             (shot, number) in item.motion or (shot, number) in item.left
             for number in range(len(item.framed))
         )
-        if self._canvases is None or image is None or not moved:
-            return nullcontext(lambda _: self._move)
-        return self._canvases.canvas(image, pixels)
+        return canvas_of(item.image if moved else None, pixels, self._move, self._canvases)
+
+
+def canvas_of(
+    image: Image | None, pixels: Pixels, move: Move, canvases: "DeviceCanvases | None"
+) -> AbstractContextManager[Callable[[Framed], Move]]:
+    """What puts faces into a picture's copy: there where it lies, or `move` where it is not kept.
+
+    Args:
+        image: the picture on a GPU, every edited face of which is moved; None where it is not.
+        pixels: a copy of the picture, whole again when this is left.
+        move: what puts in faces of a picture that does not lie on a GPU.
+        canvases: where pictures on a GPU are edited, if there are any.
+    """
+    if canvases is None or image is None:
+        return nullcontext(lambda _: move)
+    return canvases.canvas(image, pixels)

@@ -229,20 +229,20 @@ def test_crops_are_cut_out_there_and_the_picture_stays_until_it_is_released(
     framer = FaceFramer(yunet, None, crop_px=256)
     expected = framer.frame(photograph)
     framer.see_with(pictures.sight())
-    found = framer.frame(photograph)
+    found = framer.frame(photograph, keeps=True)
     for here, there in zip(expected, found, strict=True):
         assert isinstance(there.image, DeviceImage) and here.image is None
         # Points differ by a fraction of a pixel, and the crops with them.
         assert np.abs(here.crop.astype(int) - there.crop).mean() < 1
     free = cuda.free_bytes()
-    again = framer.frame(photograph)  # the first one is still there
+    again = framer.frame(photograph, keeps=True)  # the first one is still there
     assert cuda.free_bytes() < free
     for framed in (found, again):
         assert framed[0].image is not None
         framed[0].image.release()
         framed[0].image.release()
     free = cuda.free_bytes()
-    framer.frame(photograph)
+    framer.frame(photograph, keeps=True)
     assert cuda.free_bytes() == free
     framer.close()
 

@@ -12,6 +12,7 @@ import pytest
 from efgan_rt.editing import OpenedSet
 from efgan_rt.editor import Editor
 from efgan_rt.engine_sets import shipped_set
+from efgan_rt.errors import EfganError
 from efgan_rt.expressions import target_for
 from efgan_rt.faces.detect import YuNet
 from efgan_rt.faces.detector_facts import sha256_of
@@ -114,6 +115,10 @@ def test_a_photograph_goes_up_once_and_its_edit_comes_down_once(
         assert error.mean() < 0.1 and (error > 8).mean() < 0.001
 
 
+def fail(*_: Any, **__: Any) -> None:
+    raise EngineError("the device is gone")
+
+
 def framer_of(opened: OpenedSet, yunet_file: Path) -> FaceFramer:
     detector = YuNet(yunet_file, sha256_of(yunet_file))
     return FaceFramer(detector, opened.template, crop_px=opened.crop_px)
@@ -142,9 +147,20 @@ def test_an_editor_looks_for_faces_on_the_device_and_leaves_no_picture_there(
         for face, framed in zip(found, expected, strict=True):
             assert framed.face is not None
             assert abs(face.centre - framed.face.centre) < 1
+        before = len(whole)
         assert (editor.edit(photograph, "happy") != photograph).mean() > 0.02
+        assert max(sorted(whole[before:])[:-1]) < photograph.nbytes  # no second time
+        with monkeypatch.context() as broken:
+            broken.setattr(opened.canvases, "canvas", fail)
+            with pytest.raises(EfganError, match=r"^the device is gone$"):
+                editor.edit([photograph, photograph], "happy")
+        assert sum(map(len, pictures._idle.values())) == len(pictures._all)
+        with pytest.raises(EfganError, match="no face"):
+            editor.edit([photograph, np.zeros((200, 300, 3), np.uint8)], "happy")
+        assert sum(map(len, pictures._idle.values())) == len(pictures._all)
+        whole.clear()
         assert len(editor.prepare(photograph).faces) == 2
-        assert whole.count(photograph.nbytes) == 3
+        assert whole.count(photograph.nbytes) == 1
         assert sum(map(len, pictures._idle.values())) == len(pictures._all)
     assert editor._framer._sight is None
 
@@ -156,9 +172,6 @@ def test_a_device_that_fails_in_an_editor_leaves_the_picture_to_the_processor(
     opened = on_device(cuda, monkeypatch, said.append)
     assert opened.canvases is not None
     pictures, photograph = opened.canvases.pictures, read_picture(source / "1.png")
-
-    def fail(*_: Any, **__: Any) -> None:
-        raise EngineError("the device is gone")
 
     with Editor(opened, framer_of(opened, yunet_file)) as editor:
         assert editor._framer._sight is not None
