@@ -1,9 +1,8 @@
 """The tables of the README and of docs/, each written from its file under benchmarks/results/."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from benchmarks.opponent_ratios import BASE, best_ways, verdict
 from efgan_rt.pictures.header import FORMATS
 from train.evaluation.figure_text import interval_text
 from train.evaluation.paper_tables import (
@@ -44,6 +43,7 @@ SWITCH_FIGURES: Final = (
     ("sharpness_eyes", "of the eyes", ".2f"),
     ("identity_to_truth", "identity", ".3f"),
 )
+BASE: Final = "torch fp32 loop, batch 1"  # that the opponents' table counts from
 # family -> what a reader calls it; in the order of the rows.
 CALLED: Final = {
     "torch fp32 loop": "PyTorch, a loop in batches",
@@ -298,6 +298,15 @@ def backends(document: Document) -> str:
     return f"{markdown_table(head, body)}\n\nMedians of {rounds} rounds; {machine_text(document)}."
 
 
+def best_ways(ways: Mapping[str, Any]) -> dict[str, str]:
+    """Family -> the way of it that had the best median, of those that took turns."""
+    found: dict[str, str] = {}
+    for name, way in sorted(ways.items(), key=lambda item: item[1]["images_per_s"] or 0):
+        if way["turns"]:
+            found[way["family"]] = name
+    return found
+
+
 def opponents(document: Document) -> str:
     """Directory to directory, a row a way, the slowest first way as 1."""
     ways, best = document["ways"], best_ways(document["ways"])
@@ -325,26 +334,6 @@ def opponents(document: Document) -> str:
     )
     shown = markdown_table(["way", "batch", "pictures /s", "times"], body)
     return f"{shown}\n\n{n}; {machine_text(document)}."
-
-
-def opponent_ratios(document: Document) -> str:
-    """The ratios with their bars."""
-    body = [
-        [
-            f"{ratio['over']} by {ratio['under']}",
-            f"{ratio['ratio']:.2f}",
-            f"{ratio['lowest']:.2f} to {ratio['highest']:.2f}",
-            "" if ratio["bar"] is None else f"{ratio['bar']:g}",
-            verdict(ratio, document["machine"]["bf16"]),
-        ]
-        for ratio in document["ratios"]
-    ]
-    head = ["pictures a second of", "ratio", "turn by turn", "bar", ""]
-    left_out = "".join(f" Left out: {name}." for name in document["left_out"])
-    return (
-        f"{markdown_table(head, body)}\n\nWidth {document['width']}, stages "
-        f"{document['stages']}; medians over {document['rounds']} turns.{left_out}"
-    )
 
 
 def scaling(document: Document) -> str:
@@ -601,22 +590,18 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "training_step": training_step,
     "opponents": opponents,
     "opponents_w64": opponents,
-    "opponents_ratios": opponent_ratios,
-    "opponents_w64_ratios": opponent_ratios,
     "scaling": scaling,
     "startup": startup,
 }
 # Tables that share their results with another.
 SOURCES = {
     "judged": "photographs_judged",
-    "opponents_ratios": "opponents",
-    "opponents_w64_ratios": "opponents_w64",
 }
 # What not every machine can measure: shown where there are results, else its place is left empty.
 OPTIONAL = {
     *("ablation", "cascade", "switches"),
     *("evaluation", "judged", "photograph_speed", "gpu"),
     "studio_preview",
-    *("opponents", "opponents_w64", "opponents_ratios", "opponents_w64_ratios"),
+    *("opponents", "opponents_w64"),
     *("scaling", "startup"),
 }

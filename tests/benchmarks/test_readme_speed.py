@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks import readme
-from benchmarks.opponent_ratios import BASE, find_ratios
-from benchmarks.readme_tables import opponent_ratios, opponents, startup
+from benchmarks.readme_tables import BASE, opponents, startup
 
 MACHINE = {
     "processor": "CPU",
@@ -35,9 +34,7 @@ OPPONENTS = {
     "weights": "shipped",
     "threads": 2,
     "rounds": 2,
-    "left_out": {"efgan-rt openvino int8": "no int8"},
     "ways": WAYS,
-    "ratios": find_ratios(WAYS, 16),
 }
 
 
@@ -57,14 +54,6 @@ def test_ways_are_counted_from_the_loop_that_goes_one_by_one() -> None:
 def test_a_loop_that_is_best_one_by_one_is_shown_once() -> None:
     ways = WAYS | {"torch fp32 loop, batch 4": way("torch fp32 loop", 4, 9.0)}
     assert opponents(OPPONENTS | {"ways": ways}).count("| PyTorch, a loop") == 1
-    unders = [ratio["under"] for ratio in find_ratios(ways, 16)]
-    assert unders.count(BASE) == 1
-
-
-def test_ratios_stand_beside_their_bars_and_what_was_left_out() -> None:
-    text = opponent_ratios(OPPONENTS)
-    assert f"| efgan-rt openvino bf16 by {BASE} | 8.00 | 8.00 to 8.00 | 5 | reached |" in text
-    assert text.endswith("medians over 2 turns. Left out: efgan-rt openvino int8.")
 
 
 def test_a_start_is_told_part_by_part() -> None:
