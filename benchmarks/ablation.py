@@ -34,6 +34,7 @@ from train.metrics.bootstrap import LEVEL, RESAMPLES, SEED
 from train.metrics.edit_scores import EditScores, score_edits
 from train.metrics.identity import verify_embedder
 from train.metrics.identity_embedder import EMBEDDER_RECIPE, load_or_train_embedder
+from train.metrics.judge_shelf import JudgeShelf
 from train.metrics.judge_training import CLASSIFIER_RECIPE, READER_RECIPE
 from train.metrics.judges import load_or_train_judges, reliability
 from train.metrics.paired import LARGE_GAPS, plan_edits
@@ -120,8 +121,8 @@ def run(options: argparse.Namespace, say: Callable[[str], None]) -> Document:
     """
     models = parse_models(options.models)
     data = find_picture_set(options.data)
-    judges = load_or_train_judges(data, options.judges, say=say)
-    who = load_or_train_embedder(data, options.judges, say=say)
+    shelf = JudgeShelf(data, options.judges, say=say)
+    judges, who = load_or_train_judges(shelf), load_or_train_embedder(shelf)
     table = read_labels(data / "labels.csv")
     people = sorted(set(table.where(is_unseen).identities))[: options.people]
     faces = FaceSet(data / "images", table.where(people.__contains__))

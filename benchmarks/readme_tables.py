@@ -354,28 +354,22 @@ def scaling(document: Document) -> str:
         f"{document['pictures']} pictures of 128 x 128 where nothing else is said; the processor's "
         "seconds hold the start"
     )
-    shown = markdown_table(head, body)
-    if document.get("plot"):
-        shown = f"![Pictures a second and peak memory, axis by axis]({document['plot']})\n\n{shown}"
-    return f"{shown}\n\n{n}; {machine_text(document)}."
+    return f"{markdown_table(head, body)}\n\n{n}; {machine_text(document)}."
 
 
 def startup(document: Document) -> str:
-    """Where the time of a run on one picture goes."""
-    parts = document["parts_ms"]
-    body = [
-        [label, f"{part['median']:.0f}", f"{part['median'] / document['wall_ms']['median']:.0%}"]
-        for label, part in parts.items()
-    ]
+    """What a run on one picture takes."""
     wall = document["wall_ms"]
-    imports = ", ".join(f"{name} {ms:.0f}" for name, ms in document["imports_ms"].items())
+    work, imports = (
+        ", ".join(f"{name} {ms:.0f}" for name, ms in document[key].items())
+        for key in ("work_ms", "imports_ms")
+    )
     return (
         f"One picture, from the command to its end: {wall['median'] / 1e3:.2f} s "
         f"({wall['lowest'] / 1e3:.2f} to {wall['highest'] / 1e3:.2f} in {document['runs']} "
         f"processes), {document['processor_ms']['median'] / 1e3:.2f} s of the processor; the very "
-        f"first run, which compiles, {document['first_run_ms'] / 1e3:.1f} s.\n\n"
-        f"{markdown_table(['part', 'ms', 'share'], body)}\n\n"
-        f"Imports by package, ms: {imports}; {machine_text(document)}."
+        f"first run, which compiles, {document['first_run_ms'] / 1e3:.1f} s. Of it, ms: {work}; "
+        f"imports by package, ms: {imports}; {machine_text(document)}."
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.toy_people import SMILE_AU12, read_people, write_people
+from train.metrics.judge_shelf import JudgeShelf
 from train.metrics.judge_training import JudgeRecipe, changed, train_classifier
 from train.metrics.judges import Judges, load_or_train_judges, reliability
 from train.metrics.people import UNSEEN_PEOPLE, is_training, is_unseen
@@ -23,14 +24,15 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def judges(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Judges:
     """Judges that know the toy people."""
     recipe = JudgeRecipe(epochs=16, learning_rate=3e-3, batch=8)
-    cache = tmp_path_factory.mktemp("judges")
-    return load_or_train_judges(people, cache, classifier_recipe=recipe, reader_recipe=recipe)
+    shelf = JudgeShelf(people, tmp_path_factory.mktemp("judges"))
+    return load_or_train_judges(shelf, classifier_recipe=recipe, reader_recipe=recipe)
 
 
 def quick_judges(data: Path, cache: Path) -> list[str]:
     """What is said while judges are loaded or trained for one epoch."""
     said: list[str] = []
-    load_or_train_judges(data, cache, classifier_recipe=QUICK, reader_recipe=QUICK, say=said.append)
+    shelf = JudgeShelf(data, cache, say=said.append)
+    load_or_train_judges(shelf, classifier_recipe=QUICK, reader_recipe=QUICK)
     return said
 
 
