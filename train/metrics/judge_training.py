@@ -175,7 +175,7 @@ def fit_to_changed(
     recipe: JudgeRecipe,
     say: Progress,
 ) -> None:
-    """`fit` to pixels (N, H, W, 3), `changed` whenever they are seen, and their targets (N, ...)."""
+    """`fit` to pixels (N, H, W, 3), `changed` whenever seen, and their targets (N, ...)."""
 
     def draw(rows: Rows, rng: np.random.Generator) -> tuple[Bytes, Tensor]:
         crops = [changed(pixels[i], rng, flip=bool(may_flip[i])) for i in rows]
