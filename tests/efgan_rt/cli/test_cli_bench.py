@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import pytest
 
+from efgan_rt.reporting import tuning_search
 from efgan_rt.reporting.bench import WHOLE_BATCH, EnginesResult
 from efgan_rt.reporting.bench_plot import stage_shares
 from efgan_rt.reporting.latency import StageLatency
@@ -191,8 +192,16 @@ def test_benches_without_a_common_way_are_not_compared(
 
 
 def test_tuning_keeps_what_a_batch_then_uses(
-    cli: Cli, faces: Path, tmp_path: Path, toy_engines: Path, own_data_folder: Path
+    cli: Cli,
+    faces: Path,
+    tmp_path: Path,
+    toy_engines: Path,
+    own_data_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(tuning_search, "TURNS", 1)
+    monkeypatch.setattr(tuning_search, "MOST_BATCH", 4)
+    monkeypatch.setattr(tuning_search, "MOST_WORKERS", 2)
     places = ("--engines", toy_engines, "--backend", "onnxruntime")
     tuned = cli("bench", *places, "--pictures", faces, "--tune", "--seconds", 0.01, "--json", "-")
     assert tuned.status == 0, tuned.err
