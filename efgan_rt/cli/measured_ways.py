@@ -121,14 +121,15 @@ def _measure(request: BenchRequest, engine_set: EngineSet, way: Way) -> Result:
         )
     memory_mb["peak"] = resident_mb("VmHWM")  # before the limits, which have memory of their own
     start_up_s["the first batch"] = engines.first_batch_s
+    counted = _multiplications(directory)
     return result_of(
         opened_set.choice,
         opened_set.batch,
         opened_set.lanes,
         engines,
         pipeline,
-        multiplications=_multiplications(directory),
-        limit=_limit(opened_set.choice, request),
+        multiplications=counted,
+        limit=None if counted is None else _limit(opened_set.choice, request),
         memory_mb=memory_mb,
         start_up_s=start_up_s,
     )
