@@ -113,6 +113,20 @@ class TrainingState:
             cascade.config = replace(cascade.config, stages=count)
             cascade.stages.extend(copy.deepcopy(cascade.stage(1)) for _ in range(count - 1))
 
+    def average_cascade(self) -> None:
+        """Moves the averaged generators towards the trained ones, where there are any."""
+        if self.average:
+            self.average.follow(
+                self.average.cascade, self.cascade, self.recipe.ema_decay, self.step
+            )
+
+    def average_reader(self) -> None:
+        """The same for the action-unit head."""
+        if self.average:
+            self.average.follow(
+                self.average.au_reader, self.critics.final, self.recipe.ema_decay, self.step
+            )
+
     def to_layout(self, image: Tensor) -> Tensor:
         """A picture in the memory layout that the recipe asks for."""
         if self.recipe.channels_last:
