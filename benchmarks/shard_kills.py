@@ -22,6 +22,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -334,10 +335,15 @@ class KillTest:
     def _compare(self, *, is_end: bool = False) -> None:
         """Holds what is there against what one process makes; at an end, all of it."""
         result, visible = self.result, self._visible()
-        result.torn_or_wrong += sum(self._right.get(name) != data for name, data in visible.items())
+        wrong = [name for name, data in visible.items() if self._right.get(name) != data]
+        if is_end:
+            wrong += self._right.keys() - visible.keys()
+        result.torn_or_wrong += len(wrong)
+        for name in wrong:
+            size, right = len(visible.get(name, b"")), len(self._right.get(name, b""))
+            print(f"fault: {name}: {size} bytes, expected {right}", file=sys.stderr)
         if not is_end:
             return
-        result.torn_or_wrong += len(self._right.keys() - visible.keys())
         with Journal(self._outputs) as journal:
             ours = sum(journal.is_ours(self._outputs / name) for name in visible)
             result.not_ours += len(visible) - ours

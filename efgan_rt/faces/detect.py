@@ -13,7 +13,7 @@ mirror (one side of the network sees an eye 2 pixels higher than the other), and
 
 import cmath
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -240,45 +240,36 @@ class YuNet:
     def _read_again(self, picture: Image, face: Face, table: ExposureTable | None) -> Face:
         """The face with its points read anew, upright and at the standard sizes."""
         points = face.points
+        assert points is not None, "YuNet gives points"
         # Once to find the window that the points themselves ask for, then to read them in it.
         for sides in (WINDOW_SIDES[1:2], WINDOW_SIDES):
-            assert points is not None, "YuNet gives points"
-            windows = [(side, mirrored) for side in sides for mirrored in (False, True)]
-            readings = [self._read_in_window(picture, points, table, *each) for each in windows]
-            found = [each for each in readings if each is not None]
+            found = [
+                each for side in sides for each in self._readings(picture, points, table, side)
+            ]
             if not found:
                 return face
             points = np.stack(found).mean(axis=0)
         return replace(face, points=points)
 
-    def _read_in_window(
-        self,
-        picture: Image,
-        points: FloatArray,
-        table: ExposureTable | None,
-        side: int,
-        mirrored: bool,
-    ) -> FloatArray | None:
-        """The points in the picture, as seen in one window; None where no face is seen in it."""
+    def _readings(
+        self, picture: Image, points: FloatArray, table: ExposureTable | None, side: int
+    ) -> Iterator[FloatArray]:
+        """The points in the picture, as seen in one window and in its mirror image."""
         try:
             to_window = similarity_between(points, WINDOW_POINTS * side)
         except EfganError:  # points that coincide: there is nothing to turn by
-            return None
+            return
         middle = complex(side, side) / 2
         window = picture.warped(to_window, side, side)
-        shown = window.mirrored() if mirrored else window
-        seen = [
-            each for each in self._detected(shown, table) if abs(each.centre - middle) < side / 4
-        ]
-        if not seen:
-            return None
-        nearest = min(seen, key=lambda each: abs(each.centre - middle))
-        found = nearest.points
-        if found is None:
-            return None
-        if mirrored:
-            found = (found * (-1, 1) + (side - 1, 0)).astype(np.float32)[MIRRORED]
-        return to_window.inverse.apply(found)
+        for mirrored in (False, True):
+            shown = self._detected(window.mirrored() if mirrored else window, table)
+            seen = [each for each in shown if abs(each.centre - middle) < side / 4]
+            found = min(seen, key=lambda each: abs(each.centre - middle)).points if seen else None
+            if found is None:
+                continue
+            if mirrored:
+                found = (found * (-1, 1) + (side - 1, 0)).astype(np.float32)[MIRRORED]
+            yield to_window.inverse.apply(found)
 
     def _detected(self, image: Image, table: ExposureTable | None) -> list[Face]:
         """What the network finds in an image as it is, but for its exposure."""

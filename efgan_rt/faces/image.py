@@ -97,7 +97,8 @@ class HostImage:
     def bordered(self, borders: Borders) -> "HostImage":
         """See `Image.bordered`."""
         left, top, right, bottom = borders
-        return HostImage(np.pad(self.array, ((top, bottom), (left, right), (0, 0)), mode="edge"))
+        edged = cv2.copyMakeBorder(self.array, top, bottom, left, right, cv2.BORDER_REPLICATE)
+        return HostImage(np.asarray(edged, np.uint8))
 
     def turned(self, quarters: int) -> "HostImage":
         """See `Image.turned`."""

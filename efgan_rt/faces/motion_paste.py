@@ -41,6 +41,10 @@ from efgan_rt.faces.region import per_channel, sampled, stored, tiles, unit_of
 from efgan_rt.pictures.original import Picture, Pixels
 from engines.arrays import FloatArray, Places
 
+# How much of what one picture pixel's blur takes from a drawn mouth is added to it. Smiles drawn by
+# the set that ships have 0.81 of true ones' sharpness with it, 0.74 without (23 people).
+SHARPENING = 0.9
+
 
 class MotionPaste:
     """A face's fields on their way into a region of its picture.
@@ -208,13 +212,16 @@ def cheek_light(crop: Picture) -> FloatArray:
 
 
 def _lit_mouth(crop: Picture, motion: Motion, scale: float) -> tuple[FloatArray, FloatArray]:
-    """The chosen mouth in linear light, no sharper than it can be drawn, and its gain."""
+    """The chosen mouth in linear light, as sharp as it can be drawn, and its gain."""
     pixels = linear(motion.mouths.pixels[motion.mouth])
     rows = motion.mouths.rows
     drawn = EYES_SHARE * len(crop) * scale * DEPTH / rows  # picture pixels a row of the atlas
+    blur = 1 / max(drawn, 0.02)
     if drawn < 1:
-        soft = cv2.GaussianBlur(pixels, (0, 0), 0.5 / max(drawn, 0.02))
-        pixels = np.asarray(soft, np.float32)
+        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), blur / 2), np.float32)
+    mouth = encoded(pixels[:rows])
+    soft = cv2.GaussianBlur(mouth, (0, 0), blur, borderType=cv2.BORDER_REPLICATE)
+    pixels[:rows] = linear(np.clip(mouth + SHARPENING * (mouth - soft), 0, 255))
     gain = cheek_light(to_network(crop)) / motion.mouths.skin[motion.mouth]
     gain = np.clip(TINT * gain + (1 - TINT) * gain.mean(), *TONES)
     return np.asarray(pixels, np.float32), np.asarray(gain, np.float32)

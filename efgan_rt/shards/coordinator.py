@@ -2,7 +2,8 @@
 
 It is the process that was started: it owns plan, journal, lock and names. A worker that is lost
 takes its shards with it; each is given once more, then to a worker that has nothing else. A shard
-that loses that one too is halved, until the picture that does it is named.
+that loses that one too is halved, until the picture that does it is left. It is named once
+`LOST_BY_A_PICTURE` workers in a row were lost with it: workers are killed for other reasons, too.
 """
 
 import time
@@ -51,6 +52,7 @@ WAIT_S: Final = 0.1
 LOOKED_AT_ONCE: Final = 512  # pictures whose outputs are looked up before messages are read again
 LOOKERS: Final = 32
 PUBLISHED_AT_ONCE: Final = 4096  # pictures, at about which messages wait for what they bring
+LOST_BY_A_PICTURE: Final = 5
 # Of workers that end before they have dealt with a single picture.
 MOST_STILLBORN: Final = 3
 # After so many timeouts of one picture a worker that says nothing is taken for lost.
@@ -353,17 +355,18 @@ class Coordinator:
         if shards:
             self._say(f"note: a worker {how}; what it was at is done again")
         for shard, left in shards:
-            if not shard.is_alone:
-                self._again.append(Shard(next(self._numbers), left, is_alone=True))
-            elif len(left) == 1:
+            lost = shard.lost + 1
+            if len(left) == 1 and lost >= LOST_BY_A_PICTURE:
                 source = left[0].job.source
                 self._tally.fail(
-                    source, f"{source}: the process that was at it {how}, and so did another one"
+                    source,
+                    f"{source}: {lost} processes in a row were lost with it; the last one {how}",
                 )
-            else:
-                half = len(left) // 2
-                for part in (left[:half], left[half:]):
-                    self._again.append(Shard(next(self._numbers), part, is_alone=True))
+                continue
+            half = len(left) // 2 if shard.is_alone else 0
+            for part in (left[:half], left[half:]):
+                if part:
+                    self._again.append(Shard(next(self._numbers), part, lost))
 
     def _lose(self, number: int, worker: _Worker) -> list[tuple[Shard, tuple[ShardJob, ...]]]:
         """Forgets a worker; its shards, each with the pictures that have not come back."""

@@ -35,13 +35,17 @@ class Shard:
     Attributes:
         number: no other shard of the run has it.
         jobs: its pictures.
-        is_alone: whether its worker gets no other shard beside it, so that, if the worker is lost,
-            this one is to blame.
+        lost: how many workers in a row were lost with it, or with the shard that it was part of.
     """
 
     number: int
     jobs: tuple[ShardJob, ...]
-    is_alone: bool = False
+    lost: int = 0
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether its worker gets no other shard: a worker that is lost again is lost by this."""
+        return self.lost > 0
 
 
 @dataclass(frozen=True)

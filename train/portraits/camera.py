@@ -36,6 +36,11 @@ class Fit:
     identity: Values
     expression: Values
 
+    @property
+    def yaw_deg(self) -> float:
+        """How far the head is turned, in degrees, above 0 towards the picture's right."""
+        return float(np.degrees(np.arcsin(np.clip(self.rotation[0, 2], -1, 1))))
+
     def moved(self, matrix: Similarity2, shift: Values) -> "Fit":
         """The fit in a picture that was turned, scaled and shifted.
 

@@ -85,11 +85,19 @@ class PairSettings:
 
 @dataclass
 class ChunkRecord:
-    """What became of a chunk: names of pictures, relative to their folder."""
+    """What became of a chunk: names of pictures, relative to their folder.
+
+    Attributes:
+        train: of whom pairs for training were made.
+        test: likewise.
+        left_out: the others, with the reason.
+        yaw_deg: how far each head is turned, above 0 towards the picture's right.
+    """
 
     train: list[str] = field(default_factory=list)
     test: list[str] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)  # name -> reason
+    left_out: dict[str, str] = field(default_factory=dict)
+    yaw_deg: dict[str, float] = field(default_factory=dict)
 
 
 class LeftOutError(EfganError):
@@ -142,6 +150,7 @@ class ChunkMaker:
             is_test = self._is_test(name, len(train) + len(test))
             (test if is_test else train).append(portrait)
             (record.test if is_test else record.train).append(name)
+            record.yaw_deg[name] = round(portrait.fit.yaw_deg, 1)
         try:
             for split, (kind, portraits) in enumerate((("train", train), ("test", test))):
                 folder = self._out / f"{kind}_{number:05d}"

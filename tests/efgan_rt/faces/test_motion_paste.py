@@ -151,6 +151,20 @@ def test_a_mouth_is_darker_at_the_upper_lip_and_in_the_corners() -> None:
     assert middle == pytest.approx(TEETH, abs=1)
 
 
+def test_a_drawn_mouth_keeps_the_contrast_that_averaging_takes() -> None:
+    pixels = np.full((1, 192, 160, 3), TEETH, np.uint8)
+    pixels[:, :96, 80:] = 2 * TEETH  # an edge in the mouth
+    mouths = Mouths(pixels, linear(np.full((1, 3), 128, np.uint8)), eyes=True)
+    crop, mask = np.full((CROP_PX, CROP_PX, 3), 128, np.uint8), np.ones((GRID, GRID), np.float32)
+    paste = MotionPaste(picture_of("rgb8"), SAME, crop, Motion(mouth_fields(), 0, mouths), mask)
+    levels = encoded(paste.light)[48, :, 0]
+    assert levels[5] == pytest.approx(TEETH, abs=0.5)
+    assert levels[-5] == pytest.approx(2 * TEETH, abs=0.5)
+    assert TEETH / 2 < levels.min() < TEETH - 5
+    assert 2 * TEETH + 5 < levels.max() < 2.5 * TEETH
+    assert encoded(paste.light)[150:, :, 0] == pytest.approx(TEETH, abs=0.5)
+
+
 def test_eyes_are_drawn_above_the_nose_each_on_its_side() -> None:
     fields = fields_of()
     fields[8:14, 4:12, MOUTH] = fields[24:30, 10:20, MOUTH] = (0, 0, 1)

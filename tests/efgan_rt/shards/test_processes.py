@@ -30,7 +30,7 @@ from efgan_rt.shards.worker import WorkerSetup
 from efgan_rt.shots import one_shot_each, stills
 from engines.choice import choose_backend
 from engines.directory import EngineDirectory
-from tests.efgan_rt.shards.poison import NAME, poisoned_work
+from tests.efgan_rt.shards.poison import KILLS, NAME, killed_work, poisoned_work
 
 Cli = Callable[..., Any]
 BATCH = 4
@@ -176,8 +176,19 @@ def test_the_picture_that_kills_its_worker_is_named_and_the_others_are_edited(
     (failure,) = failed
     poison = faces / f"{NAME}.png"
     assert failure.reason == (
-        f"{poison}: the process that was at it was killed by SIGKILL, and so did another one"
+        f"{poison}: 5 processes in a row were lost with it; the last one was killed by SIGKILL"
     )
+
+
+def test_a_picture_whose_workers_are_killed_from_outside_is_not_blamed(
+    faces: Path, tmp_path: Path, toy_engines: Path
+) -> None:
+    said: list[str] = []
+    outcome = coordinated(
+        *(faces, tmp_path / "out", toy_engines), size=1, processes=1, said=said, target=killed_work
+    )
+    assert len(said) == KILLS
+    assert (outcome.done, outcome.failed) == (11, 0)
 
 
 def test_a_run_whose_coordinator_is_killed_leaves_no_worker_and_is_finished_by_the_same_command(
