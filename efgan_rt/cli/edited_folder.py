@@ -16,7 +16,7 @@ from typing import Any
 from efgan_rt.choices import JpegCodec, NoFace
 from efgan_rt.cli import batch_report
 from efgan_rt.cli.batch import BatchRequest
-from efgan_rt.cli.batch_listing import list_work, with_bmp_said
+from efgan_rt.cli.batch_listing import list_work, warn_if_bmp
 from efgan_rt.cli.batch_report import Report
 from efgan_rt.cli.batch_sheet import Sheet
 from efgan_rt.cli.batch_units import known_units, read_reference
@@ -204,7 +204,7 @@ def run(request: BatchRequest) -> int:
             list_work(jobs, journal, faces.finding, count)
             return SOME_FAILED if unlisted else 0
         if not request.no_mark:
-            jobs = with_bmp_said(jobs, remark)
+            jobs = warn_if_bmp(jobs, remark)
         is_here = not spread.is_several and request.ray is None
         if is_here:
             opened_set()
