@@ -46,7 +46,7 @@ from efgan_rt.prepared import PreparedPicture
 from efgan_rt.presets.asked import AskedRules, Model, rules_of
 from efgan_rt.presets.library import load_preset
 from efgan_rt.presets.preset import Preset
-from efgan_rt.probed import choose_for_run, rates_for
+from efgan_rt.probed import choose_for_run
 from efgan_rt.requests.reference import crop_of_picture, is_table, units_of_table
 from engines.arrays import FloatArray
 from engines.base import EngineError
@@ -147,10 +147,9 @@ class Editor:
         with engine_errors():
             named_set = find_set(None if engines is None else Path(engines), model)
             directory = EngineDirectory(named_set.directory)
-            rates = rates_for(directory, batch=batch, threads=threads)
             opened_set = OpenedSet.open(
                 directory,
-                choice=choose_for_run(backend, directory, precision, rates=rates),
+                choice=choose_for_run(backend, directory, precision, batch=batch, threads=threads),
                 batch=batch,
                 threads=threads,
                 lanes=1,

@@ -19,7 +19,7 @@ from efgan_rt.cli.console import remark
 from efgan_rt.editing import OpenedSet, busy_lanes
 from efgan_rt.engine_sets import EngineSet, compiled_folder
 from efgan_rt.errors import EfganError
-from efgan_rt.probed import choose_for_run, rates_for
+from efgan_rt.probed import choose_for_run
 from efgan_rt.reporting.bench import generated_pictures
 from efgan_rt.reporting.bench_result import Result
 from efgan_rt.tuning import RunSettings, default_batch
@@ -84,8 +84,7 @@ def _precisions_of(
     fault: EngineError | None = None
     for precision in tried:
         try:
-            rates = rates_for(directory, batch=None, threads=None)
-            choice = choose_for_run(backend, directory, precision, rates=rates)
+            choice = choose_for_run(backend, directory, precision)
         except EngineError as error:
             fault = error
         else:

@@ -48,7 +48,7 @@ from efgan_rt.pipeline.publish import Publisher
 from efgan_rt.pipeline.resume import Inspector
 from efgan_rt.pipeline.run_state import Desk
 from efgan_rt.pipeline.watchdog import HangError
-from efgan_rt.probed import choose_for_run, note_beginning, rates_for
+from efgan_rt.probed import choose_for_run, note_beginning
 from efgan_rt.remote.ahead import fetched_ahead
 from efgan_rt.remote.journal import RemoteJournal
 from efgan_rt.remote.places import (
@@ -112,7 +112,8 @@ def run(request: BatchRequest) -> int:
         request.backend,
         directory,
         request.precision,
-        rates=rates_for(directory, batch=request.wishes.batch, threads=request.wishes.threads),
+        batch=request.batch_size,
+        threads=request.threads,
         output=request.out_dir,
     )
     fingerprint = engines_fingerprint(

@@ -11,7 +11,7 @@ from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import find_set
 from efgan_rt.families.registry import family_of
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
-from efgan_rt.probed import choose_for_run, rates_for
+from efgan_rt.probed import choose_for_run
 from efgan_rt.requests.edits import Edits
 from efgan_rt.requests.faces import open_faces
 from efgan_rt.tuning import RunWishes, settings_for
@@ -44,7 +44,8 @@ def run(request: VideoRequest) -> int:
         request.backend,
         directory,
         request.precision,
-        rates=rates_for(directory, batch=request.batch_size, threads=request.threads),
+        batch=request.batch_size,
+        threads=request.threads,
     )
     # Which faces are edited is decided over a whole video, so every frame gives all of them.
     which = request.face_options.choice.which
