@@ -191,7 +191,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--checkpoint", type=Path, default=SHIPPED / "efgan.safetensors", metavar="FILE")
     add("--width", type=int, default=0, metavar="W", help="instead: random weights of that width")
     add("--faces", type=Path, default=FACES, metavar="DIR", help="crops")
-    add("--pictures", type=int, default=48, metavar="N", help="of each turn")
+    add("--pictures", type=int, default=24, metavar="N", help="of each turn")
     add("--batch", type=int, default=8, metavar="B", help="of efgan-rt; 8 is its default")
     add("--ours", nargs="+", default=OURS, choices=OURS, help="of efgan-rt, what takes turns")
     add("--batches", type=int, nargs="+", default=[1, 4, 8], metavar="B", help="of the loops")

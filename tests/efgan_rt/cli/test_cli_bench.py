@@ -50,15 +50,15 @@ def test_every_way_that_works_is_measured_in_a_process_of_its_own(
     written, plot = tmp_path / "bench.json", tmp_path / "bench.png"
     result = cli(
         *("bench", "--engines", toy_engines, "--pictures", faces, "--seconds", 0.05),
-        *("--warm-up", 0, "--precision", "fp32", "--batch-size", 2, "--batch-size", 4),
+        *("--warm-up", 0, "--precision", "fp32", "--batch-size", 2),
         *("--json", written, "--plot", plot),
     )
     assert result.status == 0, result.err
-    assert "measuring openvino fp32, batch 2 (1 of 4)" in result.err
+    assert "measuring openvino fp32, batch 2 (1 of 2)" in result.err
     assert "Every way beside the others" in result.out
     results = json.loads(written.read_text())["results"]
     ways = [(each["backend"], each["batch"]) for each in results]
-    assert ways == [("openvino", 2), ("onnxruntime", 2), ("openvino", 4), ("onnxruntime", 4)]
+    assert ways == [("openvino", 2), ("onnxruntime", 2)]
     for each in results:
         assert each["memory_mb"]["peak"] >= each["memory_mb"]["opened"] > 0
         assert set(each["start_up_s"]) == {
