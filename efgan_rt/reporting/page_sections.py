@@ -100,7 +100,7 @@ def _bars(
     stages: Sequence[Mapping[str, Any]], colour: Mapping[str, str], longest_ms: float
 ) -> list[tuple[str, ...]]:
     left = 0.0
-    bars = []
+    bars: list[tuple[str, ...]] = []
     for each in stages:
         name, width = each["stage"], each["mean_ms"] / longest_ms * WIDTH
         ms = f"{each['mean_ms']:.2f}"
