@@ -29,7 +29,11 @@ class PReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape and type kept."""
-        return F.prelu(x, self.weight.to(x.dtype))
+        weight = self.weight.to(x.dtype)
+        if torch.compiler.is_exporting():  # one PRelu node
+            return F.prelu(x, weight)
+        # The same; PyTorch's own kernel takes up to twice the time on processors.
+        return F.relu(x) - weight * F.relu(-x)
 
 
 def pooled(x: Tensor) -> Tensor:
