@@ -34,10 +34,11 @@ from train.metrics.bootstrap import LEVEL, RESAMPLES, SEED
 from train.metrics.edit_scores import EditScores, score_edits
 from train.metrics.identity import verify_embedder
 from train.metrics.identity_embedder import EMBEDDER_RECIPE, load_or_train_embedder
+from train.metrics.judge_shelf import JudgeShelf, training_faces
 from train.metrics.judge_training import CLASSIFIER_RECIPE, READER_RECIPE
 from train.metrics.judges import load_or_train_judges, reliability
 from train.metrics.paired import LARGE_GAPS, plan_edits
-from train.metrics.people import is_training, is_unseen
+from train.metrics.people import UNSEEN_PEOPLE
 
 FEW_PEOPLE: Final = 20
 # A tenth of the pictures would also be a tenth of the steps, too few to learn anything.
@@ -120,12 +121,12 @@ def run(options: argparse.Namespace, say: Callable[[str], None]) -> Document:
     """
     models = parse_models(options.models)
     data = find_picture_set(options.data)
-    judges = load_or_train_judges(data, options.judges, say=say)
-    who = load_or_train_embedder(data, options.judges, say=say)
+    shelf = JudgeShelf(data, options.judges, say=say)
+    judges, who = load_or_train_judges(shelf), load_or_train_embedder(shelf)
     table = read_labels(data / "labels.csv")
-    people = sorted(set(table.where(is_unseen).identities))[: options.people]
+    people = sorted(UNSEEN_PEOPLE & set(table.identities))[: options.people]
     faces = FaceSet(data / "images", table.where(people.__contains__))
-    training = FaceSet(data / "images", table.where(is_training)) if options.augment else None
+    training = training_faces(data, table, UNSEEN_PEOPLE) if options.augment else None
     plans = plan_edits(faces.table), plan_edits(faces.table, pairs=LARGE_GAPS)
     columns = []
     for name, path in models.items():

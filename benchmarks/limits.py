@@ -2,7 +2,6 @@
 
     python -m benchmarks limits
     python -m benchmarks limits --before FILE     what the same script found before a change
-    python -m benchmarks limits --bucket-only     a bucket's folder alone; the rest stays as it was
 
 Measured, each without any network: records a second through the journal; outputs that get their
 names, real part files on a local disk, as they are and with 1 ms added to each file call; pictures
@@ -46,7 +45,7 @@ from efgan_rt.pipeline.resume import Inspector
 from efgan_rt.pipeline.run_state import BatchOptions
 from efgan_rt.remote.bucket import BucketTree
 from efgan_rt.remote.path import RemotePath
-from efgan_rt.reporting.machine import machine_facts, resident_mb
+from efgan_rt.reporting.machine import resident_mb
 from efgan_rt.shards.coordinator import LARGEST_SHARD, Coordinator
 from efgan_rt.shards.shard import Ended, Made, MadePicture, Message, Ready, Shard
 from efgan_rt.shots import stills
@@ -508,7 +507,6 @@ def main() -> int:
     add("--before", type=Path, metavar="FILE", help="of this script, from before a change")
     add("--folder", type=Path, metavar="DIR", help="on the disk to be tried")
     add("--scale", type=float, default=1.0, metavar="X", help="of all that is measured")
-    add("--bucket-only", action="store_true", help="measure a bucket's folder, and nothing else")
     add("--walk-bucket", type=int, help=argparse.SUPPRESS)  # in a process of its own
     add("--walk", nargs=3, type=int, help=argparse.SUPPRESS)  # in a process of its own
     arguments = options.parse_args()
@@ -522,13 +520,6 @@ def main() -> int:
     sizes = Sizes(
         **{name: max(2000, int(n * arguments.scale)) for name, n in asdict(Sizes()).items()}
     )
-    if arguments.bucket_only:
-        document = json.loads(arguments.json.read_text())
-        local = [each for each in document["listing"] if "walk of a bucket" not in each]
-        found = by_itself("--walk-bucket", sizes.objects)
-        document["listing"] = [*local, found | {"machine": machine_facts()}]
-        finish(arguments.json, document, "limits")
-        return 0
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         measured = measure(sizes, Path(name))
     walks = listings(sizes)

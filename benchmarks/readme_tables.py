@@ -1,9 +1,8 @@
 """The tables of the README and of docs/, each written from its file under benchmarks/results/."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from benchmarks.opponent_ratios import BASE, best_ways, verdict
 from efgan_rt.pictures.header import FORMATS
 from train.evaluation.figure_text import interval_text
 from train.evaluation.paper_tables import (
@@ -44,6 +43,7 @@ SWITCH_FIGURES: Final = (
     ("sharpness_eyes", "of the eyes", ".2f"),
     ("identity_to_truth", "identity", ".3f"),
 )
+BASE: Final = "torch fp32 loop, batch 1"  # that the opponents' table counts from
 # family -> what a reader calls it; in the order of the rows.
 CALLED: Final = {
     "torch fp32 loop": "PyTorch, a loop in batches",
@@ -298,6 +298,15 @@ def backends(document: Document) -> str:
     return f"{markdown_table(head, body)}\n\nMedians of {rounds} rounds; {machine_text(document)}."
 
 
+def best_ways(ways: Mapping[str, Any]) -> dict[str, str]:
+    """Family -> the way of it that had the best median, of those that took turns."""
+    found: dict[str, str] = {}
+    for name, way in sorted(ways.items(), key=lambda item: item[1]["images_per_s"] or 0):
+        if way["turns"]:
+            found[way["family"]] = name
+    return found
+
+
 def opponents(document: Document) -> str:
     """Directory to directory, a row a way, the slowest first way as 1."""
     ways, best = document["ways"], best_ways(document["ways"])
@@ -327,26 +336,6 @@ def opponents(document: Document) -> str:
     return f"{shown}\n\n{n}; {machine_text(document)}."
 
 
-def opponent_ratios(document: Document) -> str:
-    """The ratios with their bars."""
-    body = [
-        [
-            f"{ratio['over']} by {ratio['under']}",
-            f"{ratio['ratio']:.2f}",
-            f"{ratio['lowest']:.2f} to {ratio['highest']:.2f}",
-            "" if ratio["bar"] is None else f"{ratio['bar']:g}",
-            verdict(ratio, document["machine"]["bf16"]),
-        ]
-        for ratio in document["ratios"]
-    ]
-    head = ["pictures a second of", "ratio", "turn by turn", "bar", ""]
-    left_out = "".join(f" Left out: {name}." for name in document["left_out"])
-    return (
-        f"{markdown_table(head, body)}\n\nWidth {document['width']}, stages "
-        f"{document['stages']}; medians over {document['rounds']} turns.{left_out}"
-    )
-
-
 def scaling(document: Document) -> str:
     """How a run grows, axis by axis."""
     head = ["", "pictures /s", "processor s a picture", "peak memory, MB", "runs"]
@@ -365,28 +354,22 @@ def scaling(document: Document) -> str:
         f"{document['pictures']} pictures of 128 x 128 where nothing else is said; the processor's "
         "seconds hold the start"
     )
-    shown = markdown_table(head, body)
-    if document.get("plot"):
-        shown = f"![Pictures a second and peak memory, axis by axis]({document['plot']})\n\n{shown}"
-    return f"{shown}\n\n{n}; {machine_text(document)}."
+    return f"{markdown_table(head, body)}\n\n{n}; {machine_text(document)}."
 
 
 def startup(document: Document) -> str:
-    """Where the time of a run on one picture goes."""
-    parts = document["parts_ms"]
-    body = [
-        [label, f"{part['median']:.0f}", f"{part['median'] / document['wall_ms']['median']:.0%}"]
-        for label, part in parts.items()
-    ]
+    """What a run on one picture takes."""
     wall = document["wall_ms"]
-    imports = ", ".join(f"{name} {ms:.0f}" for name, ms in document["imports_ms"].items())
+    work, imports = (
+        ", ".join(f"{name} {ms:.0f}" for name, ms in document[key].items())
+        for key in ("work_ms", "imports_ms")
+    )
     return (
         f"One picture, from the command to its end: {wall['median'] / 1e3:.2f} s "
         f"({wall['lowest'] / 1e3:.2f} to {wall['highest'] / 1e3:.2f} in {document['runs']} "
         f"processes), {document['processor_ms']['median'] / 1e3:.2f} s of the processor; the very "
-        f"first run, which compiles, {document['first_run_ms'] / 1e3:.1f} s.\n\n"
-        f"{markdown_table(['part', 'ms', 'share'], body)}\n\n"
-        f"Imports by package, ms: {imports}; {machine_text(document)}."
+        f"first run, which compiles, {document['first_run_ms'] / 1e3:.1f} s. Of it, ms: {work}; "
+        f"imports by package, ms: {imports}; {machine_text(document)}."
     )
 
 
@@ -601,22 +584,18 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "training_step": training_step,
     "opponents": opponents,
     "opponents_w64": opponents,
-    "opponents_ratios": opponent_ratios,
-    "opponents_w64_ratios": opponent_ratios,
     "scaling": scaling,
     "startup": startup,
 }
 # Tables that share their results with another.
 SOURCES = {
     "judged": "photographs_judged",
-    "opponents_ratios": "opponents",
-    "opponents_w64_ratios": "opponents_w64",
 }
 # What not every machine can measure: shown where there are results, else its place is left empty.
 OPTIONAL = {
     *("ablation", "cascade", "switches"),
     *("evaluation", "judged", "photograph_speed", "gpu"),
     "studio_preview",
-    *("opponents", "opponents_w64", "opponents_ratios", "opponents_w64_ratios"),
+    *("opponents", "opponents_w64"),
     *("scaling", "startup"),
 }

@@ -1,6 +1,6 @@
 """How a run grows: with pictures, their size, the batch, lanes and cores; time and memory.
 
-    python -m benchmarks scaling --json benchmarks/results/scaling.json --plot docs/scaling.png
+    python -m benchmarks scaling --json benchmarks/results/scaling.json
     python -m benchmarks scaling --pictures-axis 100 1000 5000 20000
     python -m benchmarks scaling --only size_px --only lanes --rounds 5
 
@@ -8,8 +8,7 @@ Every point is an `efgan-rt batch` in a process of its own, on crops (links to a
 one thing changed and the rest as it is by default; points take turns over the rounds and medians
 count, points of more than a thousand pictures run once. Time is the run's own, from the first
 picture read to the last one written; memory is the peak of the process as the system counts it;
-cores are taken away by affinity. A table for people, one JSON object last, and a picture where
-matplotlib is installed.
+cores are taken away by affinity. A table for people, one JSON object last.
 """
 
 import json
@@ -30,7 +29,6 @@ from benchmarks.kit import (
     COMMAND,
     ENVIRONMENT,
     FACES,
-    Document,
     finish,
     medians,
     parser,
@@ -38,15 +36,12 @@ from benchmarks.kit import (
 )
 from benchmarks.readme_tables import AXES
 from efgan_rt.errors import EfganError
-from efgan_rt.extras import needs_extra
 from efgan_rt.pictures.read import read_picture
 from efgan_rt.pictures.write import encode_picture
 from efgan_rt.reporting.bench import picture_files
 
 PICTURES_AXIS: Final = (100, 1000, 5000)
 REPEATED_UP_TO: Final = 1000  # pictures: a longer run is its own average
-COLOURS: Final = {"images_per_s": "#1f5f99", "peak_mb": "#b4531a"}
-HEADROOM: Final = 1.15  # of a panel, above its highest point
 
 
 @dataclass(frozen=True)
@@ -172,53 +167,20 @@ def measure(
     }
 
 
-def draw(path: Path, document: Document) -> None:
-    """A panel an axis: pictures a second, and peak memory beside it.
-
-    Raises:
-        EfganError: matplotlib is not installed.
-    """
-    with needs_extra("plot"):
-        from matplotlib.figure import Figure
-    axes: dict[str, list[dict[str, Any]]] = document["axes"]
-    figure = Figure(figsize=(3.2 * len(axes), 2.9), layout="constrained")
-    for number, (axis, rows) in enumerate(axes.items(), start=1):
-        panel = figure.add_subplot(1, len(axes), number)
-        beside = panel.twinx()
-        values = [row[axis] for row in rows]
-        for on, name, style in ((panel, "images_per_s", "o-"), (beside, "peak_mb", "s--")):
-            on.plot(values, [row[name] for row in rows], style, color=COLOURS[name])
-            on.set_ylim(0, HEADROOM * max(row[name] for row in rows))
-            on.tick_params(axis="y", labelcolor=COLOURS[name])
-        panel.set_xscale("log")
-        panel.set_xticks(values, [f"{value:,}" for value in values])
-        panel.minorticks_off()
-        panel.set_xlabel(AXES[axis])
-        if number == 1:
-            panel.set_ylabel("pictures a second", color=COLOURS["images_per_s"])
-        if number == len(axes):
-            beside.set_ylabel("peak memory, MB", color=COLOURS["peak_mb"])
-    figure.savefig(path, dpi=120)
-
-
 def main() -> None:
-    """Measures, prints, writes and draws."""
+    """Measures, prints, writes."""
     options = parser(__doc__)
     add = options.add_argument
     add("--only", action="append", choices=tuple(AXES), help="this axis; may be repeated")
     add("--pictures", type=int, default=200, metavar="N", help="of the runs that do not change it")
     add("--pictures-axis", type=int, nargs="+", default=list(PICTURES_AXIS), metavar="N")
     add("--rounds", type=int, default=3, metavar="N")
-    add("--plot", type=Path, metavar="FILE.png", help="also draw them; needs matplotlib")
     arguments, rest = options.parse_known_args()
     axes = tuple(dict.fromkeys(arguments.only or AXES))
     document = with_machine(
         pictures=arguments.pictures,
         rounds=arguments.rounds,
         options=rest,
-        plot=arguments.plot.name if arguments.plot else None,
         axes=measure(axes, arguments.pictures, arguments.rounds, rest, arguments.pictures_axis),
     )
     finish(arguments.json, document, "scaling")
-    if arguments.plot:
-        draw(arguments.plot, document)

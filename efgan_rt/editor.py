@@ -38,7 +38,7 @@ from efgan_rt.faces.framing import MIN_FACE_PX, FaceChoice, FaceFramer, Framed, 
 from efgan_rt.faces.image import Image
 from efgan_rt.faces.motion import Motion
 from efgan_rt.faces.paste import paste
-from efgan_rt.families.family import Goal
+from efgan_rt.families.family import Goal, Wish
 from efgan_rt.lane import Edited, even_progress
 from efgan_rt.pictures.mark import marked_original
 from efgan_rt.pictures.original import Picture, Pixels
@@ -48,7 +48,7 @@ from efgan_rt.prepared import PreparedPicture
 from efgan_rt.presets.asked import AskedRules, Model, rules_of
 from efgan_rt.presets.library import load_preset
 from efgan_rt.presets.preset import Preset
-from efgan_rt.probed import choose_for_run, rates_for
+from efgan_rt.probed import choose_for_run
 from efgan_rt.requests.reference import crop_of_picture, is_table, units_of_table
 from engines.arrays import FloatArray
 from engines.base import EngineError
@@ -151,10 +151,9 @@ class Editor:
         with engine_errors():
             named_set = find_set(None if engines is None else Path(engines), model)
             directory = EngineDirectory(named_set.directory)
-            rates = rates_for(directory, batch=batch, threads=threads)
             opened_set = OpenedSet.open(
                 directory,
-                choice=choose_for_run(backend, directory, precision, rates=rates),
+                choice=choose_for_run(backend, directory, precision, batch=batch, threads=threads),
                 batch=batch,
                 threads=threads,
                 lanes=1,
@@ -254,21 +253,25 @@ class Editor:
         """
         if no_face not in NO_FACE:
             raise EfganError(f"no_face: found {no_face!r}, expected 'fail' or 'copy'")
-        if preset is not None or only_if is not None:
-            asked = self._rules(preset, expression, intensity, au, towards, reference, only_if)
+        properties = self._set.properties
+        wish = None
+        if preset is None:
+            wish = wish_of(
+                properties,
+                expression=expression,
+                intensity=intensity,
+                au=au,
+                towards=towards,
+                reference=reference,
+            )
+            self._set.family.refuse(wish.asked)
+        elif au or intensity != 1 or any(e is not None for e in (expression, towards, reference)):
+            raise EfganError("a preset says what is edited; leave out expression, au and towards")
+        if wish is None or only_if is not None:
+            asked = self._rules(wish or preset, only_if)
             pictures = list(image) if is_several(image) else [image]
             chosen = [self._edited_by_rules(each, *asked, no_face) for each in pictures]
             return chosen if is_several(image) else chosen[0]
-        properties = self._set.properties
-        wish = wish_of(
-            properties,
-            expression=expression,
-            intensity=intensity,
-            au=au,
-            towards=towards,
-            reference=reference,
-        )
-        self._set.family.refuse(wish.asked)
         pictures = pictures_of(image)
         framed: list[tuple[Framed, ...]] = []
         try:
@@ -407,35 +410,16 @@ class Editor:
         return np.asarray(units[0])
 
     def _rules(
-        self,
-        preset: Preset | PathOrText | None,
-        expression: str | None,
-        intensity: float,
-        au: str | Mapping[str, float] | None,
-        towards: FloatArray | Sequence[float] | None,
-        reference: PathOrText | None,
-        only_if: str | None,
+        self, asked: Wish | Preset | PathOrText | None, only_if: str | None
     ) -> tuple[AskedRules, FaceChoice]:
         """What is asked of faces that do not all get the same, and of which of them."""
         conditions = parse_conditions(only_if or "", self.au_names)
-        if preset is None:
-            wish = wish_of(
-                self._set.properties,
-                expression=expression,
-                intensity=intensity,
-                au=au,
-                towards=towards,
-                reference=reference,
-            )
-            self._set.family.refuse(wish.asked)
+        if isinstance(asked, Wish):
             with self._at_work():
-                target = self._set.family.goal(self._set.properties, wish, self._read, self._say)
+                target = self._set.family.goal(self._set.properties, asked, self._read, self._say)
             return AskedRules(((None, FaceRule(target, None, conditions)),)), FaceChoice()
-        alone = expression is None and towards is None and reference is None
-        if not alone or au or intensity != 1:
-            raise EfganError("a preset says what is edited; leave out expression, au and towards")
-        if not isinstance(preset, Preset):
-            preset = load_preset(preset)[1]
+        assert asked is not None, "either is given"
+        preset = asked if isinstance(asked, Preset) else load_preset(asked)[1]
         return self.rules_of(preset).only_if(conditions), preset.choice
 
     def _edited_by_rules(

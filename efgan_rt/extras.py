@@ -15,7 +15,7 @@ EXTRAS: Final = {
     "rtx": ("onnxruntime_ep_nv_tensorrt_rtx",),
     "pycuda": ("pycuda",),
     "video": ("av",),
-    "studio": ("starlette", "uvicorn", "jinja2"),
+    "studio": ("starlette", "uvicorn"),
     "int8": ("nncf",),
     "ray": ("ray",),
     "remote": ("boto3", "gcsfs", "urllib3"),

@@ -65,26 +65,15 @@ def measured_rates(
     return rates
 
 
-def rates_for(
-    directory: EngineDirectory, *, batch: int | None, threads: int | None
-) -> Callable[[], Rates | None]:
-    """`measured_rates` for a run's wishes; None leaves the batch to the default."""
-
-    def rates() -> Rates | None:
-        network = wiring_of(directory, read_properties(directory)).probe
-        used = batch or default_batch("", directory.manifest)
-        return measured_rates(directory, network, batch=used, threads=threads)()
-
-    return rates
-
-
 def choose_for_run(
     requested: str,
     directory: EngineDirectory,
     precision: str | None,
     *,
-    rates: Callable[[], Rates | None],
+    batch: int | None = None,
+    threads: int | None = None,
     output: Path | None = None,
+    rates: Callable[[], Rates | None] | None = None,
 ) -> BackendChoice:
     """Backend and precision of a run: as asked for, as begun, or as measured.
 
@@ -92,12 +81,21 @@ def choose_for_run(
         requested: `auto` or a backend.
         directory: the engine set.
         precision: as asked for, or None.
-        rates: from `measured_rates`.
+        batch: the run's own; None leaves it to the default.
+        threads: as the run has.
         output: the run's output folder, where it may have been begun before.
+        rates: gives what was measured; None is `measured_rates` of the family's probe.
 
     Raises:
         EngineError: see `engines.choice.choose_backend`.
     """
+
+    def measured() -> Rates | None:
+        network = wiring_of(directory, read_properties(directory)).probe
+        used = batch or default_batch("", directory.manifest)
+        return measured_rates(directory, network, batch=used, threads=threads)()
+
+    rates = rates or measured
     if requested == "auto" and precision is None and output is not None:
         begun = _begun_with(output, directory)
         choice = choose_backend(requested, directory, measured=lambda: None if begun else rates())

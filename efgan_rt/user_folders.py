@@ -17,26 +17,22 @@ def data_folder() -> Path:
     Raises:
         EfganError: the user has no home directory.
     """
-    from platformdirs import user_data_path
-
-    try:
-        return user_data_path(NAME, appauthor=False)
-    except RuntimeError as error:
-        raise EfganError(f"{_NO_HOME}; set HOME or XDG_DATA_HOME") from error
+    return _folder("data")
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept; it may not exist yet.
+    """Where what can be made again is kept; the same of it."""
+    return _folder("cache")
 
-    Raises:
-        EfganError: the user has no home directory.
-    """
-    from platformdirs import user_cache_path
+
+def _folder(kind: str) -> Path:
+    import platformdirs
 
     try:
-        return user_cache_path(NAME, appauthor=False)
+        found: Path = getattr(platformdirs, f"user_{kind}_path")(NAME, appauthor=False)
     except RuntimeError as error:
-        raise EfganError(f"{_NO_HOME}; set HOME or XDG_CACHE_HOME") from error
-
-
-_NO_HOME = "this user has no home directory, so there is no folder for what efgan-rt keeps"
+        raise EfganError(
+            "this user has no home directory, so there is no folder for what efgan-rt keeps; set "
+            f"HOME or XDG_{kind.upper()}_HOME"
+        ) from error
+    return found

@@ -165,11 +165,6 @@ def encoded(number: int, content: bytes) -> bytes:
     return _encoded_varint(number << 3 | LENGTH_DELIMITED) + _encoded_varint(len(content)) + content
 
 
-def encoded_number(number: int, value: int) -> bytes:
-    """A field that holds an integer of 0 or more."""
-    return _encoded_varint(number << 3 | VARINT) + _encoded_varint(value)
-
-
 def _varint(data: memoryview, position: int) -> tuple[int, int]:
     """The integer at `position` and the position after it."""
     value = 0

@@ -3,14 +3,15 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from efgan_rt.errors import EfganError
+from efgan_rt.families.registry import read_properties
 from engines.directory import EngineDirectory
-from engines.manifest import MANIFEST_NAME
+from engines.manifest import MANIFEST_NAME, Manifest
 
 FORMAT_PREFIX: Final = "efgan-rt engines"  # any version's: an older directory may be replaced too
 
@@ -69,6 +70,30 @@ def copy_files(source: EngineDirectory, folder: Path) -> None:
     for stored in source.manifest.stored_files():
         content = source.content(stored)
         (folder / stored.file).write_bytes(content)
+
+
+def remade(
+    source: EngineDirectory, out: Path, made: Manifest, add: Callable[[Path, Manifest], Manifest]
+) -> Manifest:
+    """An engine directory made again with something more in it, in place of what is at `out`.
+
+    Args:
+        source: whose files are copied.
+        out: may be the same directory.
+        made: the manifest of what is copied.
+        add: adds to a folder with those files, and gives the manifest.
+
+    Raises:
+        EngineError: a file is not as the manifest says.
+        EfganError: `out` holds something else.
+    """
+    with staging_folder(out) as folder:
+        copy_files(EngineDirectory(source.path, made), folder)
+        made = add(folder, made)
+        made.write(folder)
+        read_properties(EngineDirectory(folder, made))
+        put_in_place(folder, out)
+    return made
 
 
 def put_in_place(folder: Path, out: Path) -> None:

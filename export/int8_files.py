@@ -14,6 +14,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,10 +28,10 @@ from efgan_rt.families.registry import read_properties
 from engines.arrays import FloatArray
 from engines.choice import INT8
 from engines.directory import EngineDirectory
-from engines.manifest import Int8Facts, Int8Files, Manifest, StoredFile, read_manifest
+from engines.manifest import Int8Facts, Int8Files, Manifest, StoredFile
 from engines.runtimes import import_openvino
 from export.calibration import Pixels, checked_faces
-from export.directory import check_replaceable, copy_files, put_in_place, staging_folder
+from export.directory import check_replaceable, remade
 from export.to_int8 import Quantised, import_nncf, to_int8
 
 Progress = Callable[[str], None]
@@ -148,19 +149,15 @@ def remake_int8(
         EfganError: as `add_int8` and `check_int8_possible`, or `out` holds something else. Then
             nothing there has changed.
     """
-    manifest = read_manifest(directory)
+    source = EngineDirectory(directory)
+    manifest = source.manifest
     refuse_motion(manifest)
     check_replaceable(out)
     check_int8_possible(manifest.precision)
-    crop_px = read_properties(EngineDirectory(directory, manifest)).crop_px
+    used = checked_faces(faces, read_properties(source).crop_px)
     without = {name: replace(entry, int8=None) for name, entry in manifest.networks.items()}
     made = replace(manifest, networks=without, int8=None)
-    with staging_folder(out) as folder:
-        copy_files(EngineDirectory(directory, made), folder)
-        made = add_int8(folder, made, checked_faces(faces, crop_px), progress)
-        made.write(folder)
-        put_in_place(folder, out)
-    return made
+    return remade(source, out, made, partial(add_int8, faces=used, progress=progress))
 
 
 def targets_of(opened: OpenedSet) -> list[FloatArray]:

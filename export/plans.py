@@ -8,11 +8,12 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from efgan_rt.errors import EfganError
-from efgan_rt.families.registry import family_of, read_properties
+from efgan_rt.families.registry import family_of
 from engines.directory import EngineDirectory
 from engines.manifest import (
     HARDWARE_COMPATIBILITIES,
@@ -20,10 +21,9 @@ from engines.manifest import (
     NetworkEntry,
     PlanFacts,
     StoredFile,
-    read_manifest,
 )
 from engines.nvidia_driver import Gpu, present_gpu
-from export.directory import check_replaceable, copy_files, put_in_place, staging_folder
+from export.directory import check_replaceable, remade
 
 if TYPE_CHECKING:
     from export.arithmetic_proof import Arithmetic
@@ -204,21 +204,16 @@ def remake_plans(
         EfganError: as `add_plans`, or `out` holds something else. Then nothing there has changed.
         KeyboardInterrupt: Ctrl-C; nothing has changed.
     """
-    manifest = read_manifest(directory)
+    source = EngineDirectory(directory)
     check_replaceable(out)
     check_plans_possible()
     entries = {
         name: replace(entry, batch=batch or entry.batch, plan=None)
-        for name, entry in manifest.networks.items()
+        for name, entry in source.manifest.networks.items()
     }
-    with staging_folder(out) as folder:
-        made = replace(manifest, networks=entries, plans=None)
-        copy_files(EngineDirectory(directory, made), folder)
-        made = add_plans(folder, made, options, progress, watch)
-        made.write(folder)
-        read_properties(EngineDirectory(folder, made))
-        put_in_place(folder, out)
-    return made
+    made = replace(source.manifest, networks=entries, plans=None)
+    add = partial(add_plans, options=options, progress=progress, watch=watch)
+    return remade(source, out, made, add)
 
 
 def _megabytes(entry: NetworkEntry) -> float:

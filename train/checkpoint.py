@@ -46,6 +46,25 @@ class Checkpoint:
     family: str = "cascade"  # what older versions wrote is the cascade
     empty: Callable[[Any], Any] | None = None  # makes networks of a config
 
+    def state_of(self, config: Any, recipe: dict[str, Any], pictures: str) -> dict[str, Any]:
+        """The state of a training of this config, by this recipe, on these pictures.
+
+        Raises:
+            EfganError: it is of another, or the checkpoint holds none.
+        """
+        state = self.training_state
+        if state is None:
+            raise EfganError(
+                "the checkpoint holds weights only; resume from the `latest.pt` of a training"
+            )
+        same = self.config == config and _plain(state["recipe"]) == _plain(recipe)
+        if not same or state.get("pictures") != pictures:
+            raise EfganError(
+                "the checkpoint was made by another recipe or on other pictures, so continuing "
+                "would not be the same training; start anew with another --out"
+            )
+        return state
+
     def build(self) -> Any:
         """The networks with their weights, in evaluation mode.
 
@@ -73,6 +92,15 @@ class Checkpoint:
                 k.removeprefix(prefix): v for k, v in self.weights.items() if k.startswith(prefix)
             }
             module.load_state_dict(state, assign=assign)
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, so that a recipe compares equal after a round trip through a file."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
 
 
 @torch.no_grad()

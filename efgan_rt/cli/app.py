@@ -16,17 +16,18 @@ import typer
 from typer.core import TyperCommand
 
 from efgan_rt import __version__
-from efgan_rt.cli.batch import batch
-from efgan_rt.cli.bench import bench
+from efgan_rt.cli.batch import BatchRequest
+from efgan_rt.cli.bench import BenchRequest
 from efgan_rt.cli.build_engines import build_engines
 from efgan_rt.cli.evaluate import evaluate
 from efgan_rt.cli.export_triton import export_triton
 from efgan_rt.cli.info import info
-from efgan_rt.cli.prepare import prepare
+from efgan_rt.cli.options import command_of
+from efgan_rt.cli.prepare import PrepareRequest
 from efgan_rt.cli.presets import presets
 from efgan_rt.cli.studio import studio
 from efgan_rt.cli.train import train
-from efgan_rt.cli.video import video
+from efgan_rt.cli.video import VideoRequest
 from efgan_rt.remote.path import RemotePath
 
 # A path has lost one of the slashes.
@@ -43,15 +44,15 @@ app = typer.Typer(
     # A bug shows Python's own traceback; see `main` for what a user can mend.
     pretty_exceptions_enable=False,
 )
-app.command(rich_help_panel="Edit pictures")(batch)
-app.command(rich_help_panel="Edit pictures")(video)
+app.command("batch", rich_help_panel="Edit pictures")(command_of(BatchRequest))
+app.command("video", rich_help_panel="Edit pictures")(command_of(VideoRequest))
 app.command(rich_help_panel="Edit pictures")(studio)
 app.add_typer(presets, rich_help_panel="Edit pictures")
 app.command(rich_help_panel="Make engines")(build_engines)
 app.command(rich_help_panel="Make engines")(export_triton)
-app.command(rich_help_panel="Make engines")(prepare)
+app.command("prepare", rich_help_panel="Make engines")(command_of(PrepareRequest))
 app.command(rich_help_panel="Make engines")(train)
-app.command(rich_help_panel="Measure and inspect")(bench)
+app.command("bench", rich_help_panel="Measure and inspect")(command_of(BenchRequest))
 app.command(rich_help_panel="Measure and inspect")(evaluate)
 app.command(rich_help_panel="Measure and inspect")(info)
 

@@ -41,7 +41,7 @@ def list_work(
         remark("faces are looked for in the run itself, so some pictures may turn out to have none")
 
 
-def with_bmp_said(jobs: Iterator[PictureJob], say: Callable[[str], None]) -> Iterator[PictureJob]:
+def warn_if_bmp(jobs: Iterator[PictureJob], say: Callable[[str], None]) -> Iterator[PictureJob]:
     """The jobs; says once if an output has no place for the mark of an edit by a network."""
     is_said = False
     for job in jobs:

@@ -1,5 +1,6 @@
 """`efgan-rt bench`: what the engines and the pipeline do on this machine."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -21,73 +22,8 @@ from efgan_rt.cli.options import (
 result_option = panel("The result")
 
 
-def bench(
-    backend: Annotated[
-        list[Backend] | None,
-        engines_option(help="Measure this one; may be repeated (default: all that work here)."),
-    ] = None,
-    precision: Annotated[
-        list[Arithmetic] | None,
-        engines_option(
-            help="Only this arithmetic; may be repeated (default: all that the backend has)."
-        ),
-    ] = None,
-    engines: EnginesOption = None,
-    model: ModelOption = None,
-    batch_size: Annotated[
-        list[int] | None,
-        engines_option(
-            "--batch-size",
-            metavar="N",
-            min=1,
-            help="Pictures that go through the networks together; may be repeated (default: 8).",
-        ),
-    ] = None,
-    threads: ThreadsOption = None,
-    lanes: LanesOption = None,
-    pictures: Annotated[
-        Path | None,
-        run_option(metavar="DIR", help="Face crops to measure with (default: generated noise)."),
-    ] = None,
-    seconds: Annotated[
-        float,
-        run_option(
-            metavar="S", min=0.01, help="For the engines alone, and again for the pipeline."
-        ),
-    ] = 10.0,
-    warm_up: Annotated[
-        float,
-        run_option(
-            metavar="S", min=0.0, help="Run each lane for so long first, and at least three times."
-        ),
-    ] = 0.5,
-    workers: WorkersOption = None,
-    tune: Annotated[
-        bool,
-        run_option(
-            "--tune",
-            help="Find the best batch, lanes, threads and workers, and keep them for `batch`.",
-        ),
-    ] = False,
-    json_: Annotated[
-        Path | None,
-        result_option(
-            "--json",
-            metavar="FILE",
-            help="Also write all figures there; - is stdout, instead of the tables.",
-        ),
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        result_option(metavar="FILE.png", help="Also draw the stages, the backends side by side."),
-    ] = None,
-    compare: Annotated[
-        tuple[Path, Path] | None,
-        result_option(
-            metavar="A.json B.json", help="Measure nothing: print what B did over what A did."
-        ),
-    ] = None,
-) -> None:
+@dataclass(frozen=True)
+class BenchRequest:
     """Measures latency per network and per stage, and pictures a second.
 
     Each backend, precision and batch size has a process of its own. First the engines alone, then
@@ -102,33 +38,83 @@ def bench(
     - `efgan-rt bench --compare a.json b.json`
     - `efgan-rt bench --tune`
     """
-    from efgan_rt.cli import bench_tune, measured_ways
-    from efgan_rt.cli.bench_ways import BenchRequest
 
-    if compare is not None:
-        measured_ways.compare(*compare, json_)
-        return
-    if tune and (plot is not None or threads or lanes or batch_size or workers):
-        raise typer.BadParameter(
-            "it looks for batch, lanes, threads and workers itself, and draws nothing",
-            param_hint="--tune",
-        )
-    request = BenchRequest(
-        backends=tuple(dict.fromkeys(backend or ())),
-        precisions=tuple(dict.fromkeys(precision or ())),
-        engines=engines,
-        model=model,
-        batches=tuple(dict.fromkeys(batch_size or ())),
-        threads=threads,
-        lanes=lanes,
-        pictures=pictures,
-        seconds=seconds,
-        warm_up_s=warm_up,
-        workers=workers,
-        json=json_,
-        plot=plot,
-    )
-    if tune:
-        bench_tune.tune(request)
-    else:
-        measured_ways.run(request)
+    backend: Annotated[
+        list[Backend] | None,
+        engines_option(help="Measure this one; may be repeated (default: all that work here)."),
+    ] = None
+    precision: Annotated[
+        list[Arithmetic] | None,
+        engines_option(
+            help="Only this arithmetic; may be repeated (default: all that the backend has)."
+        ),
+    ] = None
+    engines: EnginesOption = None
+    model: ModelOption = None
+    batch_size: Annotated[
+        list[int] | None,
+        engines_option(
+            "--batch-size",
+            metavar="N",
+            min=1,
+            help="Pictures that go through the networks together; may be repeated (default: 8).",
+        ),
+    ] = None
+    threads: ThreadsOption = None
+    lanes: LanesOption = None
+    pictures: Annotated[
+        Path | None,
+        run_option(metavar="DIR", help="Face crops to measure with (default: generated noise)."),
+    ] = None
+    seconds: Annotated[
+        float,
+        run_option(
+            metavar="S", min=0.01, help="For the engines alone, and again for the pipeline."
+        ),
+    ] = 10.0
+    warm_up: Annotated[
+        float,
+        run_option(
+            metavar="S", min=0.0, help="Run each lane for so long first, and at least three times."
+        ),
+    ] = 0.5
+    workers: WorkersOption = None
+    tune: Annotated[
+        bool,
+        run_option(
+            "--tune",
+            help="Find the best batch, lanes, threads and workers, and keep them for `batch`.",
+        ),
+    ] = False
+    json: Annotated[
+        Path | None,
+        result_option(
+            "--json",
+            metavar="FILE",
+            help="Also write all figures there; - is stdout, instead of the tables.",
+        ),
+    ] = None
+    plot: Annotated[
+        Path | None,
+        result_option(metavar="FILE.png", help="Also draw the stages, the backends side by side."),
+    ] = None
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        result_option(
+            metavar="A.json B.json", help="Measure nothing: print what B did over what A did."
+        ),
+    ] = None
+
+    @property
+    def done_by(self) -> str:
+        """What does it."""
+        return f"efgan_rt.cli.{'bench_tune' if self.tune and not self.compare else 'measured_ways'}"
+
+    def __post_init__(self) -> None:
+        """Refuses what does not go together."""
+        asked = self.threads or self.lanes or self.batch_size or self.workers
+        if self.compare is None and self.tune and (self.plot is not None or asked):
+            raise typer.BadParameter(
+                "it looks for batch, lanes, threads and workers itself, and draws nothing",
+                param_hint="--tune",
+            )

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from efgan_rt.cli.bench_ways import AUTO, STDOUT, BenchRequest, opened, pictures_for
+from efgan_rt.cli.bench import BenchRequest
+from efgan_rt.cli.bench_ways import AUTO, STDOUT, opened, pictures_for
 from efgan_rt.cli.console import print_json, print_text, remark, write_json
 from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import find_set
@@ -13,7 +14,7 @@ from engines.choice import choose_backend
 from engines.directory import EngineDirectory
 
 
-def tune(request: BenchRequest) -> None:
+def run(request: BenchRequest) -> None:
     """Measures settings against each other and keeps the best where `batch` finds them.
 
     Raises:
@@ -25,8 +26,8 @@ def tune(request: BenchRequest) -> None:
     directory = EngineDirectory(engine_set.directory)
     properties = read_properties(directory)
     smallest, _, largest = next(iter(directory.manifest.networks.values())).batch
-    backend = request.backends[0] if request.backends else AUTO
-    precision = request.precisions[0] if request.precisions else None
+    backend = request.backend[0] if request.backend else AUTO
+    precision = request.precision[0] if request.precision else None
     choice = choose_backend(backend, directory, precision)
     remark(f"tuning {choice.reason}")
 

@@ -8,17 +8,18 @@ runtime are no other's.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+from efgan_rt.cli.bench import BenchRequest
 from efgan_rt.cli.console import remark
 from efgan_rt.editing import OpenedSet, busy_lanes
 from efgan_rt.engine_sets import EngineSet, compiled_folder
 from efgan_rt.errors import EfganError
-from efgan_rt.probed import choose_for_run, rates_for
+from efgan_rt.probed import choose_for_run
 from efgan_rt.reporting.bench import generated_pictures
 from efgan_rt.reporting.bench_result import Result
 from efgan_rt.tuning import RunSettings, default_batch
@@ -28,25 +29,7 @@ from engines.directory import EngineDirectory
 
 AUTO: Final = "auto"
 STDOUT: Final = Path("-")
-
-
-@dataclass(frozen=True)
-class BenchRequest:
-    """The options of `efgan-rt bench`; empty and None leave the choice to it."""
-
-    backends: tuple[str, ...]
-    precisions: tuple[str, ...]
-    engines: Path | None
-    model: str | None
-    batches: tuple[int, ...]
-    threads: int | None
-    lanes: int | None
-    pictures: Path | None
-    seconds: float
-    warm_up_s: float
-    workers: int | None
-    json: Path | None
-    plot: Path | None
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,6 +44,11 @@ class Way:
         return f"{self.backend} {self.precision or ''}".rstrip() + f", batch {self.batch}"
 
 
+def unique(given: Iterable[T] | None) -> tuple[T, ...]:
+    """What was given, each once, in its order."""
+    return tuple(dict.fromkeys(given or ()))
+
+
 def find_ways(request: BenchRequest, engine_set: EngineSet) -> list[Way]:
     """All that were asked for and work here; what was not asked for by name is left out aloud.
 
@@ -69,9 +57,9 @@ def find_ways(request: BenchRequest, engine_set: EngineSet) -> list[Way]:
     """
     directory = EngineDirectory(engine_set.directory)
     pairs: dict[tuple[str, str | None], None] = {}
-    for backend in request.backends or BACKENDS:
-        found, fault = _precisions_of(backend, request.precisions, directory)
-        if not found and request.backends:
+    for backend in unique(request.backend) or BACKENDS:
+        found, fault = _precisions_of(backend, unique(request.precision), directory)
+        if not found and request.backend:
             assert fault is not None, "a precision either works or has a fault"
             raise fault
         if not found and backend not in DEVICE_BACKENDS:
@@ -81,8 +69,8 @@ def find_ways(request: BenchRequest, engine_set: EngineSet) -> list[Way]:
         raise EfganError(
             "no backend works here; efgan-rt info says what is missing and how to get it"
         )
-    if request.batches:
-        return [Way(*pair, batch) for batch in request.batches for pair in pairs]
+    if batches := unique(request.batch_size):
+        return [Way(*pair, batch) for batch in batches for pair in pairs]
     return [Way(*pair, default_batch(pair[0], directory.manifest)) for pair in pairs]
 
 
@@ -96,8 +84,7 @@ def _precisions_of(
     fault: EngineError | None = None
     for precision in tried:
         try:
-            rates = rates_for(directory, batch=None, threads=None)
-            choice = choose_for_run(backend, directory, precision, rates=rates)
+            choice = choose_for_run(backend, directory, precision)
         except EngineError as error:
             fault = error
         else:
@@ -143,7 +130,7 @@ def _arguments(request: BenchRequest, engine_set: EngineSet, way: Way) -> list[s
         "--lanes": request.lanes,
         "--pictures": request.pictures,
         "--seconds": request.seconds,
-        "--warm-up": request.warm_up_s,
+        "--warm-up": request.warm_up,
         "--workers": request.workers,
         "--json": STDOUT,
     }

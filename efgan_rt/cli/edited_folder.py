@@ -8,14 +8,15 @@ made last, so that a command that cannot run leaves no folder behind.
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from efgan_rt.choices import JpegCodec, NoFace
 from efgan_rt.cli import batch_report
-from efgan_rt.cli.batch_listing import list_work, with_bmp_said
+from efgan_rt.cli.batch import BatchRequest
+from efgan_rt.cli.batch_listing import list_work, warn_if_bmp
 from efgan_rt.cli.batch_report import Report
 from efgan_rt.cli.batch_sheet import Sheet
 from efgan_rt.cli.batch_units import known_units, read_reference
@@ -45,9 +46,9 @@ from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult
 from efgan_rt.pipeline.publish import Publisher
 from efgan_rt.pipeline.resume import Inspector
-from efgan_rt.pipeline.run_state import BatchOptions, Desk
+from efgan_rt.pipeline.run_state import Desk
 from efgan_rt.pipeline.watchdog import HangError
-from efgan_rt.probed import choose_for_run, note_beginning, rates_for
+from efgan_rt.probed import choose_for_run, note_beginning
 from efgan_rt.remote.ahead import fetched_ahead
 from efgan_rt.remote.journal import RemoteJournal
 from efgan_rt.remote.places import (
@@ -60,44 +61,17 @@ from efgan_rt.remote.places import (
 from efgan_rt.reporting.contact_sheet import check_contact_sheet
 from efgan_rt.reporting.latency import LatencyRecorder, latency_table
 from efgan_rt.reporting.summary import summary_document, summary_lines
-from efgan_rt.requests.edits import EditOptions, Edits
-from efgan_rt.requests.faces import FaceOptions, Faces, open_faces
+from efgan_rt.requests.edits import Edits
+from efgan_rt.requests.faces import Faces, open_faces
 from efgan_rt.requests.outputs import Outputs
 from efgan_rt.shards.coordinator import Coordinator, shard_size
 from efgan_rt.shards.processes import ProcessExecutor
 from efgan_rt.shards.shard import Executor
 from efgan_rt.shards.spread import spread_of
 from efgan_rt.shards.worker import WorkerSetup
-from efgan_rt.tuning import RunWishes, settings_for
+from efgan_rt.tuning import settings_for
 from engines.base import EngineError
 from engines.directory import EngineDirectory
-
-
-@dataclass(frozen=True)
-class BatchRequest:
-    """The options of `efgan-rt batch`, checked one by one."""
-
-    in_dir: Path
-    out_dir: Path
-    exclude: tuple[str, ...]
-    edit: EditOptions
-    known_units: Path | None
-    faces: FaceOptions
-    options: BatchOptions
-    contact_sheet: Path | None
-    report: Path | None
-    engines: Path | None
-    model: str | None
-    backend: str
-    precision: str | None
-    wishes: RunWishes
-    processes: int | None
-    gpus: str | None
-    ray: str | None
-    dry_run: bool
-    json: bool
-    progress: Progress = Progress.BAR
-    no_links: bool = False
 
 
 def run(request: BatchRequest) -> int:
@@ -107,15 +81,16 @@ def run(request: BatchRequest) -> int:
         EfganError: the run cannot be done.
         EngineError: the engines cannot be used.
     """
-    tree = tree_of(request.in_dir, request.exclude)
+    exclude = tuple(request.exclude or ())
+    tree = tree_of(request.in_dir, exclude)
     refuse_together(
         request.out_dir,
         {
             "--processes": request.processes is not None,
             "--gpus": request.gpus is not None,
             "--ray": request.ray is not None,
-            "--sidecars": request.options.sidecars,
-            "--keep-times": request.options.keep_times,
+            "--sidecars": request.sidecars,
+            "--keep-times": request.keep_times,
             "--no-links": request.no_links,
             "--report PAGE.html": batch_report.is_page(request.report),
         },
@@ -131,13 +106,14 @@ def run(request: BatchRequest) -> int:
     engine_set = find_set(request.engines, request.model)
     directory = EngineDirectory(engine_set.directory)
     family = family_of(directory)
-    family.refuse((*request.edit.asked, *((KNOWN_UNITS,) if request.known_units else ())))
+    family.refuse((*request.edit.asked, *((KNOWN_UNITS,) if request.aus else ())))
     properties = family.read(directory)
     choice = choose_for_run(
         request.backend,
         directory,
         request.precision,
-        rates=rates_for(directory, batch=request.wishes.batch, threads=request.wishes.threads),
+        batch=request.batch_size,
+        threads=request.threads,
         output=request.out_dir,
     )
     fingerprint = engines_fingerprint(
@@ -160,7 +136,7 @@ def run(request: BatchRequest) -> int:
             say=remark,
         )
 
-    faces = open_faces(request.faces, properties)
+    faces = open_faces(request.face_options, properties)
     edits = Edits(
         request.edit,
         family,
@@ -175,21 +151,21 @@ def run(request: BatchRequest) -> int:
         outputs.products,
         request.edit.kind.extension,
         edits.wants,
-        request.exclude,
+        exclude,
         request.no_links,
         tree,
     )
     # The format is in the output's name. Other options change nothing that is written.
-    codec = request.options.jpeg_codec
+    codec = request.jpeg_codec
     written_with = {
-        "quality": request.options.quality,
-        "mark": request.options.mark,
+        "quality": request.quality,
+        "mark": not request.no_mark,
         # Only where it is asked for, so that what earlier versions made stays done.
-        **({"keep_times": True} if request.options.keep_times else {}),
+        **({"keep_times": True} if request.keep_times else {}),
         **({} if codec is JpegCodec.LIBJPEG else {"jpeg_codec": codec.value}),
         **faces.recipe,
     }
-    overwrite = request.options.overwrite
+    overwrite = request.overwrite
     if request.contact_sheet is not None:
         batch_report.refuse_as_input(
             request.contact_sheet, request.in_dir, request.out_dir, "sheet"
@@ -220,7 +196,7 @@ def run(request: BatchRequest) -> int:
 
         for folder, fault in count.unlisted:
             note_unlisted(folder, fault)
-        known = known_units(request.known_units, properties, plan)
+        known = known_units(request.aus, properties, plan)
         jobs = edits.jobs(plan.jobs(note_unlisted), plan.below, fingerprint, written_with, known)
         remark(f"engines: {engine_set.directory} ({engine_set.reason})")
         for sentence in faces.remarks:
@@ -228,15 +204,15 @@ def run(request: BatchRequest) -> int:
         if request.dry_run:
             list_work(jobs, journal, faces.finding, count)
             return SOME_FAILED if unlisted else 0
-        if request.options.mark:
-            jobs = with_bmp_said(jobs, remark)
+        if not request.no_mark:
+            jobs = warn_if_bmp(jobs, remark)
         is_here = not spread.is_several and request.ray is None
         if is_here:
             opened_set()
         remark(f"backend: {choice.reason}")
         if spread.is_several:
             remark(f"processes: {spread}")
-        request = replace(request, options=replace(request.options, workers=settings.workers))
+        request = replace(request, workers=settings.workers)
         if journal is None or journal.only_read:
             journal = open_journal(request.out_dir)
             opened.enter_context(journal)
@@ -273,7 +249,7 @@ def run(request: BatchRequest) -> int:
                 settings.batch,
                 settings.threads,
                 settings.lanes,
-                request.faces,
+                request.face_options,
                 outputs.shots,
                 outputs.products,
                 replace(request.options, memory_bytes=shared),
@@ -328,8 +304,8 @@ def _open_report(
         **request.edit.about,
         **faces.about,
     }
-    if request.known_units is not None:
-        about["aus"] = str(request.known_units)
+    if request.aus is not None:
+        about["aus"] = str(request.aus)
     return batch_report.open_report(
         request.report,
         about,

@@ -1,44 +1,25 @@
 """The edit of a video: what `efgan-rt video` does once its options are read."""
 
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 
 from efgan_rt.cli.batch_units import read_reference
 from efgan_rt.cli.console import INTERRUPTED, frame_progress, print_json, print_text, remark
+from efgan_rt.cli.video import VideoRequest
 from efgan_rt.counting import counted
 from efgan_rt.editing import OpenedSet
 from efgan_rt.engine_sets import find_set
 from efgan_rt.families.registry import family_of
 from efgan_rt.pipeline.fingerprint import engines_fingerprint
-from efgan_rt.probed import choose_for_run, rates_for
-from efgan_rt.requests.edits import EditOptions, Edits
-from efgan_rt.requests.faces import FaceOptions, open_faces
+from efgan_rt.probed import choose_for_run
+from efgan_rt.requests.edits import Edits
+from efgan_rt.requests.faces import open_faces
 from efgan_rt.tuning import RunWishes, settings_for
 from efgan_rt.video.reader import probe
 from efgan_rt.video.run import VideoResult, check_output, edit_video
 from efgan_rt.video.streams import plan_streams
 from efgan_rt.video.writer import need_encoder
 from engines.directory import EngineDirectory
-
-
-@dataclass(frozen=True)
-class VideoRequest:
-    """The options of `efgan-rt video`, checked one by one."""
-
-    source: Path
-    output: Path
-    edit: EditOptions
-    faces: FaceOptions
-    quality: int
-    overwrite: bool
-    mark: bool
-    engines: Path | None
-    model: str | None
-    backend: str
-    precision: str | None
-    wishes: RunWishes
-    json: bool
 
 
 def run(request: VideoRequest) -> int:
@@ -63,19 +44,22 @@ def run(request: VideoRequest) -> int:
         request.backend,
         directory,
         request.precision,
-        rates=rates_for(directory, batch=request.wishes.batch, threads=request.wishes.threads),
+        batch=request.batch_size,
+        threads=request.threads,
     )
     # Which faces are edited is decided over a whole video, so every frame gives all of them.
-    which = request.faces.choice.which
+    which = request.face_options.choice.which
     faces = open_faces(
-        replace(request.faces, choice=replace(request.faces.choice, which="all")), properties
+        replace(request.face_options, choice=replace(request.face_options.choice, which="all")),
+        properties,
     )
     for sentence in (
         f"engines: {engine_set.directory} ({engine_set.reason})",
         *faces.remarks,
     ):
         remark(sentence)
-    settings = settings_for(directory, choice, request.wishes, remark)
+    wishes = RunWishes(request.batch_size, None, request.threads, request.workers)
+    settings = settings_for(directory, choice, wishes, remark)
     opened_set = OpenedSet.open(
         directory,
         choice=choice,
@@ -115,7 +99,7 @@ def run(request: VideoRequest) -> int:
                 crop_px=opened_set.crop_px,
                 most=None if which == "all" else 1 if which == "largest" else int(which),
                 quality=request.quality,
-                mark=request.mark,
+                mark=not request.no_mark,
                 workers=settings.workers,
                 move=opened_set.move,
                 recipe=recipe,

@@ -1,7 +1,7 @@
 """`efgan-rt evaluate`: the papers' tables, measured on an engine directory."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -154,7 +154,7 @@ def evaluate(
     - `efgan-rt evaluate set --test-people unseen.txt --backend all --augment --out results`
     - `efgan-rt evaluate set --engines a --engines b --embedder face.onnx --out results`
     """
-    from efgan_rt.cli.console import print_table, print_text, remark
+    from efgan_rt.cli.console import print_table, print_text, remark, write_json
     from efgan_rt.cli.evaluation_editors import open_editors
     from efgan_rt.cli.evaluation_places import check_out, check_set, make_out, own_judges
     from efgan_rt.cli.evaluation_progress import evaluation_progress
@@ -202,7 +202,7 @@ def evaluate(
     pictures = write_pictures(out / "pictures", evaluation, document)
     write_page(out / "evaluation.md", document, pictures)
     for target in (out / "evaluation.json", *([json_] if json_ is not None else [])):
-        _write(target, document)
+        write_json(target, document)
     for table in every_table(document):
         print_table(to_rich(table), width=TABLE_WIDTH)
     for note in document["notes"]:
@@ -227,9 +227,3 @@ def _features(wanted: str, *, fetch: bool) -> str:
         "--fetch-features fetches Inception's weights once"
     )
     return "local"
-
-
-def _write(path: Path, document: dict[str, Any]) -> None:
-    from efgan_rt.cli.console import write_json
-
-    write_json(path, document)

@@ -8,9 +8,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
+from efgan_rt.cli.bench import BenchRequest
 from efgan_rt.cli.bench_ways import (
     STDOUT,
-    BenchRequest,
     Way,
     find_ways,
     measure_each,
@@ -50,6 +50,9 @@ def run(request: BenchRequest) -> None:
         EfganError: nothing could be measured, or a file cannot be written.
         EngineError: a backend was named that does not work here.
     """
+    if request.compare is not None:
+        compare(*request.compare, request.json)
+        return
     if request.plot is not None:
         bench_plot.check_plot(request.plot)
     if request.pictures is not None:
@@ -66,7 +69,7 @@ def run(request: BenchRequest) -> None:
         engines=str(engine_set.directory),
         pictures="generated" if request.pictures is None else str(request.pictures),
         seconds=request.seconds,
-        warm_up_s=request.warm_up_s,
+        warm_up_s=request.warm_up,
         threads=request.threads,
         workers=request.workers or default_settings().workers,
     )
@@ -113,19 +116,20 @@ def _measure(request: BenchRequest, engine_set: EngineSet, way: Way) -> Result:
             batch=opened_set.batch,
             crop_px=opened_set.crop_px,
             seconds=request.seconds,
-            warm_up_s=request.warm_up_s,
+            warm_up_s=request.warm_up,
             options=BatchOptions(settings.workers),
         )
     memory_mb["peak"] = resident_mb("VmHWM")  # before the limits, which have memory of their own
     start_up_s["the first batch"] = engines.first_batch_s
+    counted = _multiplications(directory)
     return result_of(
         opened_set.choice,
         opened_set.batch,
         opened_set.lanes,
         engines,
         pipeline,
-        multiplications=_multiplications(directory),
-        limit=_limit(opened_set.choice, request),
+        multiplications=counted,
+        limit=None if counted is None else _limit(opened_set.choice, request),
         memory_mb=memory_mb,
         start_up_s=start_up_s,
     )

@@ -1,10 +1,13 @@
 """Choices and panels that more than one command has; imports nothing but typer."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 
@@ -12,6 +15,39 @@ import typer
 def panel(title: str) -> Callable[..., Any]:
     """`typer.Option` for what stands below a title in `--help`."""
     return partial(typer.Option, rich_help_panel=title)
+
+
+class Request(Protocol):
+    """What a command is asked for: a dataclass whose fields are its options."""
+
+    @property
+    def done_by(self) -> str:
+        """The module whose `run` does it and gives the exit status; imported when it is asked."""
+        ...
+
+
+def command_of(request: Callable[..., Request]) -> Callable[..., None]:
+    """A command with a request's fields as its options, and its docstring as its help."""
+
+    def command(**given: Any) -> None:
+        asked = request(**given)
+        if status := import_module(asked.done_by).run(asked):
+            raise typer.Exit(status)
+
+    command.__doc__ = request.__doc__
+    command.__signature__ = inspect.signature(request)  # type: ignore[attr-defined]
+    return command
+
+
+@contextmanager
+def said_of_options() -> Iterator[None]:
+    """Has what the user can mend in the options come as wrong usage."""
+    from efgan_rt.errors import EfganError
+
+    try:
+        yield
+    except EfganError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 engines_option = panel("Engines")

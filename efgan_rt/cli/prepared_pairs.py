@@ -9,7 +9,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -22,18 +22,19 @@ from efgan_rt.cli.console import (
     printable,
     remark,
 )
+from efgan_rt.cli.options import default_workers
+from efgan_rt.cli.prepare import PrepareRequest
 from efgan_rt.errors import EfganError
 from efgan_rt.extras import needs_extra
 from efgan_rt.pipeline.files import Plan
 from efgan_rt.pipeline.outcome import Failure
 from efgan_rt.shots import stills
-from train.portraits.face_model import FaceModel, load_face_model
+from train.portraits.face_model import load_face_model
 from train.portraits.landmarks import Landmarker, open_landmarker
 from train.portraits.portrait_pairs import (
     ATLAS,
     ChunkMaker,
     ChunkRecord,
-    PairSettings,
     begin,
     records,
     settings_of,
@@ -42,23 +43,7 @@ from train.portraits.portrait_pairs import (
 )
 
 
-@dataclass(frozen=True)
-class PairsRequest:
-    """The options of `efgan-rt prepare --face-model`, checked one by one."""
-
-    pictures: Path
-    out: Path
-    face_model: Path
-    landmarker: Path
-    pairs: int
-    smallest_px: int
-    held_out: tuple[str, ...]
-    overwrite: bool
-    max_pixels: int
-    workers: int
-
-
-def run(request: PairsRequest) -> int:
+def run(request: PrepareRequest) -> int:
     """Does what was asked; the exit status.
 
     Raises:
@@ -69,27 +54,34 @@ def run(request: PairsRequest) -> int:
         import scipy  # noqa: F401
     if not request.pictures.is_dir():
         raise EfganError(f"{request.pictures}: no such folder; expected pictures")
+    assert request.face_model is not None and request.landmarker is not None, "as it was checked"
     with closing(open_landmarker(request.landmarker)) as find:
-        return _run(request, find)
+        return _run(request, request.face_model, request.landmarker, find)
 
 
-def _run(request: PairsRequest, find: Landmarker) -> int:
-    model = load_face_model(request.face_model)
+def _run(request: PrepareRequest, face_model: Path, landmarker: Path, find: Landmarker) -> int:
+    model = load_face_model(face_model)
     names = _names(request)
     settings = settings_of(
         names,
         model,
-        request.landmarker,
+        landmarker,
         pairs=request.pairs,
-        smallest_px=request.smallest_px,
-        held_out=request.held_out,
+        smallest_px=request.min_crop,
+        held_out=tuple(request.held_out or ()),
     )
-    waiting = begin(request.out, settings, overwrite=request.overwrite)
+    waiting = begin(request.folder, settings, overwrite=request.overwrite)
     if done := settings.chunks - len(waiting):
-        remark(f"{request.out}: {done} of {settings.chunks} chunks are there already")
-    workers = min(request.workers, len(waiting))
-    maker = ChunkMaker(
-        request.pictures, names, request.out, settings, model, find, request.max_pixels
+        remark(f"{request.folder}: {done} of {settings.chunks} chunks are there already")
+    workers = min(request.workers or default_workers(), len(waiting))
+    maker = partial(
+        ChunkMaker,
+        request.pictures,
+        names,
+        request.folder,
+        settings,
+        model,
+        max_pixels=request.max_pixels,
     )
     interrupted = False
     with picture_progress() as progress:
@@ -97,9 +89,9 @@ def _run(request: PairsRequest, find: Landmarker) -> int:
         bar = progress.add_task("making pairs", total=len(names), completed=min(before, len(names)))
         try:
             made = (
-                map(maker.make, waiting)
+                map(maker(find).make, waiting)
                 if workers < 2
-                else _in_processes((request, names, settings, model), waiting, workers)
+                else _in_processes((maker, landmarker), waiting, workers)
             )
             for record in made:
                 for name, reason in record.left_out.items():
@@ -109,18 +101,18 @@ def _run(request: PairsRequest, find: Landmarker) -> int:
                 progress.update(bar, advance=count)
         except KeyboardInterrupt:
             interrupted = True
-    found = records(request.out, settings)
+    found = records(request.folder, settings)
     if not interrupted:
-        write_folds(request.out, model)
-    _print_result(request, found, 0 if interrupted else write_atlas(request.out, model))
+        write_folds(request.folder, model)
+    _print_result(request, found, 0 if interrupted else write_atlas(request.folder, model))
     if interrupted:
         print_text("interrupted: the same command goes on from here")
         return INTERRUPTED
     return SOME_FAILED if any(record.left_out for record in found) else 0
 
 
-def _names(request: PairsRequest) -> list[str]:
-    plan = Plan(request.pictures, request.out, stills(""), ".png")
+def _names(request: PrepareRequest) -> list[str]:
+    plan = Plan(request.pictures, request.folder, stills(""), ".png")
     root = request.pictures
     names = [job.source.relative_to(root).as_posix() for job in plan.jobs()]
     if not names:
@@ -129,7 +121,7 @@ def _names(request: PairsRequest) -> list[str]:
 
 
 def _in_processes(
-    wanted: tuple[PairsRequest, list[str], PairSettings, FaceModel],
+    wanted: tuple[partial[ChunkMaker], Path],
     waiting: list[int],
     workers: int,
 ) -> Iterator[ChunkRecord]:
@@ -145,16 +137,11 @@ _maker: ChunkMaker | None = None
 """Of a process of the pool."""
 
 
-def _start(
-    request: PairsRequest, names: list[str], settings: PairSettings, model: FaceModel
-) -> None:
+def _start(maker: partial[ChunkMaker], landmarker: Path) -> None:
     global _maker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears it and ends the others
     cv2.setNumThreads(1)
-    find = open_landmarker(request.landmarker)
-    _maker = ChunkMaker(
-        request.pictures, names, request.out, settings, model, find, request.max_pixels
-    )
+    _maker = maker(open_landmarker(landmarker))
 
 
 def _make(number: int) -> ChunkRecord:
@@ -162,11 +149,11 @@ def _make(number: int) -> ChunkRecord:
     return _maker.make(number)
 
 
-def _print_result(request: PairsRequest, found: list[ChunkRecord], mouths: int) -> None:
+def _print_result(request: PrepareRequest, found: list[ChunkRecord], mouths: int) -> None:
     train, test = (sum(len(r.train) for r in found), sum(len(r.test) for r in found))
     print_text(
         f"{(train + test) * request.pairs:,} pairs of {train:,} portraits to train on and {test:,} "
-        f"to test on in {request.out}"
+        f"to test on in {request.folder}"
     )
     failures = [
         Failure(request.pictures / name, reason)
@@ -177,8 +164,8 @@ def _print_result(request: PairsRequest, found: list[ChunkRecord], mouths: int) 
         print_text(f"  left out: {count:,} x {why}")
     if mouths:
         print_text(
-            f"{mouths} open mouths in {request.out / ATLAS}: parts of people's pictures, which a "
-            "training's weights would hold"
+            f"{mouths} open mouths in {request.folder / ATLAS}: parts of people's pictures, which "
+            "a training's weights would hold"
         )
     elif train:
         print_text("no picture shows an open mouth from the front, so there is no atlas of mouths")

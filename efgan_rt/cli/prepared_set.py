@@ -5,13 +5,11 @@ Everything that can be refused is refused before the output folder is touched.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from efgan_rt import __version__
 from efgan_rt.action_units import AU_NAMES
-from efgan_rt.choices import FrameRule, LabelFormat, Naming
 from efgan_rt.cli.console import (
     INTERRUPTED,
     SOME_FAILED,
@@ -21,6 +19,8 @@ from efgan_rt.cli.console import (
     printable,
     remark,
 )
+from efgan_rt.cli.options import default_workers
+from efgan_rt.cli.prepare import PrepareRequest
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.detect import Detector
 from efgan_rt.faces.detector_facts import DetectorFacts
@@ -59,40 +59,6 @@ SEARCH_SCORE: Final = 0.3
 SHEET_COLUMNS: Final = 8
 
 
-@dataclass(frozen=True)
-class PrepareRequest:
-    """The options of `efgan-rt prepare`, checked one by one."""
-
-    pictures: Path
-    labels: Path | None
-    out: Path
-    extension: str
-    overwrite: bool
-    max_pixels: int
-    contact_sheet: Path | None
-    label_format: str
-    min_confidence: float | None
-    scale_probabilities: bool
-    au_from: Path | None
-    names: str
-    name_pattern: str | None
-    identity: str
-    expression: str
-    angles: tuple[int, ...]
-    ids: Path | None
-    people: tuple[str, ...]
-    frames: str
-    detector: Path | None
-    fetch_detector: bool
-    template: Path | None
-    points: str
-    crops: bool
-    largest: bool
-    min_score: float
-    workers: int
-    fail_fast: bool
-
-
 def run(request: PrepareRequest) -> int:
     """Does what was asked; the exit status.
 
@@ -121,7 +87,7 @@ def run(request: PrepareRequest) -> int:
     needs_detector = has_points or not request.crops
     if request.contact_sheet is not None:
         check_contact_sheet(request.contact_sheet, overwrite=request.overwrite)
-    refuse_finished(request.out, overwrite=request.overwrite)
+    refuse_finished(request.folder, overwrite=request.overwrite)
     with picture_progress() as progress:
         bar = progress.add_task("preparing", total=len(tasks.tasks))
 
@@ -133,7 +99,7 @@ def run(request: PrepareRequest) -> int:
             tasks.tasks,
             FramingRule(frame, request.crops, request.largest, from_labels, request.min_score),
             (lambda: _open_detector(request)[0]) if needs_detector else None,
-            workers=request.workers,
+            workers=request.workers or default_workers(),
             fail_fast=request.fail_fast,
             max_pixels=request.max_pixels,
             on_failure=name,
@@ -151,7 +117,7 @@ def run(request: PrepareRequest) -> int:
         points_source = "labels" if from_labels else f"yunet {detector.facts.sha256[:12]}"
         record = _record(request, outcome, tasks, labels, detector.facts)
         write_set(
-            request.out,
+            request.folder,
             outcome.prepared,
             au_names=au_names,
             au_source=au_source,
@@ -162,7 +128,7 @@ def run(request: PrepareRequest) -> int:
         )
         if request.contact_sheet is not None:
             _write_crop_sheet(request.contact_sheet, outcome.prepared)
-    _print_result(request.out, outcome, tasks, au_names, au_source, template)
+    _print_result(request.folder, outcome, tasks, au_names, au_source, template)
     if outcome.interrupted:
         return INTERRUPTED
     return SOME_FAILED if outcome.failures else 0
@@ -173,7 +139,7 @@ def _read_labels(request: PrepareRequest) -> Labels | None:
         return None
     labels = read_any_labels(
         request.labels,
-        LabelFormat(request.label_format),
+        request.format,
         min_confidence=request.min_confidence,
         scale_probabilities=request.scale_probabilities,
     )
@@ -186,23 +152,23 @@ def _read_labels(request: PrepareRequest) -> Labels | None:
 def _plan(request: PrepareRequest, labels: Labels | None) -> Tasks:
     if not request.pictures.is_dir():
         raise EfganError(f"{request.pictures}: no such folder; expected pictures")
-    plan = Plan(request.pictures, request.out / CROPS, stills(""), request.extension)
+    plan = Plan(request.pictures, request.folder / CROPS, stills(""), f".{request.write}")
     plan.check(overwrite=request.overwrite)
     pattern = compiled_pattern(request.name_pattern) if request.name_pattern else None
     return plan_tasks(
         list(plan.jobs()),
         request.pictures,
-        request.out / CROPS,
+        request.folder / CROPS,
         labels,
         SourceRule(
-            Naming(request.names),
+            request.names,
             pattern,
-            request.angles,
+            tuple(request.angle or (90,)),
             read_id_list(request.ids) if request.ids else None,
-            request.people,
+            tuple(request.people or ()),
             request.identity,
             canonical_expression(request.expression),
-            FrameRule(request.frames),
+            request.frames,
         ),
     )
 

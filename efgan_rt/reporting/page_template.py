@@ -62,15 +62,15 @@ def page_pieces(parts: Mapping[str, str | Iterable[str]]) -> Iterator[str]:
         parts: HTML for every place of the template but `policy`, `style` and `script`; what is long
             as an iterable.
     """
-    style = _asset("colours.css") + _asset("page.css")
-    scripts = [_asset(name) for name in SCRIPTS]
+    style = asset("colours.css") + asset("page.css")
+    scripts = [asset(name) for name in SCRIPTS]
     script = "</script>\n<script>".join(scripts)
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data: 'self' file:; "
         f"style-src {_hash(style)}; script-src {' '.join(map(_hash, scripts))}"
     )
     own = {"policy": policy, "style": style, "script": script}
-    for number, piece in enumerate(PLACE.split(_asset("page.html"))):
+    for number, piece in enumerate(PLACE.split(asset("page.html"))):
         if number % 2 == 0:
             yield piece
             continue
@@ -86,7 +86,8 @@ def _has_bytes(text: str) -> bool:
     return any("\udc80" <= each <= "\udcff" for each in text)
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file of the page."""
     return (files("efgan_rt.reporting") / "page" / name).read_text("utf-8")
 
 

@@ -2,7 +2,7 @@
 
 One setting after the other, each candidate against the best so far: lanes first, for they say how
 the threads are shared out, then batch, threads and workers. The two take turns, and the candidate
-has to win by more than a machine's usual unrest, so that what stays is not an accident. What is
+has to win by more than a machine's usual unrest, so that chance decides nothing. What is
 found is the best of what was tried, from directory to directory, decoding and encoding included.
 """
 

@@ -22,11 +22,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from efgan_rt.action_units import AU_DESCRIPTIONS, MAX_INTENSITY
 from efgan_rt.errors import EfganError
+from efgan_rt.expressions import MAX_EXPRESSION_INTENSITY
 from efgan_rt.pictures.original import Picture
 from efgan_rt.presets.library import preset_names, save_preset
 from efgan_rt.presets.preset import VERSION, Ask, Preset
-from efgan_rt.requests.choices import choices_of
 from efgan_rt.studio.desk import Desk, Wanted, checked_ask
 from efgan_rt.studio.folder_run import REPORT, FolderRun
 from efgan_rt.studio.guard import TooLargeError
@@ -145,7 +146,10 @@ class Pages:
         template = environment.from_string(_asset("studio.html"))
         formats = [each for each in ANIMATIONS if each != ".mp4" or find_spec("av")]
         text = template.render(
-            choices=choices_of(editor.expressions, editor.au_names),
+            expressions=editor.expressions,
+            units=[(name, AU_DESCRIPTIONS.get(name, "")) for name in editor.au_names],
+            most_intensity=MAX_EXPRESSION_INTENSITY,
+            most_unit=MAX_INTENSITY,
             backend=editor.backend,
             folder=None if roots is None else roots.source,
             out=None if roots is None else roots.out,

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks import readme
-from benchmarks.opponent_ratios import BASE, find_ratios
-from benchmarks.readme_tables import opponent_ratios, opponents, startup
+from benchmarks.readme_tables import BASE, opponents, startup
 
 MACHINE = {
     "processor": "CPU",
@@ -35,9 +34,7 @@ OPPONENTS = {
     "weights": "shipped",
     "threads": 2,
     "rounds": 2,
-    "left_out": {"efgan-rt openvino int8": "no int8"},
     "ways": WAYS,
-    "ratios": find_ratios(WAYS, 16),
 }
 
 
@@ -57,17 +54,9 @@ def test_ways_are_counted_from_the_loop_that_goes_one_by_one() -> None:
 def test_a_loop_that_is_best_one_by_one_is_shown_once() -> None:
     ways = WAYS | {"torch fp32 loop, batch 4": way("torch fp32 loop", 4, 9.0)}
     assert opponents(OPPONENTS | {"ways": ways}).count("| PyTorch, a loop") == 1
-    unders = [ratio["under"] for ratio in find_ratios(ways, 16)]
-    assert unders.count(BASE) == 1
 
 
-def test_ratios_stand_beside_their_bars_and_what_was_left_out() -> None:
-    text = opponent_ratios(OPPONENTS)
-    assert f"| efgan-rt openvino bf16 by {BASE} | 8.00 | 8.00 to 8.00 | 5 | reached |" in text
-    assert text.endswith("medians over 2 turns. Left out: efgan-rt openvino int8.")
-
-
-def test_a_start_is_told_part_by_part() -> None:
+def test_a_start_is_told_with_its_work_and_its_imports() -> None:
     spread = {"median": 1000.0, "lowest": 900.0, "highest": 1200.0}
     document = {
         "machine": MACHINE,
@@ -75,14 +64,13 @@ def test_a_start_is_told_part_by_part() -> None:
         "first_run_ms": 4200.0,
         "wall_ms": spread,
         "processor_ms": spread,
-        "parts_ms": {"imports": spread | {"median": 250.0}},
+        "work_ms": {"networks": 250.0},
         "imports_ms": {"numpy": 80.4},
     }
     text = startup(document)
     assert "to its end: 1.00 s (0.90 to 1.20 in 9 processes)" in text
     assert "the very first run, which compiles, 4.2 s" in text
-    assert "| imports | 250 | 25% |" in text
-    assert text.endswith(f"Imports by package, ms: numpy 80; {END}")
+    assert text.endswith(f"Of it, ms: networks 250; imports by package, ms: numpy 80; {END}")
 
 
 def test_a_table_says_which_engines_it_is_of_where_they_no_longer_ship(

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from efgan_rt.errors import EfganError
-from train.evaluation.text_table import INPUT, Document
+from train.evaluation.figure_text import INPUT, Document
 
 CELL_INCH = 0.62
 DPI = 120

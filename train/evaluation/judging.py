@@ -13,6 +13,7 @@ from typing import Any, Final
 from train.metrics.feature_extractor import Extractor, open_extractor
 from train.metrics.feature_training import FEATURES_RECIPE, load_or_train_features
 from train.metrics.identity_embedder import EMBEDDER_RECIPE, Embedder, load_or_train_embedder
+from train.metrics.judge_shelf import JudgeShelf
 from train.metrics.judge_training import CLASSIFIER_RECIPE, READER_RECIPE, JudgeRecipe
 from train.metrics.judges import Judges, load_or_train_judges
 from train.metrics.onnx_network import OnnxNetwork
@@ -83,31 +84,24 @@ def open_judges(
     if choice.embedder != LOCAL_EMBEDDER:
         embedder = OnnxNetwork(Path(choice.embedder), choice.embedder_layout)
     recipes = choice.recipes
+    shelf = JudgeShelf(data_dir, cache_dir, unseen=unseen, say=say, au_names=None)
     judges = load_or_train_judges(
-        data_dir,
-        cache_dir,
+        shelf,
         classifier_recipe=recipes.classifier,
         reader_recipe=recipes.reader,
-        unseen=unseen,
         expressions=expressions,
-        au_names=None,
-        say=say,
     )
     facts: dict[str, Any] = {
         "classifier": asdict(recipes.classifier),
         "reader": asdict(recipes.reader),
     }
     if embedder is None:
-        embedder = load_or_train_embedder(
-            data_dir, cache_dir, recipe=recipes.embedder, unseen=unseen, say=say
-        )
+        embedder = load_or_train_embedder(shelf, recipes.embedder)
         facts["embedder"] = {"name": LOCAL_EMBEDDER, **asdict(recipes.embedder)}
     else:
         facts["embedder"] = {"name": Path(choice.embedder).name, "layout": choice.embedder_layout}
     if extractor is None:
-        extractor = load_or_train_features(
-            data_dir, cache_dir, recipe=recipes.features, unseen=unseen, say=say
-        )
+        extractor = load_or_train_features(shelf, recipes.features)
         facts["features"] = {"name": extractor.name, **asdict(recipes.features)}
     else:
         facts["features"] = {"name": extractor.name, "layout": choice.features_layout}

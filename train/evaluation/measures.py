@@ -49,7 +49,7 @@ class Protocol:
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class RealJudgements:
     """What the judges say of the real pictures, once for all columns; rows are the set's."""
 
     features: FloatArray
@@ -89,13 +89,13 @@ class Column:
     costs: dict[str, Interval] | None = None  # against the first editor, edit by edit
 
 
-def know(protocol: Protocol, judging: Judging, stage: Stage) -> Known:
+def judge_real_pictures(protocol: Protocol, judging: Judging, stage: Stage) -> RealJudgements:
     """Asks the judges about the real pictures.
 
     Args:
         protocol: the pictures and the pairs.
         judging: the judges.
-        stage: told of the work.
+        stage: called when a piece of work begins; see `Stage`.
     """
     faces, table = protocol.faces, protocol.faces.table
     pixels = faces.pixels.numpy()
@@ -109,7 +109,7 @@ def know(protocol: Protocol, judging: Judging, stage: Stage) -> Known:
     right = np.array([a == b for a, b in zip(named, wanted, strict=True)], dtype=np.float64)
     embedded = judging.embedder.embed(pixels)
     au = judges.au(pixels)
-    known = Known(
+    known = RealJudgements(
         features=judging.extractor.extract(pixels),
         real_rows=rows,
         embedded=embedded,
@@ -127,7 +127,7 @@ def know(protocol: Protocol, judging: Judging, stage: Stage) -> Known:
 
 
 def reference_columns(
-    protocol: Protocol, judging: Judging, known: Known, stage: Stage
+    protocol: Protocol, judging: Judging, known: RealJudgements, stage: Stage
 ) -> tuple[Column, Column | None]:
     """The two columns to compare with: "input", and "truth" where there is any."""
     plan, pixels = protocol.plan, protocol.faces.pixels.numpy()
@@ -152,7 +152,7 @@ def measure_editor(
     editor: Editor,
     protocol: Protocol,
     judging: Judging,
-    known: Known,
+    known: RealJudgements,
     stage: Stage,
     clock: Callable[[], float],
 ) -> Column:
@@ -164,7 +164,7 @@ def measure_editor(
         protocol: what is asked of it.
         judging: the judges.
         known: what they say of the real pictures.
-        stage: told of the work.
+        stage: called when a piece of work begins; see `Stage`.
         clock: seconds; how long editing takes is no benchmark, and is told as such.
 
     Raises:
@@ -212,7 +212,7 @@ def _column(
     name: str,
     protocol: Protocol,
     judging: Judging,
-    known: Known,
+    known: RealJudgements,
     plan: EditPlan,
     edits: Bytes,
     stage: Stage,

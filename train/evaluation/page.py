@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.table import Table
 
 from efgan_rt.errors import EfganError
+from train.evaluation.figure_text import Document, TextTable
 from train.evaluation.tables import every_table
-from train.evaluation.text_table import Document, TextTable
 
 
 def to_rich(table: TextTable) -> Table:

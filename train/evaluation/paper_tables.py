@@ -7,9 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from train.evaluation import published
-from train.evaluation.figure_text import interval_text, times
+from train.evaluation.figure_text import (
+    Document,
+    TextTable,
+    editors,
+    interval_text,
+    times,
+    unless_truth,
+)
 from train.evaluation.published import Published
-from train.evaluation.text_table import Document, TextTable, editors, unless_truth
 
 OTHER_DATA: Final = "measured on other data and by other judges"
 SELF_DATA: Final = "this run"

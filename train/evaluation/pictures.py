@@ -8,10 +8,10 @@ import numpy as np
 
 from engines.arrays import Bytes
 from train.evaluation.charts import write_confusion, write_units
+from train.evaluation.figure_text import Document
 from train.evaluation.measures import Column, Protocol
 from train.evaluation.run import Evaluation
 from train.evaluation.sheet import write_sheet
-from train.evaluation.text_table import Document
 from train.metrics.paired import NO_TRUTH
 
 SHOWN_PEOPLE: Final = 6

@@ -20,10 +20,10 @@ from train.evaluation.editors import Editor
 from train.evaluation.judging import JudgeChoice, Judging, open_judges
 from train.evaluation.measures import (
     Column,
-    Known,
     Protocol,
+    RealJudgements,
     Stage,
-    know,
+    judge_real_pictures,
     measure_editor,
     reference_columns,
     with_costs,
@@ -81,7 +81,7 @@ class Evaluation:
     people: tuple[str, ...]
     protocol: Protocol
     judging: Judging
-    known: Known
+    known: RealJudgements
     columns: tuple[Column, ...]
     options: EvaluationOptions
     notes: tuple[str, ...]
@@ -130,7 +130,7 @@ def evaluate(
     protocol, more = _protocol(faces, usable, options)
     notes += more
     write_pairs(pairs_out, faces.table, protocol.plan, protocol.transfers, protocol.pairs)
-    known = know(protocol, judging, stage)
+    known = judge_real_pictures(protocol, judging, stage)
     nothing, truth = reference_columns(protocol, judging, known, stage)
     columns: list[Column] = []
     for name, editor in editors:
@@ -244,7 +244,7 @@ def _worth(
     }, []
 
 
-def _notes(known: Known, columns: Sequence[Column]) -> list[str]:
+def _notes(known: RealJudgements, columns: Sequence[Column]) -> list[str]:
     """What the figures themselves give reason to say."""
     notes = []
     for column in columns:

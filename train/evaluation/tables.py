@@ -2,7 +2,14 @@
 
 from typing import Final
 
-from train.evaluation.figure_text import interval_text, times
+from train.evaluation.figure_text import (
+    Document,
+    TextTable,
+    editors,
+    interval_text,
+    times,
+    unless_truth,
+)
 from train.evaluation.paper_tables import (
     accuracy_table,
     agreement_table,
@@ -10,7 +17,6 @@ from train.evaluation.paper_tables import (
     verification_table,
     vgg_table,
 )
-from train.evaluation.text_table import Document, TextTable, editors, unless_truth
 
 # (key, label, format, factor); the summary's rows.
 SUMMARY: Final = (

@@ -101,17 +101,7 @@ class NetworkTraining:
 
     def restore(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """See `Training.restore`."""
-        state = checkpoint.training_state
-        if state is None:
-            raise EfganError(
-                "the checkpoint holds weights only; resume from the `latest.pt` of a training"
-            )
-        found = (checkpoint.config, _plain(state["recipe"]), state["pictures"])
-        if found != (self.config, _plain(self.recipe.to_dict()), self.faces.fingerprint()):
-            raise EfganError(
-                "the checkpoint was made by another recipe or on other pictures, so continuing "
-                "would not be the same training; start anew with another --out"
-            )
+        state = checkpoint.state_of(self.config, self.recipe.to_dict(), self.faces.fingerprint())
         self.trained.load_state_dict(state["networks"])
         for name, each in self.memories.items():
             each.load_state_dict(state["memories"][name])
@@ -134,12 +124,3 @@ def refuse_averages(recipe: Recipe) -> None:
         raise EfganError(
             f"recipe {recipe.name}: ema_decay and channels_last are for cascades; leave them out"
         )
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, so that a recipe compares equal after a round trip through a file."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.arrays import Values
-from train.metrics.bootstrap import NO_INTERVAL, Interval, around, draw_multiplicities
+from train.metrics.bootstrap import NO_INTERVAL, SEED, Interval, around, draw_multiplicities
 
 Rows = npt.NDArray[np.intp]
 Distance = Callable[[Values, Values], float]
@@ -38,8 +38,9 @@ def interval_over_people(
     real_people: Sequence[str],
     made: npt.ArrayLike,
     made_people: Sequence[str],
+    *,
     resamples: int,
-    seed: int,
+    seed: int = SEED,
 ) -> Interval:
     """A distance with its interval over people, who are drawn with their real pictures and edits.
 

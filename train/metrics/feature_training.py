@@ -10,8 +10,7 @@ three residual blocks' maps, 224 in all: the early ones see texture, the late on
 It is trained on training people's real crops, like the judges, and kept beside them.
 """
 
-from collections.abc import Callable, Collection
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import cv2
@@ -26,10 +25,8 @@ from engines.arrays import Bytes, FloatArray
 from train.data.faces import FaceSet
 from train.metrics.judge_networks import FeatureNetwork
 from train.metrics.judge_shelf import JudgeShelf
-from train.metrics.judge_training import JudgeRecipe, Progress
+from train.metrics.judge_training import JudgeRecipe, Progress, Rows, fit
 from train.metrics.judges import run_judge
-from train.metrics.people import UNSEEN_PEOPLE
-from train.pixels import to_unit_range
 
 FEATURES_RECIPE: Final = JudgeRecipe(epochs=6, learning_rate=2e-3)
 FAULTS: Final = ("blur", "noise", "compression", "overlap", "checkerboard")
@@ -79,47 +76,34 @@ def train_features(
     persons = torch.tensor([people.index(name) for name in who])
     own_rows = {name: [i for i, each in enumerate(who) if each == name] for name in people}
     pixels = faces.pixels.numpy()
-    rng = np.random.default_rng(recipe.seed)
+
+    def draw(rows: Rows, rng: np.random.Generator) -> tuple[Bytes, tuple[Tensor, Tensor, Tensor]]:
+        crops, strengths = [], np.zeros((len(rows), len(FAULTS)), np.float32)
+        for n, i in enumerate(rows):
+            crop, others = pixels[i], own_rows[who[i]]
+            if rng.random() < SPOILT_SHARE:
+                fault, strength = int(rng.integers(len(FAULTS))), float(rng.random())
+                other = pixels[others[int(rng.integers(len(others)))]]
+                crop = spoilt(crop, FAULTS[fault], strength, other, rng)
+                strengths[n, fault] = strength
+            crops.append(crop)
+        felt = torch.from_numpy(strengths)
+        return np.stack(crops), (persons[rows], faces.au[rows] / MAX_INTENSITY, felt)
+
+    def loss(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+        named, read, felt = (each.float() for each in found)
+        return (
+            F.cross_entropy(named, wanted[0])
+            + 10 * F.mse_loss(read, wanted[1])
+            + 10 * F.mse_loss(felt, wanted[2])
+        )
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = FeatureNetwork()
         whole = _Heads(network, len(people), faces.au.shape[1])
-        optimiser = torch.optim.AdamW(
-            whole.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
-        batch = min(recipe.batch, len(pixels))
-        steps = recipe.epochs * (len(pixels) // batch)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, steps)
-        whole.train()
-        for epoch in range(1, recipe.epochs + 1):
-            order = rng.permutation(len(pixels))
-            total, batches = 0.0, range(0, len(order) - batch + 1, batch)
-            for start in batches:
-                rows = order[start : start + batch]
-                others = [own_rows[who[i]] for i in rows]
-                crops, strengths = [], np.zeros((batch, len(FAULTS)), np.float32)
-                for n, i in enumerate(rows):
-                    crop = pixels[i]
-                    if rng.random() < SPOILT_SHARE:
-                        fault, strength = int(rng.integers(len(FAULTS))), float(rng.random())
-                        other = pixels[others[n][int(rng.integers(len(others[n])))]]
-                        crop = spoilt(crop, FAULTS[fault], strength, other, rng)
-                        strengths[n, fault] = strength
-                    crops.append(crop)
-                with torch.autocast("cpu", torch.bfloat16):
-                    named, read, felt = whole(to_unit_range(torch.from_numpy(np.stack(crops))))
-                value = (
-                    F.cross_entropy(named.float(), persons[rows])
-                    + 10 * F.mse_loss(read.float(), faces.au[rows] / MAX_INTENSITY)
-                    + 10 * F.mse_loss(felt.float(), torch.from_numpy(strengths))
-                )
-                optimiser.zero_grad()
-                value.backward()
-                optimiser.step()
-                schedule.step()
-                total += value.item()
-            say(f"epoch {epoch}/{recipe.epochs}: loss {total / len(batches):.4f}")
-    return network.eval()
+        fit(whole, len(pixels), draw, loss, recipe, say)
+    return network
 
 
 def spoilt(
@@ -147,26 +131,9 @@ def spoilt(
 
 
 def load_or_train_features(
-    data_dir: Path,
-    cache_dir: Path,
-    *,
-    recipe: JudgeRecipe = FEATURES_RECIPE,
-    unseen: Collection[str] = UNSEEN_PEOPLE,
-    say: Progress = lambda _: None,
+    shelf: JudgeShelf, recipe: JudgeRecipe = FEATURES_RECIPE
 ) -> LocalFeatures:
-    """The local features of a picture set, trained now unless they are kept.
-
-    Args:
-        data_dir: holds `labels.csv` and `images/`.
-        cache_dir: where `features.pt` is kept; made if missing.
-        recipe: epochs, rate and seed.
-        unseen: the people who are judged, and so kept out.
-        say: told what is being trained and why, line by line.
-
-    Raises:
-        EfganError: the picture set cannot be read, or everybody in it is unseen.
-    """
-    shelf = JudgeShelf(data_dir, cache_dir, unseen, say)
+    """The local features of a picture set, trained now unless kept; see `JudgeShelf.fill`."""
     outputs = ["features", *FAULTS]
     return LocalFeatures(
         shelf.fill(FeatureNetwork(), "features.pt", recipe, outputs, train_features)

@@ -12,14 +12,13 @@ than features the covariance is singular, so compare figures of one size of set 
 kernel distance beside it. `train.metrics.kernel_distance` has no such bias.
 """
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from engines.arrays import Values
-from train.metrics.bootstrap import SEED, Interval
 from train.metrics.feature_sets import OfPeople, feature_sets, interval_over_people
 
 RESAMPLES: Final = 200  # each one takes the eigenvalues of a matrix
@@ -40,21 +39,6 @@ def frechet_distance(real: npt.ArrayLike, made: npt.ArrayLike) -> float:
     if min(len(one), len(two)) < FEWEST:
         return float("nan")
     return _distance(one, np.ones(len(one)), *_moments(two))
-
-
-def measure_frechet_distance(
-    real: npt.ArrayLike,
-    real_people: Sequence[str],
-    made: npt.ArrayLike,
-    made_people: Sequence[str],
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-) -> Interval:
-    """The distance with its interval over people; see `interval_over_people`."""
-    return interval_over_people(
-        frechet_distance, _resampled, real, real_people, made, made_people, resamples, seed
-    )
 
 
 def _resampled(features: OfPeople, draws: Values) -> Values:
@@ -96,3 +80,9 @@ def _moments(features: Values) -> tuple[Values, Values]:
     mean = features.mean(axis=0)
     centred = features - mean
     return mean, centred.T @ centred / (len(features) - 1)
+
+
+measure_frechet_distance: Final = partial(
+    interval_over_people, frechet_distance, _resampled, resamples=RESAMPLES
+)
+"""The distance with its interval over people; see `interval_over_people`."""

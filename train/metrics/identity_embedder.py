@@ -13,9 +13,7 @@ An embedder from elsewhere (a recognition network of real faces, as ONNX) can ta
 whatever fulfils `Embedder` can be measured with.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Protocol
 
 import cv2
@@ -28,9 +26,8 @@ from engines.arrays import Bytes, FloatArray
 from train.data.faces import FaceSet
 from train.metrics.judge_networks import IdentityEmbedder
 from train.metrics.judge_shelf import JudgeShelf
-from train.metrics.judge_training import JudgeRecipe, Progress, fit
+from train.metrics.judge_training import JudgeRecipe, Progress, fit_to_changed
 from train.metrics.judges import run_judge
-from train.metrics.people import UNSEEN_PEOPLE
 
 EMBEDDER_RECIPE: Final = JudgeRecipe(epochs=14, learning_rate=2e-3)
 SIDE_PX: Final = 64
@@ -95,7 +92,8 @@ def train_embedder(
         torch.manual_seed(recipe.seed)
         embedder = IdentityEmbedder()
         network = _ByCosine(embedder, len(people))
-        fit(network, reduced(faces.pixels.numpy()), targets, may_flip, loss, recipe, say)
+        pixels = reduced(faces.pixels.numpy())
+        fit_to_changed(network, pixels, targets, may_flip, loss, recipe, say)
     return embedder
 
 
@@ -108,26 +106,9 @@ def reduced(pixels: Bytes) -> Bytes:
 
 
 def load_or_train_embedder(
-    data_dir: Path,
-    cache_dir: Path,
-    *,
-    recipe: JudgeRecipe = EMBEDDER_RECIPE,
-    unseen: Collection[str] = UNSEEN_PEOPLE,
-    say: Progress = lambda _: None,
+    shelf: JudgeShelf, recipe: JudgeRecipe = EMBEDDER_RECIPE
 ) -> TrainedEmbedder:
-    """The embedder of a picture set, trained now unless it is kept.
-
-    Args:
-        data_dir: holds `labels.csv` and `images/`.
-        cache_dir: where `identity.pt` is kept; made if missing.
-        recipe: epochs, rate and seed.
-        unseen: the people who are judged, and so kept out.
-        say: told what is being trained and why, line by line.
-
-    Raises:
-        EfganError: the picture set cannot be read, or everybody in it is unseen.
-    """
-    shelf = JudgeShelf(data_dir, cache_dir, unseen, say)
+    """The embedder of a picture set, trained now unless it is kept; see `JudgeShelf.fill`."""
     outputs = ["identity", SCALE, MARGIN]
     return TrainedEmbedder(
         shelf.fill(IdentityEmbedder(), "identity.pt", recipe, outputs, train_embedder)

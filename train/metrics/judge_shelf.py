@@ -14,12 +14,13 @@ from typing import Any, Final, TypeVar
 import torch
 from torch import nn
 
+from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
 from engines.whole_file import whole_file
 from train.data.faces import FaceSet
 from train.data.labels import LabelTable, read_labels
 from train.metrics.judge_training import JudgeRecipe, Progress
-from train.metrics.people import split_origin
+from train.metrics.people import UNSEEN_PEOPLE, split_origin
 
 FORMAT: Final = "efgan-rt judge 1"  # the number rises when the way of training changes
 
@@ -44,9 +45,10 @@ class JudgeShelf:
         self,
         data_dir: Path,
         cache_dir: Path,
-        unseen: Collection[str],
-        say: Progress,
-        au_names: Sequence[str] | None = None,
+        *,
+        unseen: Collection[str] = UNSEEN_PEOPLE,
+        say: Progress = lambda _: None,
+        au_names: Sequence[str] | None = AU_NAMES,
     ) -> None:
         labels = data_dir / "labels.csv"
         self.table: Final = read_labels(labels, au_names)

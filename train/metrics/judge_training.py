@@ -9,6 +9,7 @@ epochs is fixed.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -25,6 +26,8 @@ from train.metrics.people import EXPRESSIONS
 from train.pixels import to_unit_range
 
 Progress = Callable[[str], None]
+Rows = npt.NDArray[np.intp]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def classifier_of(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = ExpressionClassifier(len(expressions))
-        fit(network, pixels, targets, may_flip, loss, recipe, say)
+        fit_to_changed(network, pixels, targets, may_flip, loss, recipe, say)
     return network
 
 
@@ -114,11 +117,56 @@ def train_reader(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = IntensityReader(targets.shape[1])
-        fit(network, faces.pixels.numpy(), targets, may_flip, loss, recipe, say)
+        fit_to_changed(network, faces.pixels.numpy(), targets, may_flip, loss, recipe, say)
     return network
 
 
 def fit(
+    network: nn.Module,
+    count: int,
+    draw: Callable[[Rows, np.random.Generator], tuple[Bytes, T]],
+    loss: Callable[[Any, T], Tensor],
+    recipe: JudgeRecipe,
+    say: Progress,
+) -> None:
+    """Fits `network`, and leaves it in evaluation mode.
+
+    Args:
+        network: takes pictures (B, 3, H, W) in [-1, 1].
+        count: of the pictures that there are.
+        draw: gives the pictures of some rows as they are to be seen, uint8 RGB (B, H, W, 3), and
+            what they show.
+        loss: of what the network gives, against what they show.
+        recipe: epochs, rate, seed.
+        say: told a line after each epoch.
+    """
+    rng = np.random.default_rng(recipe.seed)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    batch = min(recipe.batch, count)
+    steps = recipe.epochs * (count // batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, steps)
+    network.train()
+    for epoch in range(1, recipe.epochs + 1):
+        order = rng.permutation(count)
+        total = 0.0
+        batches = range(0, len(order) - batch + 1, batch)
+        for start in batches:
+            crops, wanted = draw(order[start : start + batch], rng)
+            with torch.autocast("cpu", torch.bfloat16):
+                output = network(to_unit_range(torch.from_numpy(crops)))
+            value = loss(output, wanted)
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
+            schedule.step()
+            total += value.item()
+        say(f"epoch {epoch}/{recipe.epochs}: loss {total / len(batches):.4f}")
+    network.eval()
+
+
+def fit_to_changed(
     network: nn.Module,
     pixels: Bytes,
     targets: Tensor,
@@ -127,32 +175,16 @@ def fit(
     recipe: JudgeRecipe,
     say: Progress,
 ) -> None:
-    """Fits `network` to pixels (N, H, W, 3) and their targets, and leaves it in evaluation mode."""
-    rng = np.random.default_rng(recipe.seed)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    batch = min(recipe.batch, len(pixels))
-    steps = recipe.epochs * (len(pixels) // batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, steps)
-    network.train()
-    for epoch in range(1, recipe.epochs + 1):
-        order = rng.permutation(len(pixels))
-        total = 0.0
-        batches = range(0, len(order) - batch + 1, batch)
-        for start in batches:
-            rows = order[start : start + batch]
-            crops = np.stack([changed(pixels[i], rng, flip=bool(may_flip[i])) for i in rows])
-            with torch.autocast("cpu", torch.bfloat16):
-                output = network(to_unit_range(torch.from_numpy(crops)))
-            value = loss(output.float(), targets[rows])
-            optimiser.zero_grad()
-            value.backward()
-            optimiser.step()
-            schedule.step()
-            total += value.item()
-        say(f"epoch {epoch}/{recipe.epochs}: loss {total / len(batches):.4f}")
-    network.eval()
+    """`fit` to pixels (N, H, W, 3), `changed` whenever seen, and their targets (N, ...)."""
+
+    def draw(rows: Rows, rng: np.random.Generator) -> tuple[Bytes, Tensor]:
+        crops = [changed(pixels[i], rng, flip=bool(may_flip[i])) for i in rows]
+        return np.stack(crops), targets[rows]
+
+    def against(output: Tensor, wanted: Tensor) -> Tensor:
+        return loss(output.float(), wanted)
+
+    fit(network, len(pixels), draw, against, recipe, say)
 
 
 def changed(crop: Bytes, rng: np.random.Generator, *, flip: bool) -> Bytes:

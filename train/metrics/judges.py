@@ -4,10 +4,9 @@ They judge bytes, as a person who looks at the written file would. They are trai
 picture set and kept beside other build products (`train.metrics.judge_shelf`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -24,11 +23,10 @@ from train.metrics.judge_training import (
     CLASSIFIER_RECIPE,
     READER_RECIPE,
     JudgeRecipe,
-    Progress,
     train_classifier,
     train_reader,
 )
-from train.metrics.people import EXPRESSIONS, UNSEEN_PEOPLE
+from train.metrics.people import EXPRESSIONS
 from train.metrics.vgg_score import softmax
 from train.pixels import to_unit_range
 
@@ -64,32 +62,16 @@ class Judges:
 
 
 def load_or_train_judges(
-    data_dir: Path,
-    cache_dir: Path,
+    shelf: JudgeShelf,
     *,
     classifier_recipe: JudgeRecipe = CLASSIFIER_RECIPE,
     reader_recipe: JudgeRecipe = READER_RECIPE,
-    unseen: Collection[str] = UNSEEN_PEOPLE,
     expressions: Sequence[str] = EXPRESSIONS,
-    au_names: Sequence[str] | None = AU_NAMES,
-    say: Progress = lambda _: None,
 ) -> Judges:
     """The judges of a picture set, trained now (some minutes on one core) unless they are kept.
 
-    Args:
-        data_dir: holds `labels.csv` and `images/`.
-        cache_dir: where `expression.pt` and `au.pt` are kept; made if missing.
-        classifier_recipe: the expression classifier's epochs, rate and seed.
-        reader_recipe: the intensity reader's.
-        unseen: the people who are judged, and so kept out.
-        expressions: what the classifier tells apart.
-        au_names: what the reader reads; None for those of OpenFace's 17 that the table has.
-        say: told what is being trained and why, line by line.
-
-    Raises:
-        EfganError: the picture set cannot be read, or everybody in it is unseen.
+    The reader reads the action units of the shelf's table; what is raised, see `JudgeShelf.fill`.
     """
-    shelf = JudgeShelf(data_dir, cache_dir, unseen, say, au_names)
     names = shelf.table.au_names
     classifier = shelf.fill(
         ExpressionClassifier(len(expressions)),

@@ -6,14 +6,14 @@ test sets are small enough. Unlike FID it does not grow as pictures become few, 
 a little below 0 where the two sets are alike. Tables usually show 1,000 times its value.
 """
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from engines.arrays import Values
-from train.metrics.bootstrap import RESAMPLES, SEED, Interval
+from train.metrics.bootstrap import RESAMPLES
 from train.metrics.feature_sets import OfPeople, feature_sets, interval_over_people
 
 DEGREE: Final = 3
@@ -39,21 +39,6 @@ def kernel_distance(real: npt.ArrayLike, made: npt.ArrayLike) -> float:
         within_one.sum() / (len(one) * (len(one) - 1))
         + within_two.sum() / (len(two) * (len(two) - 1))
         - 2 * between
-    )
-
-
-def measure_kernel_distance(
-    real: npt.ArrayLike,
-    real_people: Sequence[str],
-    made: npt.ArrayLike,
-    made_people: Sequence[str],
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-) -> Interval:
-    """The distance with its interval over people; see `interval_over_people`."""
-    return interval_over_people(
-        kernel_distance, _resampled, real, real_people, made, made_people, resamples, seed
     )
 
 
@@ -100,3 +85,9 @@ def _membership(place: npt.NDArray[np.intp], people: int) -> Values:
     """1 where a picture shows a person, (people, pictures)."""
     found: Values = (np.arange(people)[:, None] == place[None]).astype(np.float64)
     return found
+
+
+measure_kernel_distance: Final = partial(
+    interval_over_people, kernel_distance, _resampled, resamples=RESAMPLES
+)
+"""The distance with its interval over people; see `interval_over_people`."""

@@ -20,16 +20,6 @@ EXPRESSIONS: Final = (
 UNSEEN_PEOPLE: Final = frozenset(f"id{number}" for number in range(200, 240))
 
 
-def is_unseen(identity: str) -> bool:
-    """True for a test person, whom no training may have seen."""
-    return identity in UNSEEN_PEOPLE
-
-
-def is_training(identity: str) -> bool:
-    """True for a person whose pictures may be trained on."""
-    return not is_unseen(identity)
-
-
 def split_origin(unseen: Collection[str]) -> dict[str, Any]:
     """What a kept judge's origin says about who was kept out of its training.
 

@@ -165,6 +165,14 @@ def test_a_drawn_mouth_keeps_the_contrast_that_averaging_takes() -> None:
     assert encoded(paste.light)[150:, :, 0] == pytest.approx(TEETH, abs=0.5)
 
 
+@pytest.mark.parametrize(("teeth", "shown"), [(135, 135), (240, 141)])
+def test_teeth_do_not_glare(teeth: int, shown: int) -> None:
+    mouths = Mouths(np.full((1, 96, 160, 3), teeth, np.uint8), linear(np.full((1, 3), 128)), False)
+    crop, mask = np.full((CROP_PX, CROP_PX, 3), 128, np.uint8), np.ones((GRID, GRID), np.float32)
+    paste = MotionPaste(picture_of("rgb8"), SAME, crop, Motion(mouth_fields(), 0, mouths), mask)
+    assert encoded(paste.light * paste.gain) == pytest.approx(shown, abs=1)
+
+
 def test_eyes_are_drawn_above_the_nose_each_on_its_side() -> None:
     fields = fields_of()
     fields[8:14, 4:12, MOUTH] = fields[24:30, 10:20, MOUTH] = (0, 0, 1)

@@ -415,7 +415,7 @@ def test_killed_again_and_again_nothing_is_lost_or_done_twice(
     where = {**os.environ, **environment(server)}
     tokens: dict[str, str] = {}
     kills = 0
-    for wanted in (1, 12, 30, 45):
+    for wanted in (1, 15, 40):
         log = (tmp_path / "log").open("wb")
         process = subprocess.Popen(command, env=where, stdout=log, stderr=log)
         until = monotonic() + 100

@@ -3,37 +3,28 @@
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 
-from efgan_rt.reporting.probes import CONVOLUTION, PRODUCT, Limit, measure_limit, probes
+from efgan_rt.reporting.probes import PROBES, SIDE, Limit, measure_limit
 from engines.base import EngineError
 from engines.choice import BackendChoice, lack_of_bf16
 from engines.directory import EngineDirectory
 from engines.manifest import NetworkEntry, read_manifest
-from engines.onnxruntime_engine import OnnxRuntimeEngine
 from engines.operations import multiplications
 from engines.processor import this_processor
+from engines.runtimes import import_openvino
 
 
-def test_the_probes_are_valid_files_of_one_layer() -> None:
-    for probe, operator in zip(probes(), ("MatMul", "Conv"), strict=True):
-        model = onnx.load_from_string(probe.model)
-        onnx.checker.check_model(model, full_check=True)
-        assert [node.op_type for node in model.graph.node] == [operator]
-
-
-def test_a_probe_multiplies_as_often_as_it_says() -> None:
-    for probe in probes():
-        assert multiplications(probe.model, probe.entry) * probe.batch == probe.multiplications
-
-
-def test_the_product_is_a_product() -> None:
-    probe = probes()[0]
-    weights = onnx.numpy_helper.to_array(onnx.load_from_string(probe.model).graph.initializer[0])
-    x = np.random.default_rng(1).standard_normal((probe.batch, *weights.shape[:1]), np.float32)
-    request = OnnxRuntimeEngine(probe.model, probe.entry, batch=probe.batch, threads=1).request()
-    np.testing.assert_allclose(request.run({"x": x})["y"], x @ weights, atol=1e-3)
+def test_a_probe_is_the_layer_that_it_is_called() -> None:
+    product, convolution = (probe.model() for probe in PROBES.values())
+    for model, kind in ((product, "MatMul"), (convolution, "Convolution")):
+        assert kind in [each.get_type_name() for each in model.get_ops()]
+        assert model.output(0).shape == model.input(0).shape
+    (weights,) = (each for each in product.get_ops() if each.get_type_name() == "Constant")
+    x = np.random.default_rng(1).standard_normal((SIDE, SIDE), np.float32)
+    config = {"INFERENCE_PRECISION_HINT": "f32"}
+    run = import_openvino().Core().compile_model(product, "CPU", config)
+    np.testing.assert_allclose(run([x])[0], x @ weights.data, atol=1e-3)
 
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
@@ -41,9 +32,7 @@ def test_both_limits_are_measured_and_the_larger_counts(backend: str) -> None:
     found = measure_limit(BackendChoice(backend, "fp32", ""), threads=1, seconds=0.01)
     lacks = backend != "openvino" or lack_of_bf16(this_processor())
     precisions = ("fp32",) if lacks else ("fp32", "bf16")
-    assert set(found.gflops) == {
-        f"{name} in {each}" for name in (PRODUCT, CONVOLUTION) for each in precisions
-    }
+    assert set(found.gflops) == {f"{name} in {each}" for name in PROBES for each in precisions}
     assert min(found.gflops.values()) > 0
     assert Limit({"a": 2.0, "b": 3.0}).best == 3.0
 

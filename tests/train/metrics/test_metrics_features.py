@@ -12,8 +12,9 @@ from efgan_rt.errors import EfganError
 from tests.toy_people import read_people, write_people
 from train.metrics import inception
 from train.metrics.feature_extractor import open_extractor
-from train.metrics.feature_training import FAULTS, load_or_train_features, spoilt
+from train.metrics.feature_training import FAULTS, LocalFeatures, load_or_train_features, spoilt
 from train.metrics.frechet_distance import frechet_distance
+from train.metrics.judge_shelf import JudgeShelf
 from train.metrics.judge_training import JudgeRecipe
 
 QUICK = JudgeRecipe(epochs=1, learning_rate=1e-3, batch=8)
@@ -42,10 +43,18 @@ def test_a_stronger_fault_changes_a_crop_more(fault: str) -> None:
     assert 0 < changes[0] < changes[1] < changes[2]
 
 
-@pytest.mark.parametrize("fault", ["blur", "noise", "checkerboard"])
-def test_the_distance_grows_with_the_fault(people: Path, tmp_path: Path, fault: str) -> None:
+@pytest.fixture(scope="module")
+def extractor(people: Path, tmp_path_factory: pytest.TempPathFactory) -> LocalFeatures:
+    """Features that the toy people have taught."""
     recipe = JudgeRecipe(epochs=12, learning_rate=3e-3, batch=8)
-    extractor = load_or_train_features(people, tmp_path, recipe=recipe, unseen=["id200"])
+    shelf = JudgeShelf(people, tmp_path_factory.mktemp("features"), unseen=["id200"])
+    return load_or_train_features(shelf, recipe)
+
+
+@pytest.mark.parametrize("fault", ["blur", "noise", "checkerboard"])
+def test_the_distance_grows_with_the_fault(
+    people: Path, extractor: LocalFeatures, fault: str
+) -> None:
     pixels = read_people(people).pixels.numpy()
     real = extractor.extract(pixels)
     distances = [
@@ -63,7 +72,7 @@ def test_the_distance_grows_with_the_fault(people: Path, tmp_path: Path, fault: 
 def test_features_are_trained_once_and_kept(people: Path, tmp_path: Path) -> None:
     said: list[str] = []
     for _ in range(2):
-        extractor = load_or_train_features(people, tmp_path, recipe=QUICK, say=said.append)
+        extractor = load_or_train_features(JudgeShelf(people, tmp_path, say=said.append), QUICK)
     assert [line for line in said if "training" in line] == [
         f"{tmp_path / 'features.pt'}: no judge made from these labels by this recipe, training one"
     ]
@@ -73,8 +82,8 @@ def test_features_are_trained_once_and_kept(people: Path, tmp_path: Path) -> Non
 
 def test_another_split_trains_other_features(people: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    load_or_train_features(people, tmp_path, recipe=QUICK, say=said.append)
-    load_or_train_features(people, tmp_path, recipe=QUICK, unseen=["id001"], say=said.append)
+    load_or_train_features(JudgeShelf(people, tmp_path, say=said.append), QUICK)
+    load_or_train_features(JudgeShelf(people, tmp_path, unseen=["id001"], say=said.append), QUICK)
     assert sum("training one" in line for line in said) == 2
 
 

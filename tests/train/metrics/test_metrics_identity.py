@@ -10,6 +10,7 @@ from tests.toy_people import read_people, write_people
 from train.data.faces import FaceSet
 from train.metrics.identity import person_directions, score_identity, verify_embedder
 from train.metrics.identity_embedder import load_or_train_embedder, reduced
+from train.metrics.judge_shelf import JudgeShelf
 from train.metrics.judge_training import JudgeRecipe
 from train.metrics.paired import EditPlan, plan_edits
 
@@ -116,7 +117,7 @@ def test_an_embedder_learns_to_tell_people_apart(tmp_path: Path) -> None:
     people = [f"id00{n}" for n in range(4)]
     data = write_people(tmp_path / "data", people)
     said: list[str] = []
-    first = load_or_train_embedder(data, tmp_path / "kept", recipe=QUICK, say=said.append)
+    first = load_or_train_embedder(JudgeShelf(data, tmp_path / "kept", say=said.append), QUICK)
     faces = read_people(data)
     directions = first.embed(faces.pixels.numpy())
     assert directions.shape == (32, 64)
@@ -125,7 +126,7 @@ def test_an_embedder_learns_to_tell_people_apart(tmp_path: Path) -> None:
     assert verify_embedder(faces, first).accuracy > 0.8
     assert len(said) == 1 + QUICK.epochs
 
-    again = load_or_train_embedder(data, tmp_path / "kept", recipe=QUICK, say=said.append)
+    again = load_or_train_embedder(JudgeShelf(data, tmp_path / "kept", say=said.append), QUICK)
     assert len(said) == 1 + QUICK.epochs, "a kept embedder is not trained anew"
     np.testing.assert_array_equal(again.embed(faces.pixels.numpy()), directions)
 
@@ -134,7 +135,7 @@ def test_training_an_embedder_never_opens_a_test_persons_picture(tmp_path: Path)
     (tmp_path / "data").mkdir()
     data = write_people(tmp_path / "data", ["id000", "id200"], without_pictures=["id200"])
     recipe = JudgeRecipe(epochs=1, learning_rate=1e-3, batch=8)
-    assert load_or_train_embedder(data, tmp_path / "kept", recipe=recipe)
+    assert load_or_train_embedder(JudgeShelf(data, tmp_path / "kept"), recipe)
 
 
 def test_an_embedder_looks_at_means_of_four_pixels() -> None:

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from tests.toy_people import SMILE_AU12, read_people, write_people
+from train.metrics.judge_shelf import JudgeShelf
 from train.metrics.judge_training import JudgeRecipe, changed, train_classifier
 from train.metrics.judges import Judges, load_or_train_judges, reliability
-from train.metrics.people import UNSEEN_PEOPLE, is_training, is_unseen
+from train.metrics.people import UNSEEN_PEOPLE
 
 QUICK = JudgeRecipe(epochs=1, learning_rate=1e-3, batch=8)
 
@@ -23,20 +24,21 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def judges(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Judges:
     """Judges that know the toy people."""
     recipe = JudgeRecipe(epochs=16, learning_rate=3e-3, batch=8)
-    cache = tmp_path_factory.mktemp("judges")
-    return load_or_train_judges(people, cache, classifier_recipe=recipe, reader_recipe=recipe)
+    shelf = JudgeShelf(people, tmp_path_factory.mktemp("judges"))
+    return load_or_train_judges(shelf, classifier_recipe=recipe, reader_recipe=recipe)
 
 
 def quick_judges(data: Path, cache: Path) -> list[str]:
     """What is said while judges are loaded or trained for one epoch."""
     said: list[str] = []
-    load_or_train_judges(data, cache, classifier_recipe=QUICK, reader_recipe=QUICK, say=said.append)
+    shelf = JudgeShelf(data, cache, say=said.append)
+    load_or_train_judges(shelf, classifier_recipe=QUICK, reader_recipe=QUICK)
     return said
 
 
 def test_the_test_people_are_the_last_forty() -> None:
     assert len(UNSEEN_PEOPLE) == 40
-    assert is_unseen("id200") and is_unseen("id239") and is_training("id199")
+    assert {"id200", "id239"} < UNSEEN_PEOPLE and "id199" not in UNSEEN_PEOPLE
 
 
 def test_judges_learn_to_read_real_crops(people: Path, judges: Judges) -> None:

@@ -113,6 +113,20 @@ class TrainingState:
             cascade.config = replace(cascade.config, stages=count)
             cascade.stages.extend(copy.deepcopy(cascade.stage(1)) for _ in range(count - 1))
 
+    def average_cascade(self) -> None:
+        """Moves the averaged generators towards the trained ones, where there are any."""
+        if self.average:
+            self.average.follow(
+                self.average.cascade, self.cascade, self.recipe.ema_decay, self.step
+            )
+
+    def average_reader(self) -> None:
+        """The same for the action-unit head."""
+        if self.average:
+            self.average.follow(
+                self.average.au_reader, self.critics.final, self.recipe.ema_decay, self.step
+            )
+
     def to_layout(self, image: Tensor) -> Tensor:
         """A picture in the memory layout that the recipe asks for."""
         if self.recipe.channels_last:
@@ -163,20 +177,9 @@ class TrainingState:
         Raises:
             EfganError: the checkpoint is of another recipe or model, or holds no training state.
         """
-        state = checkpoint.training_state
-        if state is None:
-            raise EfganError(
-                "the checkpoint holds weights only; resume from the `latest.pt` of a training"
-            )
         if checkpoint.config.stages > self.config.stages == 1:
             self.set_stages(checkpoint.config.stages)  # it was saved after the cascade had begun
-        same_recipe = _plain(state["recipe"]) == _plain(self.recipe.to_dict())
-        same_pictures = state.get("pictures") == self.pictures
-        if checkpoint.config != self.config or not same_recipe or not same_pictures:
-            raise EfganError(
-                "the checkpoint was made by another recipe or on other pictures, so continuing "
-                "would not be the same training; start anew with another --out"
-            )
+        state = checkpoint.state_of(self.config, self.recipe.to_dict(), self.pictures)
         self.cascade.load_state_dict(state["cascade"])
         self.critics.load_state_dict(state["critics"])
         if self.paired_critics:
@@ -215,12 +218,3 @@ class InferenceAverage(nn.Module):
         torch._foreach_lerp_(targets, sources, 1 - decay)
         for target, source in zip(average.buffers(), network.buffers(), strict=True):
             target.copy_(source)
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, so that a recipe compares equal after a round trip through a file."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value

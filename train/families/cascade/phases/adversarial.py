@@ -138,10 +138,7 @@ class AdversarialPhase:
             # Fewer penalties weigh more, so that their mean strength is the recipe's.
             loss = loss + weights.gradient_penalty * self.phase.penalty_every * penalty
         update(state.optimizers["critics"], loss, learning_rate)
-        if state.average:
-            state.average.follow(
-                state.average.au_reader, critics.final, state.recipe.ema_decay, state.step
-            )
+        state.average_reader()
         return {
             "wasserstein": -wasserstein.item(),
             "wasserstein_au": -interp_score.item(),
@@ -215,10 +212,7 @@ class AdversarialPhase:
             logged |= parts
         update(state.optimizers["generator"], loss, learning_rate)
         critics.requires_grad_(True)
-        if state.average:
-            state.average.follow(
-                state.average.cascade, state.cascade, state.recipe.ema_decay, state.step
-            )
+        state.average_cascade()
         return logged
 
 

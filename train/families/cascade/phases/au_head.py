@@ -27,8 +27,5 @@ class AUHeadPhase:
             read = state.critics.final.au(state.to_layout(batch.image))
         loss = condition_loss(read, batch.au / MAX_INTENSITY, "mean")
         update(state.optimizers["au_head"], loss, learning_rate)
-        if state.average:
-            state.average.follow(
-                state.average.au_reader, state.critics.final, state.recipe.ema_decay, state.step
-            )
+        state.average_reader()
         return {"au_real": loss.item()}

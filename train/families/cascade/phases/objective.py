@@ -23,7 +23,7 @@ from train.families.cascade.losses import (
 from train.families.cascade.networks.discriminators import AUDiscriminator, Discriminators
 from train.families.cascade.networks.efgan import StageEdit
 from train.families.cascade.networks.transformer import crop
-from train.families.cascade.phases.edits import StageStep, critic_inputs
+from train.families.cascade.phases.edits import Request, StageStep, critic_inputs
 from train.families.cascade.recipe import LossRecipe
 from train.families.cascade.state import TrainingState
 
@@ -106,6 +106,21 @@ def paired_terms(steps: Sequence[StageStep], loss: LossRecipe) -> tuple[Tensor, 
             total = total + loss.paired_detail * detail_loss(edit.final, truth, weight)
     final = paired_loss(last.edit.final.detach(), last.truth, last.truth_weight)
     return total, {"paired": paired.item(), "final": final.item()}
+
+
+def without_critics(
+    state: TrainingState,
+    steps: Sequence[StageStep],
+    stage_au: Sequence[Tensor],
+    request: Request,
+    loss: LossRecipe,
+) -> tuple[Tensor, dict[str, float]]:
+    """What a paired phase asks of its edits before any critic, weighed; and the log's figures."""
+    paired, logged = paired_terms(steps, loss)
+    attention = attention_terms(steps, loss)
+    distance, _ = interpolation_terms(state.critics.interp, stage_au, request.pseudo_au, loss)
+    logged["attention"] = attention.item() / len(steps)
+    return paired + loss.attention * attention + loss.interpolation * distance, logged
 
 
 def initial_loss(edit: StageEdit, truth: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -12,12 +12,7 @@ stages before the last answer to the action-unit head where `loss.stage_conditio
 from train.data.faces import FaceSet
 from train.families.cascade.phases.cascade import ask_all_stages
 from train.families.cascade.phases.edits import natural_au, run_stages
-from train.families.cascade.phases.objective import (
-    attention_terms,
-    condition_terms,
-    interpolation_terms,
-    paired_terms,
-)
+from train.families.cascade.phases.objective import condition_terms, without_critics
 from train.families.cascade.phases.paired_terms import (
     paired_critics_loss,
     paired_critics_optimizer,
@@ -46,13 +41,7 @@ class PairedAdversarialPhase:
         stage_au = natural_au(state, request)
         # The Interpolator learns from action units alone: pictures would teach it tricks.
         steps = run_stages(state, request, [au.detach() for au in stage_au])
-        paired, logged = paired_terms(steps, weights)
-        attention = attention_terms(steps, weights)
-        distance, _ = interpolation_terms(
-            state.critics.interp, stage_au, request.pseudo_au, weights
-        )
-        loss = paired + weights.attention * attention + weights.interpolation * distance
-        logged["attention"] = attention.item() / len(steps)
+        loss, logged = without_critics(state, steps, stage_au, request, weights)
         if not request.is_part:
             pictures = (source, steps[-1].edit.final.float(), request.real.image)
             optimizer = state.optimizers["paired_critics"]
@@ -71,8 +60,5 @@ class PairedAdversarialPhase:
                 logged[f"au_fake_{number}"] = term.item()
             logged["au_fake"] = last.item()
         update(state.optimizers["generator"], loss, learning_rate)
-        if state.average:
-            state.average.follow(
-                state.average.cascade, state.cascade, state.recipe.ema_decay, state.step
-            )
+        state.average_cascade()
         return logged

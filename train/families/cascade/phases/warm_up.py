@@ -13,12 +13,7 @@ import torch
 from train.data.faces import FaceSet
 from train.families.cascade.phases.cascade import ask_all_stages
 from train.families.cascade.phases.edits import natural_au, run_stages
-from train.families.cascade.phases.objective import (
-    attention_terms,
-    condition_terms,
-    interpolation_terms,
-    paired_terms,
-)
+from train.families.cascade.phases.objective import condition_terms, without_critics
 from train.families.cascade.recipe import PhaseRecipe
 from train.families.cascade.state import TrainingState
 from train.phase import adam, update
@@ -39,15 +34,8 @@ class WarmUpPhase:
         # The true action units steer the last stage; the Interpolator learns beside it.
         steering = [*(au.detach() for au in stage_au[:-1]), request.real.au]
         steps = run_stages(state, request, steering)
-        paired, logged = paired_terms(steps, weights)
-        attention = attention_terms(steps, weights)
-        distance, _ = interpolation_terms(
-            state.critics.interp, stage_au, request.pseudo_au, weights
-        )
-        loss = paired + weights.attention * attention + weights.interpolation * distance
-        count = len(steps)
-        logged["attention"] = attention.item() / count
-        if weights.stage_condition and count > 1:
+        loss, logged = without_critics(state, steps, stage_au, request, weights)
+        if weights.stage_condition and len(steps) > 1:
             state.critics.requires_grad_(False)
             with state.autocast():
                 conditions = condition_terms(state.critics, steps[:-1], weights)
@@ -55,8 +43,5 @@ class WarmUpPhase:
             loss = loss + weights.stage_condition * torch.stack(conditions).sum()
             logged |= {f"au_fake_{i}": term.item() for i, term in enumerate(conditions, start=1)}
         update(state.optimizers["generator"], loss, learning_rate)
-        if state.average:
-            state.average.follow(
-                state.average.cascade, state.cascade, state.recipe.ema_decay, state.step
-            )
+        state.average_cascade()
         return logged
