@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.kit import SHARED, parser, with_machine, write
+from efgan_rt.errors import EfganError
 from efgan_rt.pictures.read import read_picture
 
 CROP_PX: Final = 128
@@ -146,6 +147,8 @@ def main() -> None:
     default = SHARED / "portraits"
     given.add_argument("portraits", type=Path, nargs="?", default=default, metavar="PORTRAITS")
     options = given.parse_args()
+    if not (options.portraits / "fits.npz").is_file():
+        raise EfganError(f"{options.portraits}: no fits.npz; expected a folder of fitted portraits")
     found = [measure(options.portraits, *each) for each in ((0.3, 0.12), (0.5, 0.1))]
     write(options.json, with_machine(needed=NEEDED, judges=found))
     for each in found:

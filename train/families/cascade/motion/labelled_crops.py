@@ -34,7 +34,7 @@ from engines.whole_file import write_whole
 from train.families.cascade.motion.composition import MotionFields, cheek_tone, picture
 from train.families.cascade.motion.pairs_set import PairSet
 from train.families.cascade.motion.training import load_atlas
-from train.portraits.pairs import FIELD_PX, STEPS
+from train.portraits.pairs import CROP_PX, FIELD_PX, STEPS
 from train.portraits.portrait_pairs import (
     ATLAS,
     GAP_OF_UNITS,
@@ -170,6 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given.add_argument("--kind", choices=("train", "test"), default="train")
     options = given.parse_args(arguments)
     try:
+        if not 1 <= options.side <= CROP_PX:
+            raise EfganError(f"--side {options.side}, expected 1 to {CROP_PX}, a pair's own side")
         found = crops(options.pairs, options.kind, options.side)
         count = write_crops(found, options.out, options.side)
     except EfganError as error:

@@ -68,6 +68,8 @@ def test_a_turned_head_is_turned_the_way_it_looks() -> None:
 def test_what_is_no_set_of_pairs_and_a_table_that_is_there_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no set of pairs that efgan-rt prepare --face-model made"):
         main([str(tmp_path), str(tmp_path / "out")])
+    with pytest.raises(SystemExit, match="--side 0, expected 1 to 256, a pair's own side"):
+        main([str(tmp_path), str(tmp_path / "out"), "--side", "0"])
     (tmp_path / "out").mkdir(exist_ok=True)
     (tmp_path / "out" / "labels.csv").write_text("mine")
     with pytest.raises(SystemExit, match="exists already; choose another folder"):
