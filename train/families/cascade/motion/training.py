@@ -282,6 +282,7 @@ def _shares(sums: dict[str, float], count: int) -> dict[str, float]:
     pictures = {"pictures": round(sums["pictures"] / count, 4)} if "pictures" in sums else {}
     return pictures | {
         "moved": round(sums["moved"] / max(sums["still"], 1e-9), 4),
+        "seen": round(sums["seen"] / count, 4),
         "skin": round(sums["skin"] / count, 4),
         "units": round(sums["units"] / count, 4),
         "iou": round(sums["both"] / max(sums["either"], 1.0), 4),
