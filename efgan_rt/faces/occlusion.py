@@ -41,12 +41,14 @@ def closed(fields: FloatArray, crop: Picture) -> FloatArray:
     Returns:
         The fields themselves where nothing is, else others on a grid `FINER` times as fine.
     """
-    if not any(_hides(fields[zone]) for zone in _zones(len(fields))):
+    hiding = [_hides(fields[zone]) for zone in _zones(len(fields))]
+    if not any(hiding):
         return fields
     found = finer(fields)
-    light = light_of(crop, len(found))
-    for zone in _zones(len(found)):
-        _close(found[zone], moved(light, found[..., :2])[zone])
+    light = moved(light_of(crop, len(found)), found[..., :2])
+    for zone, hides in zip(_zones(len(found)), hiding, strict=True):
+        if hides:
+            _close(found[zone], light[zone])
     return found
 
 
@@ -95,31 +97,32 @@ def _close(fields: FloatArray, light: FloatArray) -> None:
     unit = fields.shape[1] / GRID
     squeezed = np.diff(fields[..., 1], axis=0)
     last = len(squeezed)
-    rows = np.arange(last)[:, np.newaxis]
+    rows = np.arange(last, dtype=np.int16)[:, np.newaxis]
     peak = squeezed.argmax(axis=0)
     is_flat = squeezed < SLOPE
     start = np.where(is_flat & (rows < peak), rows + 1, 0).max(axis=0)
     end = np.where(is_flat & (rows > peak), rows, last).min(axis=0)
-    slope = np.where((rows >= start) & (rows < end), squeezed, 0)
+    slope = squeezed * ((rows >= start) & (rows < end))
     hidden = slope.sum(axis=0)
-    varied = np.where(slope > 0, np.abs(np.diff(light, axis=0)), 0).sum(axis=0)
+    varied = (np.abs(np.diff(light, axis=0)) * (slope > 0)).sum(axis=0)
     varied = _smooth(varied, SMOOTH * unit)
     strength = (squeezed.max(axis=0) > 2 * SLOPE).astype(np.float32)
     strength *= _rising(hidden / unit, HIDDEN) * _rising(varied, VARIED)
     strength *= _rising(hidden / max(float(hidden.max()), 1e-6), HIDDEN_SHARE)
     strength *= _rising(varied / max(float(varied.max()), 1e-6), VARIED_SHARE)
     strength = np.minimum(strength, _smooth(strength, SMOOTH * unit))
-    middle = ((rows + 0.5) * slope).sum(axis=0) / np.maximum(hidden, 1e-6)
+    middle = np.arange(0.5, last, dtype=np.float32) @ slope / np.maximum(hidden, 1e-6)
     counted = strength * hidden
     even = _smooth(middle * counted, EVEN * unit)
     middle = even / np.maximum(_smooth(counted, EVEN * unit), 1e-6)
     columns = np.arange(fields.shape[1])
     upper, lower = fields[start, columns, :2], fields[end, columns, :2]
-    rows = np.arange(last + 1)[:, np.newaxis]
+    rows = np.arange(last + 1, dtype=np.int16)[:, np.newaxis]
     step = np.where((rows < middle)[..., np.newaxis], upper, lower)
-    share = np.where((rows >= start) & (rows <= end), strength, 0)[..., np.newaxis]
-    fields[..., :2] += share * (step - fields[..., :2])
-    fields[..., 2] -= LINE * strength * np.clip(1.25 - np.abs(rows - middle) / unit, 0, 1)
+    share = strength * ((rows >= start) & (rows <= end))
+    fields[..., :2] += share[..., np.newaxis] * (step - fields[..., :2])
+    off = np.abs(rows.astype(np.float32) - middle)
+    fields[..., 2] -= LINE * strength * np.clip(1.25 - off / np.float32(unit), 0, 1)
 
 
 def _smooth(columns: FloatArray, sigma: float) -> FloatArray:
