@@ -91,7 +91,7 @@ def _seen(displacement: Tensor, truth: Truth, image: Tensor, weight: Tensor) -> 
         warp(image, enlarged(each, factor) * factor) for each in (displacement, truth.displacement)
     )
     weight = enlarged(weight * (1 - truth.mouth), factor)
-    return ((made - wanted).abs() * weight).sum() / (3 * weight.sum())
+    return ((made - wanted).abs() * weight).sum() / (3 * weight.sum()).clamp(min=1.0)
 
 
 def _of_both_powers(error: Tensor, knee: float) -> Tensor:
