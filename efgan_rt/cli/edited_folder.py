@@ -150,7 +150,7 @@ def run(request: BatchRequest) -> int:
         request.out_dir,
         outputs.products,
         request.edit.kind.extension,
-        edits.wants,
+        edits.choice,
         exclude,
         request.no_links,
         tree,

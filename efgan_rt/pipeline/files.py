@@ -271,6 +271,10 @@ class Plan:
         return self.output.resolve()
 
     @cached_property
+    def _is_source_in_output(self) -> bool:
+        return self._resolved_source.is_relative_to(self._resolved_output)
+
+    @cached_property
     def _folders(self) -> dict[str, dict[str, Path]]:
         """Of the last picture's folder, where its outputs go by the products' folders."""
         return {}
@@ -291,11 +295,10 @@ class Plan:
             yield replace(found, pictures=wanted, unwanted=unwanted)
 
     def _job(self, picture: Path) -> PictureJob:
-        return PictureJob(
-            picture, tuple(self._output(picture, product) for product in self.products)
-        )
+        return PictureJob(picture, tuple(output for _, _, output in self._outputs(picture)))
 
-    def _output(self, picture: Path, product: Product) -> Path:
+    def _outputs(self, picture: Path) -> Iterator[tuple[str, str, Path]]:
+        """The product's folder, the name in it, which may have a folder in it, and the path."""
         beside = os.path.dirname(picture)
         folders = self._folders.get(beside)
         if folders is None:
@@ -303,10 +306,12 @@ class Plan:
             below = self.below(picture).parent
             folders = {each.folder: self.output / each.folder / below for each in self.products}
             self._folders[beside] = folders
-        return folders[product.folder] / self._output_name(picture, product)
+        for product in self.products:
+            name = self._output_name(picture, product)
+            yield product.folder, name, folders[product.folder] / name
 
     def _output_name(self, picture: Path, product: Product) -> str:
-        """Of a picture's edit; it may have a folder in it."""
+        """Of a picture's edit."""
         stem, own = os.path.splitext(picture.name)
         wanted = product.extension or self.extension
         format_ = FORMAT_OF.get(own.lower())
@@ -331,11 +336,8 @@ class Plan:
         """
         taken: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for name in listing.pictures:
-            picture = self._tree.picture(listing, name)
-            outputs = self._job(picture).outputs
-            for product, output in zip(self.products, outputs, strict=True):
-                made = self._output_name(picture, product)
-                other = taken[product.folder].setdefault(key(made), name)
+            for folder, made, output in self._outputs(self._tree.picture(listing, name)):
+                other = taken[folder].setdefault(key(made), name)
                 if other != name:
                     raise EfganError(
                         f"{listing.folder / other} and {listing.folder / name} would both be "
@@ -358,9 +360,9 @@ class Plan:
 
     def _refuse_inputs(self, output: Path, is_there: Callable[[Path], bool]) -> None:
         """An output lands among the inputs only where the input folder lies in the output's."""
-        root = self._resolved_source
-        if not root.is_relative_to(self._resolved_output):
+        if not self._is_source_in_output:
             return
+        root = self._resolved_source
         landed = self._resolved_output / output.relative_to(self.output)
         if landed.is_relative_to(root) and is_there(landed):
             raise EfganError(f"{output}: is an input as well; choose another output folder")

@@ -12,6 +12,7 @@ import itertools
 import os
 import shutil
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 from typing import IO, Final, NotRequired, TypedDict, Unpack
 
@@ -83,9 +84,9 @@ class Parts:
         """
         part = self.folder / f"{next(self._numbers)}"
         try:
-            with open(part, "xb") as file:
-                file.write(data)
-                file.flush()
+            # Without a buffer, to which small files are copied first.
+            with open(part, "xb", buffering=0) as file:
+                _write_all(file, data)
                 if (times_of := made.get("times_of")) is not None:
                     # By name: by descriptor is not everywhere.
                     times = times_of.stat()
@@ -104,6 +105,12 @@ class Parts:
             made["recipe"],
         )
         return Staged(path, part, record, made["ours"])
+
+
+def _write_all(file: RawIOBase, data: bytes | memoryview) -> None:
+    left = memoryview(data).cast("B")
+    while left:
+        left = left[file.write(left) or 0 :]
 
 
 def output_key(path: Path, output: Path) -> bytes:

@@ -7,8 +7,8 @@ where they hang, the run stops.
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -28,13 +28,6 @@ class HangError(EfganError):
     """Something hangs and the run stops; a thread still runs, so the process must just end."""
 
 
-@dataclass(eq=False)
-class _Task:
-    what: str
-    until: float
-    give_up: Callable[[str], None] | None
-
-
 class Watchdog:
     """Watches what the workers do; `check` is to be called again and again by the main thread.
 
@@ -48,8 +41,9 @@ class Watchdog:
         self._tasks: set[_Task] = set()
         self.given_up = 0
 
-    @contextmanager
-    def over(self, what: str, give_up: Callable[[str], None] | None = None) -> Iterator[None]:
+    def over(
+        self, what: str, give_up: Callable[[str], None] | None = None
+    ) -> AbstractContextManager[None]:
         """Watches the body of a `with`.
 
         Args:
@@ -60,17 +54,7 @@ class Watchdog:
         Raises:
             GivenUpError: the body has come to an end after it was given up.
         """
-        task = _Task(what, monotonic() + self._timeout_s, give_up)
-        with self._lock:
-            self._tasks.add(task)
-        try:
-            yield
-        finally:
-            with self._lock:
-                is_given_up = task not in self._tasks
-                self._tasks.discard(task)
-            if is_given_up:
-                raise GivenUpError
+        return _Task(what, monotonic() + self._timeout_s, give_up, self)
 
     def check(self) -> None:
         """Gives up what has taken too long.
@@ -93,3 +77,25 @@ class Watchdog:
             task.give_up(reason)
         if self.given_up > MAX_GIVEN_UP:
             raise HangError(f"{self.given_up} threads hang, so the run stops; the last: {reason}")
+
+
+@dataclass(eq=False, slots=True)
+class _Task(AbstractContextManager[None]):
+    """Something that is watched while it is entered; a class, for a generator costs twice that."""
+
+    what: str
+    until: float
+    give_up: Callable[[str], None] | None
+    watchdog: Watchdog
+
+    def __enter__(self) -> None:
+        with self.watchdog._lock:
+            self.watchdog._tasks.add(self)
+
+    def __exit__(self, *_: object) -> None:
+        tasks = self.watchdog._tasks
+        with self.watchdog._lock:
+            is_given_up = self not in tasks
+            tasks.discard(self)
+        if is_given_up:
+            raise GivenUpError

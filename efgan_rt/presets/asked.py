@@ -64,7 +64,7 @@ class AskedRules:
             )
         )
 
-    def asks(self, picture: PurePosixPath) -> bool:
+    def asks(self, picture: PurePosixPath | None) -> bool:
         """Whether any face of a picture may be edited."""
         for rule in self.of(picture):
             if rule.target is not None:

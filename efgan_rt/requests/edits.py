@@ -7,7 +7,7 @@ there are several. A table has one target for each picture that it names, and no
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -226,6 +226,12 @@ class Edits:
             self._seen.add(str(picture))
         return is_named
 
+    @property
+    def choice(self) -> Callable[[PurePosixPath], bool] | None:
+        """`wants`; None where every picture is to be edited."""
+        asks_all = self._are_for_all and any(each.asks(None) for each in self._rules)
+        return None if asks_all else self.wants
+
     def label_of(self, picture: PurePosixPath) -> str:
         """What a table asks of a picture; "" where every picture gets the same."""
         return "" if self._table is None else self._table.labels.get(str(picture), "")
@@ -272,9 +278,10 @@ class Edits:
         ]
         edits = [self.outputs.shots[product.shots[0]].edit for product in self.outputs.products]
         before: tuple[tuple[FaceRule, ...], ...] | None = None
+        targets: tuple[Goal, ...] = ()
         recipes: tuple[bytes, ...] = ()
         for job in jobs:
-            name = below(job.source)
+            name = None if known is None and self._are_for_all else below(job.source)
             rules = self._rules_for(name)
             if rules != before:  # most often every picture's are the same
                 before = rules
@@ -282,20 +289,28 @@ class Edits:
                     rules_hash(rules[edit], engines, each)
                     for edit, each in zip(edits, options, strict=True)
                 )
+                plain = [plain_target(each) for each in rules]
+                targets = tuple(each for each in plain if each is not None)
             units = known.units.get(str(name)) if known else None
-            plain = [plain_target(each) for each in rules]
-            targets = tuple(each for each in plain if each is not None)
-            yield replace(
-                job,
-                targets=targets,
-                rules=() if len(targets) == len(rules) else rules,
-                recipes=recipes if units is None else tuple(_with(r, units) for r in recipes),
-                source_au=units,
+            yield PictureJob(
+                job.source,
+                job.outputs,
+                targets,
+                recipes if units is None else tuple(_with(r, units) for r in recipes),
+                units,
+                () if len(targets) == len(rules) else rules,
             )
 
-    def _rules_for(self, picture: PurePosixPath) -> tuple[tuple[FaceRule, ...], ...]:
-        """What each edit asks of a picture's faces."""
+    @cached_property
+    def _are_for_all(self) -> bool:
+        """Whether every picture is asked the same."""
+        patterns = [pattern for each in self._rules for pattern, _ in each.rules]
+        return self._table is None and not any(patterns)
+
+    def _rules_for(self, picture: PurePosixPath | None) -> tuple[tuple[FaceRule, ...], ...]:
+        """What each edit asks of a picture's faces; None: for any picture."""
         if self._table is not None:
+            assert picture is not None
             own = self._table.of(picture)
             assert own is not None, "the plan asks `wants`"
             return ((FaceRule(own, None, self._conditions),),)
