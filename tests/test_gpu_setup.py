@@ -1,6 +1,7 @@
 """What a GPU's user is told to do and to install, where no code can see to it."""
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -27,3 +28,18 @@ def test_no_pycuda_is_asked_for_that_does_not_compile_with_cuda_13(repository: P
     unfit = [each for each in ("2025.1", "2025.1.1") if allowed.contains(each)]
     assert not unfit, f"{line} takes {unfit}, which do not compile with CUDA 13"
     assert allowed.contains("2025.1.2")
+
+
+def test_older_drivers_get_packages_for_cuda_12_that_make_plans(repository: Path) -> None:
+    page = " ".join((repository / "docs" / "engines.md").read_text().split())
+    command = re.search(r"With drivers 550 and 570 install `pip install ([^`]+)`", page)
+    assert command is not None
+    asked = [Requirement(each) for each in shlex.split(command[1]) if not each.startswith(".")]
+    allowed = {each.name: each.specifier for each in asked}
+    # TensorRT 11 and cuda-bindings 13 are for CUDA 13; plans need TensorRT 10.12.
+    for name, taken, left in (
+        ("tensorrt-cu12", "10.16", ("11.0", "10.3", "10.11")),
+        ("cuda-bindings", "12.9", ("13.0",)),
+    ):
+        assert allowed[name].contains(taken)
+        assert not [each for each in left if allowed[name].contains(each)]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -94,4 +95,31 @@ def test_a_unit_that_fails_keeps_its_traceback_and_is_measured_again(
     again = Piece(tmp_path / "gpu.json", "bench")
     assert again.run("first", lambda: {"ms": 2})
     assert again.units["first"] == {"ms": 2} and again.failed() == []
+    capsys.readouterr()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from benchmarks.gpu.pieces import Piece
+piece = Piece(Path(sys.argv[1]), "bench")
+piece.run("first", lambda: {"ms": 1})
+piece.run("second", lambda: os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+def test_a_part_that_is_killed_goes_on_behind_its_last_unit(
+    repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "gpu.json")]
+    done = subprocess.run(command, cwd=repository, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    piece = Piece(tmp_path / "gpu.json", "bench")
+    assert piece.units == {"first": {"ms": 1}}
+    assert piece.run("first", lambda: pytest.fail("it is there"))
+    assert piece.run("second", lambda: {"ms": 2})
+    assert json.loads((tmp_path / "gpu.json").read_text())["bench"] == {
+        "first": {"ms": 1},
+        "second": {"ms": 2},
+    }
     capsys.readouterr()
