@@ -155,11 +155,11 @@ def take_in(carried: Path, home: Path) -> None:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Of the steps: what was carried before what is there, and CUDA's libraries of PyTorch."""
+    """Of the steps: what was carried before what is there, with CUDA's libraries of both."""
     found = dict(os.environ)
     torch = find_spec("torch")
-    packages = Path(torch.origin or "").parents[1] if torch else Path()
-    libraries = [str(path) for path in packages.glob("nvidia/*/lib")]
+    places = [home / "site", *([Path(torch.origin or "").parents[1]] if torch else [])]
+    libraries = [str(path) for place in places for path in place.glob("nvidia/*/lib")]
     found["LD_LIBRARY_PATH"] = ":".join(filter(None, [*libraries, found.get("LD_LIBRARY_PATH")]))
     found["PYTHONPATH"] = f"{home / 'site'}:{REPOSITORY}"
     found |= {"PYTHONUNBUFFERED": "1", "TORCHINDUCTOR_CACHE_DIR": str(home / "inductor")}

@@ -3,9 +3,10 @@
     python -m benchmarks gpu.sets DIR/sets
     pip download --no-deps --only-binary=:all: --python-version 3.12 \\
         --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 \\
-        --platform manylinux_2_17_x86_64 -d DIR/wheels \\
-        onnxruntime-gpu==1.31.1 msgspec platformdirs pi-heif tomli-w pytools siphash24 mako
-    pip download --no-deps --no-binary=:all: -d DIR/wheels pycuda==2026.1
+        --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 -d DIR/wheels \\
+        onnxruntime-gpu==1.31.1 msgspec platformdirs pi-heif tomli-w pytools siphash24 mako \\
+        nvidia-nvimgcodec-cu13 nvidia-nvjpeg
+    pip download --no-deps --no-build-isolation --no-binary=pycuda -d DIR/wheels pycuda==2026.1
     python -m benchmarks gpu.pack DIR --arch 90      DIR -> build/gpu-machine/0, 1, ...
 
 Folder 0 holds everything but ONNX Runtime, which is cut into the others. Wheels are stored anew

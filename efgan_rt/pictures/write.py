@@ -186,6 +186,11 @@ def _encoded(
     return encoded.data
 
 
+def keeps_own_tables(original: Original, quality: int | None) -> bool:
+    """Whether a JPEG gets tables of its picture's own that no quality of libjpeg's has."""
+    return quality is None and original.jpeg is not None and not original.jpeg.is_libjpegs
+
+
 def _jpeg_settings(
     original: Original, pixels: Pixels | OnDevice, quality: int | None
 ) -> tuple[dict[str, Any], Sequence[int]]:
@@ -194,8 +199,9 @@ def _jpeg_settings(
     chosen = quality or (own.quality if own is not None else JPEG_QUALITY)
     is_grey = len(pixels.shape) == 2
     sampling = None if own is None or is_grey else own.sampling
-    exact = quality is None and own is not None and not own.is_libjpegs
-    if exact and (is_grey or sampling is None or sampling in PILLOW_SAMPLINGS):
+    if keeps_own_tables(original, quality) and (
+        is_grey or sampling is None or sampling in PILLOW_SAMPLINGS
+    ):
         assert own is not None
         tables = [list(table) for table in own.tables]
         return {"qtables": tables, "subsampling": PILLOW_SAMPLINGS.get(sampling or 0, -1)}, ()

@@ -12,8 +12,8 @@ from efgan_rt.errors import EfganError
 from efgan_rt.pictures.animation import encode_animation
 from efgan_rt.pictures.header import FORMAT_OF, format_of
 from efgan_rt.pictures.mark import marked_original
-from efgan_rt.pictures.original import OnDevice, Original, Pixels
-from efgan_rt.pictures.write import JPEG_QUALITY, encode_original
+from efgan_rt.pictures.original import OnDevice, Original, Pixels, on_host
+from efgan_rt.pictures.write import JPEG_QUALITY, encode_original, keeps_own_tables
 from efgan_rt.pipeline.faces import copy_recipe
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import (
@@ -151,8 +151,12 @@ def _encoded(
         return data, made[0]
     if state.encodes_there(extension) and not (original.stored or original.alpha is not None):
         with paster.edited_there(shots[0]) as held:
-            data = encode_original(extension, frame_of(held), quality=quality, jpeg=state.jpeg)
-        return data, None
+            if not keeps_own_tables(original, quality):
+                frame = frame_of(held)
+                return encode_original(extension, frame, quality=quality, jpeg=state.jpeg), None
+            pixels = on_host(held)
+        frame = frame_of(pixels)
+        return encode_original(extension, frame, quality=quality, jpeg=state.jpeg), None
     return encode_original(extension, next(frames()), quality=quality, jpeg=state.jpeg), made[0]
 
 
