@@ -5,8 +5,8 @@
     python -m benchmarks gpu_machine 3      300 s: ONNX Runtime: parity, speed, kernels
     python -m benchmarks gpu_machine 4      150 s: PyCUDA, lanes, memory over 5,000 pictures
 
-What is missing there is packed beforehand (`gpu.pack`) and carried in folders build/gpu-machine/0,
-1 and 2, one a call. A call takes in what has been carried, then does its steps, each with a limit
+What is missing there is packed beforehand (`gpu.pack`) and carried in folders build/gpu-machine/0
+to 3, one a call. A call takes in what has been carried, then does its steps, each with a limit
 of its own, and ends in its time. Results are in one file, written after every unit: $OUT/gpu.json
 where OUT names a folder, and what is there, or was carried as build/gpu-machine/gpu.json, is not
 measured again. docs/gpu-machine.md says what to look at.
@@ -109,8 +109,9 @@ CALLS: Final = {
         150,
         "large",
         (
-            Step("tests", 30, "--only providers --tests-of pycuda"),
-            Step("tests", 60, "--only lanes"),
+            Step("tests", 20, "--only providers --tests-of stays_there"),
+            Step("tests", 25, "--only providers --tests-of pycuda"),
+            Step("tests", 45, "--only lanes"),
             Step("plateau", 80, "--pictures 5000 --batches 32", "--pictures 24 --batches 2"),
         ),
     ),
@@ -155,11 +156,11 @@ def take_in(carried: Path, home: Path) -> None:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Of the steps: what was carried before what is there, and CUDA's libraries of PyTorch."""
+    """Of the steps: what was carried before what is there, with CUDA's libraries of both."""
     found = dict(os.environ)
     torch = find_spec("torch")
-    packages = Path(torch.origin or "").parents[1] if torch else Path()
-    libraries = [str(path) for path in packages.glob("nvidia/*/lib")]
+    places = [home / "site", *([Path(torch.origin or "").parents[1]] if torch else [])]
+    libraries = [str(path) for place in places for path in place.glob("nvidia/*/lib")]
     found["LD_LIBRARY_PATH"] = ":".join(filter(None, [*libraries, found.get("LD_LIBRARY_PATH")]))
     found["PYTHONPATH"] = f"{home / 'site'}:{REPOSITORY}"
     found |= {"PYTHONUNBUFFERED": "1", "TORCHINDUCTOR_CACHE_DIR": str(home / "inductor")}

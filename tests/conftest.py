@@ -20,6 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 WITH_BUILT_SETS = (
     "tests/export/test_motion_engines.py",
     "tests/export/test_tensorrt_plans.py",
+    "tests/export/test_tensorrt_rtx_plans.py",
     "tests/export/test_onnx_graph.py",
     "tests/export/test_build.py",
     "tests/export/test_half_precision.py",

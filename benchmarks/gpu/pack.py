@@ -3,12 +3,14 @@
     python -m benchmarks gpu.sets DIR/sets
     pip download --no-deps --only-binary=:all: --python-version 3.12 \\
         --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 \\
-        --platform manylinux_2_17_x86_64 -d DIR/wheels \\
-        onnxruntime-gpu==1.31.1 msgspec platformdirs pi-heif tomli-w pytools siphash24 mako
-    pip download --no-deps --no-binary=:all: -d DIR/wheels pycuda==2026.1
+        --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 -d DIR/wheels \\
+        onnxruntime-gpu==1.31.1 msgspec platformdirs pi-heif tomli-w pytools siphash24 mako \\
+        nvidia-nvimgcodec-cu13 nvidia-nvjpeg
+    pip download --no-deps --no-build-isolation --no-binary=pycuda -d DIR/wheels pycuda==2026.1
     python -m benchmarks gpu.pack DIR --arch 90      DIR -> build/gpu-machine/0, 1, ...
 
-Folder 0 holds everything but ONNX Runtime, which is cut into the others. Wheels are stored anew
+Folder 0 holds everything but ONNX Runtime, which is cut into the next ones, and nvImageCodec with
+nvJPEG, which are the last. Wheels are stored anew
 without their own compression, which xz does better, over the whole archive. `--arch` empties the
 machine code of all other GPU architectures in ONNX Runtime's CUDA provider: the driver never reads
 what is not for its GPU, and of 270 MB of code 77 are for an H100 (1.31.1). Such a wheel is for one
@@ -29,6 +31,7 @@ from benchmarks.gpu_machine import CARRIED
 
 PROVIDER: Final = "onnxruntime/capi/libonnxruntime_providers_cuda.so"
 LARGE: Final = "onnxruntime"
+CODEC: Final = "nvidia_nv"  # nvImageCodec and nvJPEG
 # A fat binary: header (magic, version, bytes of this header, bytes of all entries), then entries
 # of machine code, each with a header of its own that ends in the architecture.
 HEADER: Final = struct.Struct("<IHHQ")
@@ -92,9 +95,11 @@ def pack(folder: Path, out: Path, arch: int | None, piece_bytes: int) -> list[Pa
     """
     files = sorted((folder / "wheels").iterdir())
     large = [file for file in files if file.name.startswith(LARGE)]
-    small = [file for file in files if file not in large]
+    codec = [file for file in files if file.name.startswith(CODEC)]
+    small = [file for file in files if file not in (*large, *codec)]
     folders: list[Path] = []
-    for name, wheels, sets in (("small", small, folder / "sets"), ("large", large, None)):
+    archives = [("small", small, folder / "sets"), ("large", large, None)]
+    for name, wheels, sets in (*archives, *([("codec", codec, None)] if codec else [])):
         content = archive(wheels, sets, arch)
         # What everything else needs comes at once, in the first call.
         size = piece_bytes if name == "large" else len(content)

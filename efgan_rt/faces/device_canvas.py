@@ -1,9 +1,9 @@
-"""A photograph on the GPU into which moved faces are put, and which comes down once.
+"""A photograph on the GPU into which moved faces are put, and which comes down once or not at all.
 
-The photograph was sent up when its faces were looked for. For each of its edits it is copied on the
+The photograph came there when its faces were looked for. For each of its edits it is copied on the
 device; a face's region is cut out of the copy, pasted by `motion_paste.cu` and put back, and in the
-end the rows that were reached come down. What the host says of each face (`numbers_of`) is all that
-goes up.
+end the rows that were reached come down, unless it is encoded there. What the host says of each
+face (`numbers_of`) is all that goes up.
 
 What orders what: a place has one stream, on which an edit's copy, its faces and its download follow
 each other; the photograph was ready before the first crop of it came down. A mark behind each
@@ -11,10 +11,11 @@ upload, for which the host waits before it writes the next face's numbers, and o
 download. A place is one edit's at a time.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -32,7 +33,7 @@ from efgan_rt.faces.framing import FaceFramer, Framed
 from efgan_rt.faces.image import Image
 from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.faces.paste import region_of
-from efgan_rt.pictures.original import Pixels
+from efgan_rt.pictures.original import Picture, Pixels
 from engines.arrays import Array, FloatArray
 from engines.base import EngineError
 from engines.cuda_memory import Cuda, DeviceBuffer, DeviceSlice
@@ -91,18 +92,31 @@ class DeviceCanvases:
         Raises:
             EngineError: the device fails.
         """
+        with self.kept(image) as canvas:
+            yield (lambda _: self._paste) if canvas is None else canvas.move_of
+            if canvas is not None:
+                canvas.bring_down(pixels)
+
+    @contextmanager
+    def kept(self, image: Image) -> Iterator["Canvas | None"]:
+        """One edit that stays on the device until this is left; None where there is no memory.
+
+        Args:
+            image: the photograph as a sight of `pictures` has shown it, on the device.
+
+        Raises:
+            EngineError: the device fails.
+        """
         assert isinstance(image, DeviceImage), "what lies on the host has no canvas"
         place = self._places.get()
         try:
             try:
-                place.take(pixels.nbytes)
+                place.take(math.prod(image.shape))
             except EngineError as error:
                 self.pictures.tell(f"a photograph is edited region by region: {error}")
-                yield lambda _: self._paste
-                return
-            canvas = _Canvas(self.pictures, self._paste, place, image, pixels)
-            yield canvas.move_of
-            canvas.finish()
+                yield None
+            else:
+                yield Canvas(self.pictures, self._paste, place, image)
         finally:
             place.settle()
             self._places.put(place)
@@ -113,28 +127,51 @@ class DeviceCanvases:
             place.give_back()
 
 
-class _Canvas:
-    """See `DeviceCanvases.canvas`."""
+class Canvas:
+    """One edit of a photograph on the device; see `OnDevice`, and `DeviceCanvases.kept`.
+
+    Attributes:
+        shape: height, width and 3.
+    """
 
     def __init__(
-        self,
-        pictures: DevicePictures,
-        paste: DevicePaste,
-        place: "_Place",
-        image: DeviceImage,
-        pixels: Pixels,
+        self, pictures: DevicePictures, paste: DevicePaste, place: "_Place", image: DeviceImage
     ) -> None:
         self._pictures = pictures
         self._paste = paste
         self._place = place
         self._image = image
-        self._pixels = pixels
+        self.shape: tuple[int, ...] = image.shape
+        self._edit = place.edit(math.prod(self.shape))
         self._rows = slice(0, 0)  # that were reached
         with pictures.cuda.current():
-            pictures.cuda.copy(place.edit(pixels.nbytes), image.memory, place.stream)
+            pictures.cuda.copy(self._edit, image.memory, place.stream)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """Where it lies, and the stream on which it is made; version 3 of Numba's interface."""
+        return {
+            "shape": self.shape,
+            "typestr": "|u1",
+            "data": (self._edit.address, False),
+            "strides": None,
+            "stream": self._place.stream.handle,
+            "version": 3,
+        }
+
+    @property
+    def outline(self) -> Pixels:
+        """An array of its shape, without its pixels or memory for them: what `paste` asks of it."""
+        return np.broadcast_to(np.uint8(0), self.shape)
+
+    def pixels(self) -> Picture:
+        """See `OnDevice.pixels`."""
+        with self._pictures.cuda.current():
+            return np.array(self._place.down(self._edit)).reshape(self.shape)
 
     def move_of(self, framed: Framed) -> Move:
-        rows, columns = region_of(framed, self._pixels.shape)
+        """What puts this face in."""
+        rows, columns = region_of(framed, self.shape)
 
         def move(pasting: MotionPaste, _: Pixels) -> None:
             if pasting.active.any():
@@ -143,12 +180,10 @@ class _Canvas:
         return move
 
     def _put(self, pasting: MotionPaste, rows: slice, columns: slice) -> None:
-        place, kernels = self._place, self._pictures.kernels
+        place, kernels, edit = self._place, self._pictures.kernels, self._edit
         height, width = rows.stop - rows.start, columns.stop - columns.start
-        edit, count = place.edit(self._pixels.nbytes), height * width
-        region = DeviceImage(
-            self._image.sight, edit, self._image.pitch, columns.start, rows.start, width, height
-        )
+        count, corner = height * width, (columns.start, rows.start)
+        region = DeviceImage(self._image.sight, edit, self._image.row_bytes, *corner, width, height)
         with self._pictures.cuda.current():
             header, numbers = place.send(header_of(region, height, width), numbers_of(pasting))
             before, after = place.regions(count * CHANNELS)
@@ -158,15 +193,15 @@ class _Canvas:
         start = rows.start if not self._rows.stop else min(rows.start, self._rows.start)
         self._rows = slice(start, max(rows.stop, self._rows.stop))
 
-    def finish(self) -> None:
+    def bring_down(self, pixels: Pixels) -> None:
+        """Writes the rows that were reached into a copy of the photograph."""
         if not self._rows.stop:
             return
-        pitch = self._pixels.shape[1] * CHANNELS
-        start, stop = self._rows.start * pitch, self._rows.stop * pitch
-        whole = self._place.edit(self._pixels.nbytes)
+        row_bytes = self.shape[1] * CHANNELS
+        start, stop = self._rows.start * row_bytes, self._rows.stop * row_bytes
         with self._pictures.cuda.current():
-            landed = self._place.down(DeviceSlice(whole.address + start, stop - start))
-        np.copyto(self._pixels[self._rows], landed.reshape(-1, *self._pixels.shape[1:]))
+            landed = self._place.down(DeviceSlice(self._edit.address + start, stop - start))
+        np.copyto(pixels[self._rows], landed.reshape(-1, *self.shape[1:]))
 
 
 class _Place:

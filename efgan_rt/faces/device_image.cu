@@ -18,7 +18,7 @@
    picture, with a border in which its edge is repeated, turned to the left by quarters, then
    mirrored; the result of `smaller` and `warped` has ROWS and COLUMNS. */
 enum {
-    PITCH, LEFT, TOP, WIDTH, HEIGHT, BORDER_LEFT, BORDER_TOP, SEEN_WIDTH, SEEN_HEIGHT,
+    ROW_BYTES, LEFT, TOP, WIDTH, HEIGHT, BORDER_LEFT, BORDER_TOP, SEEN_WIDTH, SEEN_HEIGHT,
     QUARTERS, IS_MIRRORED, ROWS, COLUMNS, HAS_TABLE,
     MATRIX, /* six numbers, each as the sum of two */
     HEADER = MATRIX + 12
@@ -36,7 +36,7 @@ INSIDE int within(int index, int count) {
 INSIDE const unsigned char *pixel_at(const float *n, const unsigned char *picture, int x, int y) {
     long row = (long)n[TOP] + within(y, (int)n[HEIGHT]);
     long column = (long)n[LEFT] + within(x, (int)n[WIDTH]);
-    return picture + (row * (long)n[PITCH] + column) * CHANNELS;
+    return picture + row * (long)n[ROW_BYTES] + column * CHANNELS;
 }
 
 /* A pixel of the view as it is seen. */
@@ -180,7 +180,7 @@ KERNEL void put(const float *numbers, const unsigned char *part, unsigned char *
     EACH(index) {
         int wide = (int)numbers[WIDTH];
         long row = (long)numbers[TOP] + index / wide, column = (long)numbers[LEFT] + index % wide;
-        unsigned char *pixel = made + (row * (long)numbers[PITCH] + column) * CHANNELS;
+        unsigned char *pixel = made + row * (long)numbers[ROW_BYTES] + column * CHANNELS;
         for (int channel = 0; channel < CHANNELS; channel++)
             pixel[channel] = part[(long)index * CHANNELS + channel];
     }

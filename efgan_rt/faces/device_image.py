@@ -10,6 +10,9 @@ a mark behind each download, for which the thread waits. A picture is ready when
 come down, for that was behind its upload. Memory of intermediate images is used again from picture
 to picture, in the order of the stream. Pictures of 16 bits, grey ones, and those for which there is
 no memory stay on the host.
+
+A picture that a codec has decoded on the device is copied there, and turned upright on the way; the
+codec's memory is held until the thread has waited for something behind that copy.
 """
 
 import threading
@@ -25,7 +28,8 @@ import numpy as np
 from efgan_rt.faces.align import Similarity, warp_plan
 from efgan_rt.faces.image import Borders, HostImage, Image, Outputs
 from efgan_rt.faces.yunet_network import padded
-from efgan_rt.pictures.original import Picture, Pixels, rgb8
+from efgan_rt.pictures.device_jpeg import Decoded, Lent, NvidiaJpeg
+from efgan_rt.pictures.original import OnDevice, Picture, Pixels, on_host, rgb8
 from engines.arrays import Array, Bytes, FloatArray
 from engines.base import EngineError
 from engines.cuda_memory import Cuda, DeviceBuffer, DeviceMemory, DeviceSlice, Kernel, Stream
@@ -41,6 +45,16 @@ CHUNK_BYTES: Final = 8 << 20
 LEAST_BYTES: Final = 1 << 20
 # Of the memory that is free once the networks are open, for pictures in flight.
 PICTURES_SHARE: Final = 1 / 4
+# By EXIF's orientation: quarters to the left, and whether it is mirrored afterwards.
+TURNS: Final = {
+    2: (0, True),
+    3: (2, False),
+    4: (2, True),
+    5: (3, True),
+    6: (3, False),
+    7: (1, True),
+    8: (1, False),
+}
 # Levels by which an image may differ from OpenCV's, and the share that may differ by more: there a
 # place falls on the other side of 1/32 of a pixel.
 MOST_APART: Final = 1
@@ -202,6 +216,7 @@ class DeviceSight:
             self._slots = [self._cuda.pinned((NUMBERS,), np.float32) for _ in range(SLOTS)]
         self._up: Array | None = None
         self._down: Array | None = None
+        self._decoded: Lent | None = None  # that a copy may still read
 
     def detect_with(self, file: Path) -> None:
         """Has images ask a detector's network on the device; the host runs it if that cannot be.
@@ -217,7 +232,11 @@ class DeviceSight:
         except EngineError as error:
             self._pictures.tell(f"faces are looked for by the processor: {error}")
 
-    def show(self, pixels: Pixels) -> Image:
+    def decoder(self, jpeg: NvidiaJpeg) -> "SightDecoder":
+        """Decodes JPEGs on the device for this sight to show."""
+        return SightDecoder(jpeg, self._cuda, self._stream)
+
+    def show(self, held: Pixels | OnDevice) -> Image:
         """A picture as it is looked at: on the device if it can be, else as `HostImage`.
 
         Images of the picture shown before are no longer good, but for that picture itself.
@@ -225,32 +244,54 @@ class DeviceSight:
         Raises:
             EngineError: the device fails.
         """
-        if pixels.dtype != np.uint8 or pixels.ndim != CHANNELS or not pixels.size:
-            return HostImage(rgb8(pixels))
-        buffer = self._pictures.take(pixels.nbytes)
+        if isinstance(held, np.ndarray) and (
+            held.dtype != np.uint8 or held.ndim != CHANNELS or not held.size
+        ):
+            return HostImage(rgb8(held))
+        height, width, _ = held.shape
+        nbytes = height * width * CHANNELS
+        buffer = self._pictures.take(nbytes)
         if buffer is None:
             self._pictures.tell(
                 "some photographs are looked at by the processor: there is no device memory for "
                 "more of them at a time"
             )
-            return HostImage(rgb8(pixels))
+            if isinstance(held, Decoded):
+                self.settle()
+                held.take()  # and lets it go
+            return HostImage(rgb8(on_host(held)))
+        memory = DeviceSlice(buffer.address, nbytes)
         try:
             with self._cuda.current():
                 self._stream.synchronize()  # what is to be sent up next lies where the last one did
                 self._slot = 0
                 self._used = [0] * len(self._chunks)
-                if self._up is None or self._up.nbytes < pixels.nbytes:
-                    self._up = None
-                    self._up = self._cuda.pinned((buffer.nbytes,), np.uint8)
-                staged = self._up[: pixels.nbytes]
-                staged[:] = np.ascontiguousarray(pixels).reshape(-1)
-                memory = DeviceSlice(buffer.address, pixels.nbytes)
-                self._cuda.upload(memory, staged, self._stream)
+                if isinstance(held, Decoded) and (decoded := held.take()) is not None:
+                    self._take_over(decoded, held.orientation, memory)
+                else:
+                    self._send_up(on_host(held), memory)
         except EngineError:
             self._pictures.give_back(buffer)
             raise
-        height, width = pixels.shape[:2]
-        return DeviceImage(self, memory, width, 0, 0, width, height, lent=_Lent(self, buffer))
+        lent = _Lent(self, buffer)
+        return DeviceImage(self, memory, width * CHANNELS, 0, 0, width, height, lent=lent)
+
+    def _send_up(self, pixels: Pixels, memory: DeviceSlice) -> None:
+        if self._up is None or self._up.nbytes < memory.nbytes:
+            self._up = None
+            room = max(LEAST_BYTES, 1 << (memory.nbytes - 1).bit_length())
+            self._up = self._cuda.pinned((room,), np.uint8)
+        staged = self._up[: memory.nbytes]
+        staged[:] = np.ascontiguousarray(pixels).reshape(-1)
+        self._cuda.upload(memory, staged, self._stream)
+
+    def _take_over(self, decoded: Lent, orientation: int, memory: DeviceSlice) -> None:
+        self._decoded = decoded
+        whole = (0, 0, decoded.width, decoded.height)
+        image = DeviceImage(self, decoded.memory, decoded.row_bytes, *whole)
+        quarters, is_mirrored = TURNS.get(orientation, (0, False))
+        image = replace(image, quarters=quarters, is_mirrored=is_mirrored)
+        self.made("seen", image, *image.shape[:2], into=memory)
 
     def close(self) -> None:
         """Gives everything back; its thread asks no more. A second call does nothing."""
@@ -269,6 +310,7 @@ class DeviceSight:
         """Waits out what was not asked to its end; whatever failed has been told."""
         with self._cuda.current(), suppress(EngineError):
             self._stream.synchronize()
+        self._decoded = None
 
     def tell(self, sentence: str) -> None:
         """See `DevicePictures.tell`."""
@@ -286,6 +328,7 @@ class DeviceSight:
         matrix: FloatArray | None = None,
         table: Bytes | None = None,
         itemsize: int = 1,
+        into: DeviceSlice | None = None,
     ) -> DeviceSlice:
         """What a kernel makes of an image, `height` x `width` x 3 values."""
         with self._cuda.current():
@@ -296,7 +339,7 @@ class DeviceSight:
             self._slot += 1
             numbers[:HEADER] = header_of(image, height, width, matrix, has_table=table is not None)
             numbers[HEADER:] = 0 if table is None else table.reshape(-1)
-            made = self._room_for(height * width * CHANNELS * itemsize)
+            made = into or self._room_for(height * width * CHANNELS * itemsize)
             self._cuda.upload(
                 DeviceSlice(self._numbers.address, NUMBERS * 4), numbers, self._stream
             )
@@ -313,6 +356,7 @@ class DeviceSight:
             self._cuda.download(landed, memory, self._stream)
             self._done.record(self._stream)
             self._done.synchronize()
+            self._decoded = None
             return np.asarray(landed.copy())
 
     def outputs(self, image: "DeviceImage", table: Bytes | None) -> Outputs | None:
@@ -339,6 +383,26 @@ class DeviceSight:
         return DeviceSlice(start, nbytes)
 
 
+class SightDecoder:
+    """Decodes JPEGs on the device, ready on a sight's stream; see `JpegCoder`."""
+
+    def __init__(self, jpeg: NvidiaJpeg, cuda: Cuda, stream: Stream) -> None:
+        self._jpeg = jpeg
+        self._cuda = cuda
+        self._stream = stream
+
+    def decode(self, data: bytes) -> Picture | Decoded | None:
+        """See `JpegCoder.decode`; where it can only be decoded on the host, there."""
+        with self._cuda.current():
+            return self._jpeg.decode_there(data, self._stream) or self._jpeg.decode(data)
+
+    def encode(
+        self, picture: Pixels | OnDevice, quality: int, sampling: int | None
+    ) -> bytes | None:
+        """See `JpegCoder.encode`."""
+        return self._jpeg.encode(picture, quality, sampling)
+
+
 class _Lent:
     """A picture's memory, given back once."""
 
@@ -359,7 +423,7 @@ class DeviceImage:
     Attributes:
         sight: that shows it.
         memory: the whole image.
-        pitch: its columns.
+        row_bytes: from one of its rows to the next.
         left, top, width, height: of the part that is meant.
         borders: around it.
         quarters: by which all that is turned.
@@ -369,7 +433,7 @@ class DeviceImage:
 
     sight: DeviceSight
     memory: DeviceMemory
-    pitch: int
+    row_bytes: int
     left: int
     top: int
     width: int
@@ -458,7 +522,7 @@ class DeviceImage:
         return self._of(self.sight.made("seen", self, height, width), height, width)
 
     def _of(self, memory: DeviceMemory, height: int, width: int) -> "DeviceImage":
-        return DeviceImage(self.sight, memory, width, 0, 0, width, height)
+        return DeviceImage(self.sight, memory, width * CHANNELS, 0, 0, width, height)
 
 
 def header_of(
@@ -482,7 +546,7 @@ def header_of(
     six = np.zeros(6) if matrix is None else np.asarray(matrix, np.float64).reshape(-1)
     most = six.astype(np.float32)
     numbers = [
-        *(image.pitch, image.left, image.top, image.width, image.height, *image.borders[:2]),
+        *(image.row_bytes, image.left, image.top, image.width, image.height, *image.borders[:2]),
         *(seen_width, seen_height, image.quarters, image.is_mirrored, rows, columns, has_table),
         *np.stack([most, six - most], axis=1).reshape(-1),
     ]

@@ -30,7 +30,7 @@ from efgan_rt.faces.exposure import to_network
 from efgan_rt.faces.image import HostImage, Image
 from efgan_rt.faces.template import HAAR_CENTRE, HAAR_SIDE, STANDARD_POINTS, STANDARD_PX, Template
 from efgan_rt.pictures.crop import CROP_PX, to_crop
-from efgan_rt.pictures.original import Picture, Pixels, rgb8
+from efgan_rt.pictures.original import OnDevice, Picture, Pixels, on_host, rgb8
 from engines.arrays import FloatArray
 from engines.base import EngineError
 
@@ -114,6 +114,7 @@ class FaceFramer:
     Attributes:
         smaller_px: of the largest face that the last picture had and that was left alone because it
             is too small; None where there was none.
+        sight: that shows pictures on a GPU; None where the processor looks at them.
     """
 
     def __init__(
@@ -136,7 +137,7 @@ class FaceFramer:
             EfganError: there is no detector and one is needed.
         """
         self.smaller_px: float | None = None
-        self._sight: DeviceSight | None = None
+        self.sight: DeviceSight | None = None
         self._choice = choice or FaceChoice()
         if detector is None and not self._choice.crops:
             raise EfganError("faces cannot be found without a detector; name one with --detector")
@@ -156,20 +157,20 @@ class FaceFramer:
         if not isinstance(self._detector, YuNet):
             sight.close()
             return
-        self._sight = sight
+        self.sight = sight
         sight.detect_with(self._detector.file)
 
     def close(self) -> None:
         """Gives back what it holds on a GPU; pictures that it has shown there stay."""
-        if self._sight is not None:
-            self._sight.close()
-            self._sight = None
+        if self.sight is not None:
+            self.sight.close()
+            self.sight = None
 
-    def frame(self, pixels: Pixels, *, keeps: bool = False) -> tuple[Framed, ...]:
+    def frame(self, pixels: Pixels | OnDevice, *, keeps: bool = False) -> tuple[Framed, ...]:
         """The chosen faces of a picture, the largest first; none where no face is (large enough).
 
         Args:
-            pixels: uint8 or uint16, (H, W, 3) RGB or (H, W) grey.
+            pixels: uint8 or uint16, (H, W, 3) RGB or (H, W) grey; or on a GPU.
             keeps: whether a picture with faces that was looked at on a GPU stays there, as
                 `Framed.image`, until it is released; else its memory is given back at once.
 
@@ -177,23 +178,22 @@ class FaceFramer:
             EfganError: a face's points are such as no face has.
         """
         self.smaller_px = None
-        if self._is_crop_by_size(pixels):
+        if self.is_crop_by_size(pixels.shape):
             return (self._whole(pixels),)
-        image: Image = HostImage(rgb8(pixels))
-        if self._sight is not None:
-            image = self._sight.show(pixels)
+        sight = self.sight
+        image: Image = sight.show(pixels) if sight else HostImage(rgb8(on_host(pixels)))
         try:
             framed = self._framed_in(pixels, image)
         except EngineError as error:
-            if self._sight is None:
+            if self.sight is None:
                 raise
-            self._sight.tell(f"photographs are looked at by the processor: {error}")
+            self.sight.tell(f"photographs are looked at by the processor: {error}")
             self.close()
             image.release()
-            return self._framed_in(pixels, HostImage(rgb8(pixels)))
+            return self._framed_in(pixels, HostImage(rgb8(on_host(pixels))))
         except BaseException:
-            if self._sight is not None:
-                self._sight.settle()
+            if self.sight is not None:
+                self.sight.settle()
             image.release()
             raise
         if keeps and any(each.image for each in framed):
@@ -201,21 +201,22 @@ class FaceFramer:
         image.release()
         return tuple(replace(each, image=None) if each.image else each for each in framed)
 
-    def _framed_in(self, pixels: Pixels, image: Image) -> tuple[Framed, ...]:
+    def _framed_in(self, pixels: Pixels | OnDevice, image: Image) -> tuple[Framed, ...]:
         assert self._detector is not None, "checked when it was made"
         looked_at = image.array if isinstance(image, HostImage) else image
         found = find_faces(self._detector, looked_at)
-        if self._choice.crops is None and self._is_crop_by_face(pixels, found):
+        if self._choice.crops is None and self._is_crop_by_face(pixels.shape, found):
             seen = any(face.points is not None for face in found)
             return (replace(self._whole(pixels), is_seen=seen),)
         sizes = [min(face.width, face.height) for face in found]
         self.smaller_px = max((s for s in sizes if s < self._choice.min_face_px), default=None)
         return tuple(self._framed(pixels, image, face) for face in self._choice.of(found))
 
-    def _whole(self, pixels: Pixels) -> Framed:
-        return Framed(square_to_crop(pixels, self._crop_px), to_crop(pixels, self._crop_px), None)
+    def _whole(self, pixels: Pixels | OnDevice) -> Framed:
+        crop = to_crop(on_host(pixels), self._crop_px)
+        return Framed(square_to_crop(pixels.shape, self._crop_px), crop, None)
 
-    def _framed(self, pixels: Pixels, image: Image, face: Face) -> Framed:
+    def _framed(self, pixels: Pixels | OnDevice, image: Image, face: Face) -> Framed:
         try:
             similarity = self.similarity_of(face)
         except EfganError as error:
@@ -223,7 +224,8 @@ class FaceFramer:
             raise EfganError(f"{where} ({face.width:.0f} x {face.height:.0f}): {error}") from error
         side = self._crop_px
         if isinstance(image, HostImage):  # of 16 bits perhaps, which are warped as they are
-            return Framed(similarity, rgb8(warp(pixels, similarity, side, side)), face)
+            crop = rgb8(warp(on_host(pixels), similarity, side, side))
+            return Framed(similarity, crop, face)
         crop = image.warped(similarity, side, side).pixels()
         return Framed(similarity, crop, face, image=image)
 
@@ -240,18 +242,19 @@ class FaceFramer:
         where = (centre + 0.5 + 0.5j) * scale - 0.5 - 0.5j
         return Similarity(size, where - size * face.centre)
 
-    def _is_crop_by_size(self, pixels: Pixels) -> bool:
+    def is_crop_by_size(self, shape: Sequence[int]) -> bool:
+        """Whether a picture of this shape is itself a crop, whatever it shows."""
         if self._choice.crops is not None:
             return self._choice.crops
-        height, width = pixels.shape[:2]
+        height, width = shape[:2]
         return bool(height == width <= max(self._crop_px, CROP_PX))
 
-    def _is_crop_by_face(self, pixels: Pixels, found: Sequence[Face]) -> bool:
+    def _is_crop_by_face(self, shape: Sequence[int], found: Sequence[Face]) -> bool:
         faces = self._choice.of(found)
         if len(faces) != 1:
             return False
         side = self._crop_px
-        square = square_to_crop(pixels, side)
+        square = square_to_crop(shape, side)
         face = faces[0]
         if face.points is not None:
             change = similarity_between(square.apply(face.points), self._points)
@@ -296,9 +299,9 @@ def rescaled(points: FloatArray, from_px: int, to_px: int) -> FloatArray:
     return np.asarray((points + 0.5) * (to_px / from_px) - 0.5, dtype=np.float32)
 
 
-def square_to_crop(pixels: Pixels, crop_px: int) -> Similarity:
-    """From a picture's pixels to those of its largest centred square at a crop's size."""
-    height, width = pixels.shape[:2]
+def square_to_crop(shape: Sequence[int], crop_px: int) -> Similarity:
+    """From the pixels of a picture of a shape to those of its largest centred square as a crop."""
+    height, width = shape[:2]
     side = min(height, width)
     corner = complex((width - side) // 2, (height - side) // 2)
     scale = crop_px / side

@@ -134,7 +134,7 @@ def _at_most(frame: Original, largest_px: int) -> Original:
         return cv2.resize(array, size, interpolation=cv2.INTER_AREA)
 
     alpha = None if frame.alpha is None else resized(frame.alpha)
-    return replace(frame, pixels=resized(frame.pixels), alpha=alpha)
+    return replace(frame, held=resized(frame.pixels), alpha=alpha)
 
 
 def _opaque(frame: Original) -> Picture:

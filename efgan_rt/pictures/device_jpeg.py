@@ -5,19 +5,27 @@ interpolated. So a run asks for it by name, and its outputs know by which they w
 not made for, or cannot decode, is libjpeg's as ever: grey and inked JPEGs, those without an end,
 those that are to keep tables of their own.
 
-Source: nvImageCodec 0.9, its Python interface.
+What it decodes may stay on the GPU (`Decoded`), and what lies there is encoded from there. What
+orders what: it works on streams of its own, which wait for what the named stream holds when it is
+called, and that stream waits for them before it goes on. An encoded picture is on the host when the
+call returns, so that nothing reads the pixels any more.
+
+Source: nvImageCodec 0.9, its Python interface; the order of streams from its sources.
 """
 
 import threading
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Protocol, Self
 
 import cv2
 import numpy as np
 
 from efgan_rt.choices import JpegCodec
 from efgan_rt.errors import EfganError
-from efgan_rt.pictures.original import Picture
+from efgan_rt.pictures.original import OnDevice, Picture, Pixels, turned
+from engines.cuda_memory import DeviceSlice, Stream
 
 INSTALL_LINE: Final = 'pip install "efgan-rt[nvimagecodec]"'
 # The sampling factors of the three channels as OpenCV takes them; by nvImageCodec's names.
@@ -34,26 +42,109 @@ PROOF_QUALITY: Final = 95
 MOST_APART: Final = 2.0
 
 
+class DecodedThere(OnDevice, Protocol):
+    """A decoded JPEG on a GPU, not turned yet."""
+
+    def upright(self, orientation: int) -> OnDevice:
+        """As EXIF's orientation wants it shown."""
+        ...
+
+
 class JpegCoder(Protocol):
     """Decodes and encodes JPEGs; for any thread."""
 
-    def decode(self, data: bytes) -> Picture | None:
+    def decode(self, data: bytes) -> Picture | DecodedThere | None:
         """A colour JPEG as uint8 RGB (H, W, 3), not turned; None where it cannot be decoded."""
         ...
 
-    def encode(self, picture: Picture, quality: int, sampling: int | None) -> bytes | None:
+    def encode(
+        self, picture: Pixels | OnDevice, quality: int, sampling: int | None
+    ) -> bytes | None:
         """A picture as a JPEG; None where it cannot be encoded.
 
         Args:
-            picture: uint8 RGB (H, W, 3).
+            picture: uint8 RGB (H, W, 3); on a GPU with `__cuda_array_interface__`, which names the
+                stream on which it is made.
             quality: libjpeg's, 1 to 100.
             sampling: factors of the three channels as OpenCV takes them; None for 4:2:0.
         """
         ...
 
 
+@dataclass(frozen=True)
+class Lent:
+    """A decoded picture's memory, for as long as `owner` is held: rows of a number of bytes."""
+
+    owner: Any
+    memory: DeviceSlice
+    row_bytes: int
+    height: int
+    width: int
+
+
+class Decoded:
+    """A JPEG decoded on a GPU, where it is ready on the stream that was named for it.
+
+    Ownership: the library's memory is taken over once (`take`) and let go by who has taken it.
+
+    Attributes:
+        orientation: EXIF's, by which it is still to be turned.
+    """
+
+    def __init__(self, coder: "NvidiaJpeg", data: bytes, image: Any, orientation: int = 1) -> None:
+        """Of what the library has decoded.
+
+        Args:
+            coder: that decodes the file once more where its pixels are asked for on the host.
+            data: the file.
+            image: the library's, on the device.
+            orientation: EXIF's.
+        """
+        self.orientation = orientation
+        self._coder = coder
+        self._data = data
+        self._image = image
+        self._stored_shape = tuple(image.shape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """See `OnDevice.shape`; as it is shown."""
+        height, width, channels = self._stored_shape
+        return (width, height, channels) if self.orientation >= 5 else self._stored_shape
+
+    def upright(self, orientation: int) -> Self:
+        """See `DecodedThere.upright`."""
+        return type(self)(self._coder, self._data, self._image, orientation)
+
+    def take(self) -> Lent | None:
+        """The library's memory, not turned; None for who asks a second time."""
+        image, self._image = self._image, None
+        if image is None:
+            return None
+        given = image.__cuda_array_interface__
+        height, width, channels = given["shape"]
+        row_bytes = width * channels if given["strides"] is None else given["strides"][0]
+        memory = DeviceSlice(given["data"][0], row_bytes * (height - 1) + width * channels)
+        return Lent(image, memory, row_bytes, height, width)
+
+    def pixels(self) -> Picture:
+        """See `OnDevice.pixels`; decoded once more: the device's memory may be others' by now."""
+        return self._on_host
+
+    @cached_property
+    def _on_host(self) -> Picture:
+        found = self._coder.decode(self._data)
+        if found is None:
+            raise EfganError("nvImageCodec has decoded the file once, and does not a second time")
+        return turned(found, self.orientation)
+
+
 class NvidiaJpeg:
-    """nvImageCodec's; see `JpegCoder`. Each thread has a decoder and an encoder of its own."""
+    """nvImageCodec's; see `JpegCoder`. Each thread has a decoder and an encoder of its own.
+
+    Attributes:
+        is_on_device: whether it decodes and encodes on a GPU.
+    """
 
     def __init__(self, module: Any, device: int, backends: Any = None) -> None:
         """Proves that it works on a made-up picture.
@@ -66,6 +157,7 @@ class NvidiaJpeg:
         Raises:
             EfganError: it does not decode or encode here.
         """
+        self.is_on_device = device != module.NVIMGCODEC_DEVICE_CPU_ONLY
         self._module = module
         self._device = device
         self._backends = backends
@@ -86,9 +178,21 @@ class NvidiaJpeg:
         is_rgb = pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
         return pixels if is_rgb else None
 
-    def encode(self, picture: Picture, quality: int, sampling: int | None) -> bytes | None:
+    def decode_there(self, data: bytes, stream: Stream) -> Decoded | None:
+        """A colour JPEG on the device, ready for what `stream` is given next; None as `decode`."""
+        source, handle = self._module.CodeStream(data), stream.handle
+        image = self._coders()[0].decode(source, params=self._params, cuda_stream=handle)
+        if image is None or image.buffer_kind != self._module.ImageBufferKind.STRIDED_DEVICE:
+            return None
+        given = image.__cuda_array_interface__
+        is_rgb = given["typestr"] == "|u1" and len(image.shape) == 3 and image.shape[2] == 3
+        return Decoded(self, data, image) if is_rgb else None
+
+    def encode(
+        self, picture: Pixels | OnDevice, quality: int, sampling: int | None
+    ) -> bytes | None:
         """See `JpegCoder.encode`."""
-        module = self._module
+        module, stream = self._module, 0
         params = module.EncodeParams(
             quality_type=module.QualityType.QUALITY,
             quality_value=quality,
@@ -96,9 +200,15 @@ class NvidiaJpeg:
                 module.ChromaSubsampling, SAMPLINGS[sampling or DEFAULT_SAMPLING]
             ),
         )
-        image = module.as_image(np.ascontiguousarray(picture))
-        stream = self._coders()[1].encode(image, "jpeg", params=params)
-        return None if stream is None else bytes(memoryview(stream))
+        if isinstance(picture, np.ndarray):
+            image = module.as_image(np.ascontiguousarray(picture))
+        elif hasattr(picture, "__cuda_array_interface__"):
+            stream = picture.__cuda_array_interface__["stream"]
+            image = module.as_image(picture, stream)
+        else:
+            image = module.as_image(picture.pixels())
+        made = self._coders()[1].encode(image, "jpeg", params=params, cuda_stream=stream)
+        return None if made is None else bytes(memoryview(made))
 
     def _coders(self) -> tuple[Any, Any]:
         if not hasattr(self._own, "coders"):
@@ -135,7 +245,7 @@ class NvidiaJpeg:
 
 def open_coder(
     codec: JpegCodec, load: Callable[[], Any] | None = None, *, device: int | None = None
-) -> JpegCoder | None:
+) -> NvidiaJpeg | None:
     """What decodes and encodes JPEGs in libjpeg's place; None for libjpeg.
 
     Args:

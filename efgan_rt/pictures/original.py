@@ -6,7 +6,9 @@ they stay beside them, and an edit reaches them as a difference (`colour`). What
 decides what its edit is stored as.
 """
 
+import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 import cv2
@@ -17,6 +19,24 @@ from efgan_rt.pictures.jpeg_tables import JpegCoding
 
 Picture = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[Any]  # uint8 or uint16
+
+
+class OnDevice(Protocol):
+    """Pixels on a GPU, uint8 RGB, that come down only for who asks for them."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and 3."""
+        ...
+
+    def pixels(self) -> Picture:
+        """On the host, uint8 (H, W, 3); not to be changed."""
+        ...
+
+
+def on_host(held: Pixels | OnDevice) -> Pixels:
+    """Pixels on the host; the same array where they are there."""
+    return held if isinstance(held, np.ndarray) else held.pixels()
 
 
 @dataclass(frozen=True)
@@ -54,7 +74,7 @@ class Metadata:
     own_format: str = ""
     own: tuple[bytes, ...] = ()
 
-    def fitting(self, pixels: Pixels | None) -> "Metadata":
+    def fitting(self, pixels: Pixels | OnDevice | None) -> "Metadata":
         """Without a colour profile that is for another kind of pixels; None: without any."""
         wanted = b"" if pixels is None else profile_kind(pixels)
         return self if self.icc[16:20] in (b"", wanted) else replace(self, icc=b"")
@@ -63,9 +83,9 @@ class Metadata:
 NONE: Final = Metadata()
 
 
-def profile_kind(pixels: Pixels) -> bytes:
+def profile_kind(pixels: Pixels | OnDevice) -> bytes:
     """What a colour profile calls pixels of this kind: grey, RGB, or inks."""
-    return {2: b"GRAY"}.get(pixels.ndim, b"CMYK" if pixels.shape[-1] == 4 else b"RGB ")
+    return {2: b"GRAY"}.get(len(pixels.shape), b"CMYK" if pixels.shape[-1] == 4 else b"RGB ")
 
 
 class Space(Protocol):
@@ -100,7 +120,7 @@ class Original:
     """A decoded picture file.
 
     Attributes:
-        pixels: uint8 or uint16, (H, W, 3) RGB or (H, W) grey, upright, sRGB.
+        held: uint8 or uint16, (H, W, 3) RGB or (H, W) grey, upright, sRGB; or on a GPU.
         alpha: the same type, (H, W); None for an opaque picture.
         metadata: of the upright picture, without pictures in it.
         lossless: the file is a lossless WebP, and its edit shall be one.
@@ -110,7 +130,7 @@ class Original:
         notes: what an edit of it lacks or has otherwise, such as `EXIF thumbnail left out`.
     """
 
-    pixels: Pixels
+    held: Pixels | OnDevice
     alpha: Pixels | None = None
     metadata: Metadata = field(default=NONE)
     lossless: bool = False
@@ -119,15 +139,32 @@ class Original:
     stored: Stored | None = None
     notes: tuple[str, ...] = ()
 
+    @cached_property
+    def pixels(self) -> Pixels:
+        """On the host; of a picture on a GPU they come down when they are first asked for."""
+        return on_host(self.held)
+
     @property
     def nbytes(self) -> int:
-        """What its pixels take in memory."""
+        """What its pixels take in memory, or will when they are asked for."""
+        held = self.held
+        seen = held.nbytes if isinstance(held, np.ndarray) else math.prod(held.shape)
         own = 0 if self.stored is None else self.stored.pixels.nbytes
-        return self.pixels.nbytes + own + (0 if self.alpha is None else self.alpha.nbytes)
+        return seen + own + (0 if self.alpha is None else self.alpha.nbytes)
 
-    def with_pixels(self, pixels: Pixels) -> "Original":
+    def with_pixels(self, held: Pixels | OnDevice) -> "Original":
         """The same file with other pixels."""
-        return replace(self, pixels=pixels)
+        return replace(self, held=held)
+
+
+def turned(pixels: Pixels, orientation: int) -> Pixels:
+    """Pixels as EXIF's orientation wants them shown."""
+    if orientation == 1:
+        return pixels
+    if orientation >= 5:
+        pixels = cv2.transpose(pixels)
+    flips = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}
+    return cv2.flip(pixels, flips[orientation]) if orientation in flips else pixels
 
 
 def rgb8(pixels: Pixels) -> Picture:

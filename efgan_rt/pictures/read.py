@@ -46,17 +46,20 @@ from efgan_rt.pictures.original import (
     NONE,
     Density,
     Metadata,
+    OnDevice,
     Original,
     Picture,
     Pixels,
     Space,
+    on_host,
     rgb8,
+    turned,
 )
 from efgan_rt.pictures.xmp import cleaned
 from efgan_rt.remote.path import RemotePath
 
 if TYPE_CHECKING:
-    from efgan_rt.pictures.device_jpeg import JpegCoder
+    from efgan_rt.pictures.device_jpeg import DecodedThere, JpegCoder
 
 MAX_PIXELS: Final = 200_000_000
 ASSOCIATED, UNASSOCIATED = 1, 2  # TIFF's ExtraSamples: the colours are multiplied by alpha, or not
@@ -207,23 +210,27 @@ def decode_original(
 def _decoded(data: bytes, header: Header, jpeg: "JpegCoder | None") -> Original:
     format_ = header.format
     metadata, notes = read_metadata(data, header)
-    pixels, alpha, extra_samples = _pixels(data, header, notes, jpeg)
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise _UndecodableError(f"its pixels are {pixels.dtype}; expected 8 or 16 bits")
+    held, alpha, extra_samples = _pixels(data, header, notes, jpeg)
+    if isinstance(held, np.ndarray) and held.dtype not in (np.uint8, np.uint16):
+        raise _UndecodableError(f"its pixels are {held.dtype}; expected 8 or 16 bits")
     # All but these are stored as the camera was held.
     is_turned = format_ in ("HEIC", "JPEG XL", "TIFF")
     orientation = 1 if is_turned else orientation_of(metadata.exif)
-    pixels = _turned(pixels, orientation)
     metadata, more = _upright(metadata, orientation)
-    metadata = metadata.fitting(pixels)
-    space = _space_of(data, format_, metadata, pixels)
-    seen, stored = in_srgb(pixels, space)
+    metadata = metadata.fitting(held)
+    space = _space_of(data, format_, metadata, held)
+    upright: Pixels | OnDevice
+    if isinstance(held, np.ndarray):
+        upright = turned(held, orientation)
+    else:  # on a GPU, where it is turned when it is looked at
+        upright = held.upright(orientation)
+    seen, stored = (upright, None) if space is None else in_srgb(on_host(upright), space)
     if stored is not None and format_ in ("HEIC", "AVIF") and not metadata.icc:
         stored, notes = None, [*notes, TO_SRGB]  # no place for it in what is written
     coding = coding_of(header.opened) if format_ == "JPEG" else None
     return Original(
         seen,
-        None if alpha is None else _turned(alpha, orientation),
+        None if alpha is None else turned(alpha, orientation),
         metadata,
         format_ == "WebP" and b"VP8L" in (data[12:16], data[30:34]),
         extra_samples == ASSOCIATED,
@@ -246,8 +253,10 @@ def _upright(metadata: Metadata, orientation: int) -> tuple[Metadata, tuple[str,
     return kept, (*left_of_exif, *left_of_xmp)
 
 
-def _space_of(data: bytes, format_: str, metadata: Metadata, pixels: Pixels) -> Space | None:
-    mode = {2: "L"}.get(pixels.ndim, "CMYK" if pixels.shape[-1] == 4 else "RGB")
+def _space_of(
+    data: bytes, format_: str, metadata: Metadata, pixels: "Pixels | OnDevice"
+) -> Space | None:
+    mode = {2: "L"}.get(len(pixels.shape), "CMYK" if pixels.shape[-1] == 4 else "RGB")
     if metadata.icc or mode == "CMYK":
         return icc_space(metadata.icc, mode)
     if format_ == "PNG":
@@ -257,7 +266,7 @@ def _space_of(data: bytes, format_: str, metadata: Metadata, pixels: Pixels) -> 
 
 def _pixels(
     data: bytes, header: Header, notes: list[str], jpeg: "JpegCoder | None"
-) -> tuple[Pixels, Pixels | None, int]:
+) -> "tuple[Pixels | DecodedThere, Pixels | None, int]":
     """Pixels, alpha, and a TIFF's ExtraSamples (0 without alpha)."""
     format_, opened = header.format, header.opened
     try:
@@ -394,13 +403,3 @@ def _checked_tiff(data: bytes) -> tuple[bytes, int]:
         claim = struct.pack(f"{directory.order}H", ASSOCIATED)
         data = data[: entry.start] + claim + data[entry.start + 2 :]
     return data, extra
-
-
-def _turned(pixels: Pixels, orientation: int) -> Pixels:
-    """Pixels as EXIF's orientation wants them shown."""
-    if orientation == 1:
-        return pixels
-    if orientation >= 5:
-        pixels = cv2.transpose(pixels)
-    flips = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}
-    return cv2.flip(pixels, flips[orientation]) if orientation in flips else pixels

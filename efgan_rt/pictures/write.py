@@ -24,11 +24,13 @@ from efgan_rt.pictures.jpeg_tables import PILLOW_SAMPLINGS
 from efgan_rt.pictures.original import (
     NONE,
     Metadata,
+    OnDevice,
     Original,
     Picture,
     Pixels,
     Stored,
     eight_bits,
+    on_host,
     on_white,
 )
 from efgan_rt.pictures.read import ASSOCIATED, UNASSOCIATED
@@ -99,15 +101,18 @@ def encode_original(
     try:
         data = _encoded(original, pixels, alpha, metadata, format_, quality, jpeg)
     except (cv2.error, OSError, ValueError, RuntimeError) as error:
-        height, width = original.pixels.shape[:2]
+        height, width = original.held.shape[:2]
         reason = f"a picture of {width} x {height} cannot be stored as {extension}"
         raise EfganError(reason) from error
     return data if metadata == NONE else with_metadata(bytes(data), format_, metadata)
 
 
-def _fitting(original: Original, format_: str) -> tuple[Pixels, Pixels | None, Metadata]:
+def _fitting(original: Original, format_: str) -> tuple[Pixels | OnDevice, Pixels | None, Metadata]:
     """Pixels, alpha and metadata as a format can hold them."""
-    pixels, alpha, metadata = original.pixels, original.alpha, original.metadata
+    held, alpha, metadata = original.held, original.alpha, original.metadata
+    if not isinstance(held, np.ndarray) and original.stored is None and alpha is None:
+        return held, None, metadata.fitting(held)
+    pixels = original.pixels
     if original.stored is not None and _holds(format_, original.stored):
         pixels = as_stored(pixels, original.stored)
     elif original.stored is not None:
@@ -134,13 +139,23 @@ def _holds(format_: str, stored: Stored) -> bool:
 
 def _encoded(
     original: Original,
-    pixels: Pixels,
+    held: Pixels | OnDevice,
     alpha: Pixels | None,
     metadata: Metadata,
     format_: str,
     quality: int | None,
     jpeg: "JpegCoder | None",
 ) -> memoryview | bytes:
+    settings: Sequence[int] = ()
+    if format_ == "JPEG":
+        by_pillow, settings = _jpeg_settings(original, held, quality)
+        if by_pillow:
+            return _by_pillow(on_host(held), "JPEG", **by_pillow)
+        if jpeg is not None and len(held.shape) == 3:
+            coded = jpeg.encode(held, settings[1], settings[3] if len(settings) > 2 else None)
+            if coded is not None:
+                return coded
+    pixels = on_host(held)
     if format_ in ("HEIC", "AVIF"):
         return _phone_picture(pixels, alpha, metadata, format_, quality or JPEG_QUALITY)
     if format_ == "JPEG XL":
@@ -151,16 +166,7 @@ def _encoded(
         array = pixels if alpha is None else np.dstack([pixels, alpha])
         made = imagecodecs.jpegxl_encode(array, distance=distance, usecontainer=True, numthreads=1)
         return bytes(made)
-    settings: Sequence[int] = ()
-    if format_ == "JPEG":
-        by_pillow, settings = _jpeg_settings(original, pixels, quality)
-        if by_pillow:
-            return _by_pillow(pixels, "JPEG", **by_pillow)
-        if jpeg is not None and pixels.ndim == 3:
-            coded = jpeg.encode(pixels, settings[1], settings[3] if len(settings) > 2 else None)
-            if coded is not None:
-                return coded
-    elif format_ == "PNG":
+    if format_ == "PNG":
         settings = (cv2.IMWRITE_PNG_COMPRESSION, 1)
     elif format_ == "WebP":
         chosen = _LOSSLESS_WEBP if original.lossless else quality or JPEG_QUALITY
@@ -180,15 +186,22 @@ def _encoded(
     return encoded.data
 
 
+def keeps_own_tables(original: Original, quality: int | None) -> bool:
+    """Whether a JPEG gets tables of its picture's own that no quality of libjpeg's has."""
+    return quality is None and original.jpeg is not None and not original.jpeg.is_libjpegs
+
+
 def _jpeg_settings(
-    original: Original, pixels: Pixels, quality: int | None
+    original: Original, pixels: Pixels | OnDevice, quality: int | None
 ) -> tuple[dict[str, Any], Sequence[int]]:
     """How Pillow shall encode a JPEG, where only it can; and else how OpenCV shall."""
     own = original.jpeg
     chosen = quality or (own.quality if own is not None else JPEG_QUALITY)
-    sampling = None if own is None or pixels.ndim == 2 else own.sampling
-    exact = quality is None and own is not None and not own.is_libjpegs
-    if exact and (pixels.ndim == 2 or sampling is None or sampling in PILLOW_SAMPLINGS):
+    is_grey = len(pixels.shape) == 2
+    sampling = None if own is None or is_grey else own.sampling
+    if keeps_own_tables(original, quality) and (
+        is_grey or sampling is None or sampling in PILLOW_SAMPLINGS
+    ):
         assert own is not None
         tables = [list(table) for table in own.tables]
         return {"qtables": tables, "subsampling": PILLOW_SAMPLINGS.get(sampling or 0, -1)}, ()

@@ -13,6 +13,8 @@ import cv2
 from efgan_rt.choices import NoFace
 from efgan_rt.errors import EfganError
 from efgan_rt.faces.framing import FaceFramer, Framed
+from efgan_rt.pictures.device_jpeg import JpegCoder
+from efgan_rt.pictures.header import Header
 from efgan_rt.pictures.original import Original
 from efgan_rt.pictures.read import checked_header, decode_original, read_bytes
 from efgan_rt.pipeline.budget import Share
@@ -96,7 +98,8 @@ class _Decoder:
             # Not watched, for it is no work of this picture's that is waited for.
             waited_s = share.take(self._in_flight(header.width * header.height * CHANNELS))
             with state.watchdog.over(what, give_up):
-                original = decode_original(data, job.source, header=header, jpeg=state.jpeg)
+                jpeg = self._coder(job, header)
+                original = decode_original(data, job.source, header=header, jpeg=jpeg)
                 seconds = {DECODE: perf_counter() - started - waited_s}
                 framed = self._framed(job, original, seconds)
                 digest = confirmed_digest(job.source, work, data)
@@ -135,10 +138,7 @@ class _Decoder:
         started = perf_counter()
         faces = self._state.faces
         try:
-            if self._framer is None:
-                self._framer = faces.new_framer()
-                self._see_on_device(self._framer)
-            return self._framer.frame(original.pixels, keeps=True)
+            return self._own_framer().frame(original.held, keeps=True)
         except EfganError as error:
             raise EfganError(f"{job.source}: {error}") from error
         except cv2.error as error:
@@ -150,11 +150,24 @@ class _Decoder:
             stage = DETECT if faces.looks else DECODE
             seconds[stage] = seconds.get(stage, 0.0) + perf_counter() - started
 
-    def _see_on_device(self, framer: FaceFramer) -> None:
-        """Has photographs looked at on a GPU where they are edited there."""
-        canvases = self._state.canvases
-        if canvases is not None and self._state.faces.looks:
-            canvases.show_to(framer)
+    def _own_framer(self) -> FaceFramer:
+        """The thread's own; it looks at photographs on a GPU where they are edited there."""
+        if self._framer is None:
+            self._framer = self._state.faces.new_framer()
+            canvases = self._state.canvases
+            if canvases is not None and self._state.faces.looks:
+                canvases.show_to(self._framer)
+        return self._framer
+
+    def _coder(self, job: PictureJob, header: Header) -> JpegCoder | None:
+        """What decodes a JPEG; it stays on the GPU where that is where its edits are encoded."""
+        state, jpeg = self._state, self._state.jpeg
+        if jpeg is None or not all(state.encodes_there(path.suffix) for path in job.outputs):
+            return jpeg
+        framer = self._own_framer()
+        if framer.sight is None or framer.is_crop_by_size((header.height, header.width)):
+            return jpeg
+        return framer.sight.decoder(jpeg)
 
     def close(self) -> None:
         """Gives back what the thread holds on a GPU."""

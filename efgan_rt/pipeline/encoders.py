@@ -12,8 +12,8 @@ from efgan_rt.errors import EfganError
 from efgan_rt.pictures.animation import encode_animation
 from efgan_rt.pictures.header import FORMAT_OF, format_of
 from efgan_rt.pictures.mark import marked_original
-from efgan_rt.pictures.original import Original, Pixels
-from efgan_rt.pictures.write import JPEG_QUALITY, encode_original
+from efgan_rt.pictures.original import OnDevice, Original, Pixels, on_host
+from efgan_rt.pictures.write import JPEG_QUALITY, encode_original, keeps_own_tables
 from efgan_rt.pipeline.faces import copy_recipe
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import (
@@ -105,15 +105,15 @@ def _stage_outputs(
         try:
             recipe = item.job.recipes[number]
             shots = state.products[number].shots
+            last: Pixels | None = None
             if not item.is_left(shots):
                 data, last = _encoded(state, paster, shots, path.suffix)
             else:
                 data = _copied(state, item, path, animated=len(shots) > 1)
-                last = item.original.pixels
                 if not item.framed:
                     recipe = copy_recipe(recipe)
             if viewer:
-                viewer.add(number, last)
+                viewer.add(number, item.original.pixels if last is None else last)
             staged.append(
                 state.publisher.stage(
                     path,
@@ -134,23 +134,36 @@ def _stage_outputs(
 
 def _encoded(
     state: RunState, paster: Paster, shots: Sequence[int], extension: str
-) -> tuple[memoryview | bytes, Pixels]:
-    """The bytes of a still, or of an animation of several shots; and the last shot's pixels."""
+) -> tuple[memoryview | bytes, Pixels | None]:
+    """The bytes of a still, or of an animation of several shots; and the last shot's pixels.
+
+    None where they stay on a GPU; then nobody views them.
+    """
     made: list[Pixels] = []  # one at a time, for they may be large
+    original, quality = paster.item.original, state.options.quality
+
+    def frame_of(held: Pixels | OnDevice) -> Original:
+        frame = original.with_pixels(held)
+        return marked_original(frame) if state.options.mark else frame
 
     def frames() -> Iterator[Original]:
         for shot in shots:
             made[:] = [paster.edited(shot)]
-            frame = paster.item.original.with_pixels(made[0])
-            yield marked_original(frame) if state.options.mark else frame
+            yield frame_of(made[0])
 
-    quality = state.options.quality
-    if len(shots) == 1:
-        data = encode_original(extension, next(frames()), quality=quality, jpeg=state.jpeg)
-    else:
+    if len(shots) > 1:
         play = state.options.playback
         data = encode_animation(extension, frames(), play, quality=quality or JPEG_QUALITY)
-    return data, made[0]
+        return data, made[0]
+    if state.encodes_there(extension) and not (original.stored or original.alpha is not None):
+        with paster.edited_there(shots[0]) as held:
+            if not keeps_own_tables(original, quality):
+                frame = frame_of(held)
+                return encode_original(extension, frame, quality=quality, jpeg=state.jpeg), None
+            pixels = on_host(held)
+        frame = frame_of(pixels)
+        return encode_original(extension, frame, quality=quality, jpeg=state.jpeg), None
+    return encode_original(extension, next(frames()), quality=quality, jpeg=state.jpeg), made[0]
 
 
 def _copied(state: RunState, item: Item, path: Path, *, animated: bool) -> memoryview | bytes:

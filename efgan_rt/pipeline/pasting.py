@@ -1,7 +1,7 @@
 """The edited faces of a picture put back into it, shot by shot."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from efgan_rt.faces.framing import Framed
 from efgan_rt.faces.image import Image
 from efgan_rt.faces.motion_paste import Move
 from efgan_rt.faces.paste import paste
-from efgan_rt.pictures.original import Pixels
+from efgan_rt.pictures.original import OnDevice, Pixels
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import reason_of
 
@@ -46,14 +46,35 @@ class Paster:
             EfganError: a face cannot be put back; the message says which.
         """
         started = perf_counter()
-        item = self.item
-        pixels = item.original.pixels.copy()
-        with self._canvas(shot, pixels) as move_of:
-            for number, framed in enumerate(item.framed):
-                if (shot, number) not in item.left:
-                    self._put(pixels, shot, number, move_of(framed))
+        pixels = self.item.original.pixels.copy()
+        image = self.item.image if self._is_moved(shot) else None
+        with canvas_of(image, pixels, self._move, self._canvases) as move_of:
+            self._put_all(pixels, shot, move_of)
         self.seconds += perf_counter() - started
         return pixels
+
+    @contextmanager
+    def edited_there(self, shot: int) -> Iterator[Pixels | OnDevice]:
+        """As `edited`, but on the GPU where the picture lies there, for as long as this is open.
+
+        Raises:
+            EfganError: a face cannot be put back; the message says which.
+        """
+        image = self.item.image if self._is_moved(shot) else None
+        if self._canvases is None or image is None:
+            yield self.edited(shot)
+            return
+        started = perf_counter()
+        with self._canvases.kept(image) as canvas:
+            if canvas is not None:
+                self._put_all(canvas.outline, shot, canvas.move_of)
+                self.seconds += perf_counter() - started
+            yield self.edited(shot) if canvas is None else canvas
+
+    def _put_all(self, pixels: Pixels, shot: int, move_of: Callable[[Framed], Move]) -> None:
+        for number, framed in enumerate(self.item.framed):
+            if (shot, number) not in self.item.left:
+                self._put(pixels, shot, number, move_of(framed))
 
     def _put(self, pixels: Pixels, shot: int, number: int, move: Move) -> None:
         """Puts one face back."""
@@ -70,16 +91,13 @@ class Paster:
             reason = f"{where}: {error}" if known else reason_of(Path(where), error)
             raise EfganError(reason) from error
 
-    def _canvas(
-        self, shot: int, pixels: Pixels
-    ) -> AbstractContextManager[Callable[[Framed], Move]]:
-        """What puts faces in: on the picture's place on a GPU, if every one of them is moved."""
+    def _is_moved(self, shot: int) -> bool:
+        """Whether every face that is edited is moved, so that a GPU can put all of them in."""
         item = self.item
-        moved = all(
+        return all(
             (shot, number) in item.motion or (shot, number) in item.left
             for number in range(len(item.framed))
         )
-        return canvas_of(item.image if moved else None, pixels, self._move, self._canvases)
 
 
 def canvas_of(

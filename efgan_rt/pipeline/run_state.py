@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol, Unpack
 from efgan_rt.choices import JpegCodec
 from efgan_rt.faces.motion_paste import MotionPaste, Move
 from efgan_rt.pictures.animation import Playback
-from efgan_rt.pictures.device_jpeg import JpegCoder
+from efgan_rt.pictures.device_jpeg import NvidiaJpeg
+from efgan_rt.pictures.header import FORMAT_OF
 from efgan_rt.pictures.read import MAX_PIXELS
 from efgan_rt.pipeline.budget import DEFAULT_BYTES, Budget
 from efgan_rt.pipeline.channel import Channel
@@ -158,4 +159,10 @@ class RunState:
     views: bool = False
     move: Move = MotionPaste.into_region
     canvases: "DeviceCanvases | None" = None
-    jpeg: JpegCoder | None = None
+    jpeg: NvidiaJpeg | None = None
+
+    def encodes_there(self, extension: str) -> bool:
+        """Whether photographs on a GPU become files of this kind there, and nobody views them."""
+        is_jpeg = FORMAT_OF.get(extension.lower()) == "JPEG"
+        is_there = self.canvases is not None and self.jpeg is not None and self.jpeg.is_on_device
+        return is_jpeg and is_there and not self.views

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu.pack import ENTRY, HEADER, MAGIC, PROVIDER, pack, thinned
-from benchmarks.gpu_machine import take_in
+from benchmarks.gpu_machine import environment, take_in
 
 
 def fat_binary(*code: tuple[int, bytes]) -> bytes:
@@ -84,3 +84,21 @@ def test_other_pieces_than_were_packed_are_refused(packed: list[Path], tmp_path:
     carry(packed[:1], tmp_path / "carried")
     with pytest.raises(SystemExit, match="the pieces of small are not those that were packed"):
         take_in(tmp_path / "carried", tmp_path / "home")
+
+
+def test_nvimagecodec_is_a_folder_of_its_own_behind_the_others(tmp_path: Path) -> None:
+    here, carried, home = tmp_path / "here", tmp_path / "packed", tmp_path / "home"
+    write_wheel(here / "wheels", "carried", **{"carried.py": b""})
+    write_wheel(here / "wheels", "onnxruntime_gpu", **{PROVIDER: b""})
+    library = "nvidia/cu13/lib/libnvjpeg.so.13"
+    write_wheel(here / "wheels", "nvidia_nvjpeg", **{library: b"code"})
+    write_wheel(here / "wheels", "nvidia_nvimgcodec_cu13", **{"nvidia/nvimgcodec/a.py": b""})
+    folders = pack(here, carried, None, 1 << 20)
+    assert [[file.name for file in sorted(each.iterdir())] for each in folders] == [
+        [f"{name}.00", f"{name}.sum"] for name in ("small", "large", "codec")
+    ]
+    take_in(carried, home)
+    assert (home / "site" / library).read_bytes() == b"code"
+    assert (home / "site" / "nvidia" / "nvimgcodec" / "a.py").exists()
+    libraries = environment(home)["LD_LIBRARY_PATH"].split(":")
+    assert libraries[0] == str(home / "site" / "nvidia" / "cu13" / "lib")

@@ -3,26 +3,17 @@
 import json
 import os
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from packaging.requirements import Requirement
 
 from benchmarks import readme_tables
 from benchmarks.gpu import __main__ as gpu
 from benchmarks.gpu import facts as gpu_facts
 from benchmarks.gpu import kernels, launches
-from benchmarks.gpu import sets as gpu_sets
 from benchmarks.gpu import speed as gpu_speed
-from benchmarks.gpu.pieces import Piece
 from benchmarks.gpu.sets import SHIPPED
-from engines.base import EngineError
-from engines.directory import EngineDirectory
-from engines.manifest import read_manifest
 from tests.engines.fake_cuda import FakeCuda
 from tests.toy import REGIONS, toy_checkpoint
 
@@ -152,26 +143,6 @@ def test_a_way_that_cannot_be_is_left_out_with_its_reason(
     capsys.readouterr()
 
 
-def test_every_set_that_is_made_can_be_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # What exports for minutes is left out here; the rest is what main does with folders.
-    for function in ("build_engines", "write_set", "patterned_networks"):
-        monkeypatch.setattr(gpu_sets, function, lambda *_, **__: None)
-    monkeypatch.setattr(sys, "argv", ["gpu.sets", str(tmp_path / "sets")])
-    gpu_sets.main()
-    for folder in (SHIPPED, *(path for path in (tmp_path / "sets").iterdir())):
-        manifest = read_manifest(folder)
-        for name in manifest.networks:
-            assert EngineDirectory(folder, manifest).model(name)
-
-
-@pytest.mark.parametrize("batch", [64, 128])
-def test_large_batches_are_within_the_sets_that_speed_is_measured_with(batch: int) -> None:
-    smallest, _, largest = gpu_sets.BATCHES
-    assert smallest <= batch <= largest
-
-
 def test_half_precision_and_large_batches_are_measured_first(
     prepared: list[str],
     tmp_path: Path,
@@ -187,47 +158,6 @@ def test_half_precision_and_large_batches_are_measured_first(
     assert units.index("onnxruntime-cuda fp16, batch 1") < units.index(
         "onnxruntime-cuda fp32, batch 64"
     )
-    capsys.readouterr()
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
-        MemoryError("no more"),
-        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED; CUDA out of memory"),
-        EngineError("no free device memory"),
-    ],
-    ids=["torch", "host", "cuDNN", "ours"],
-)
-def test_a_unit_without_memory_is_left_out_and_the_next_is_measured(
-    tmp_path: Path, error: Exception, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def measure() -> Any:
-        raise error
-
-    piece = Piece(tmp_path / "gpu.json", "bench")
-    assert piece.run("batch 128", measure) and piece.run("batch 64", lambda: {"ms": 1})
-    kept = json.loads((tmp_path / "gpu.json").read_text())["bench"]
-    assert str(error) in kept["batch 128"]["left_out"]
-    assert kept["batch 64"] == {"ms": 1}
-    assert piece.failed() == []
-    capsys.readouterr()
-
-
-def test_a_unit_that_fails_keeps_its_traceback_and_is_measured_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def measure() -> Any:
-        raise ValueError("a bug")
-
-    piece = Piece(tmp_path / "gpu.json", "bench")
-    assert piece.run("first", measure) and piece.run("second", lambda: {"ms": 1})
-    assert piece.failed() == ["first"]
-    assert piece.units["first"]["traceback"][-1] == "ValueError: a bug"
-    again = Piece(tmp_path / "gpu.json", "bench")
-    assert again.run("first", lambda: {"ms": 2})
-    assert again.units["first"] == {"ms": 2} and again.failed() == []
     capsys.readouterr()
 
 
@@ -254,11 +184,3 @@ def test_the_gpu_that_is_watched_and_written_down_is_the_one_that_runs(
             pass
     assert nvidia_smi().startswith("-i 0000:81:00.0 --query-gpu=utilization.gpu")
     assert samples == [50.0]
-
-
-def test_no_pycuda_is_asked_for_that_does_not_compile_with_cuda_13(repository: Path) -> None:
-    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
-    (line,) = project["optional-dependencies"]["pycuda"]
-    allowed = Requirement(line).specifier
-    assert not any(allowed.contains(version) for version in ("2025.1", "2025.1.1"))
-    assert allowed.contains("2025.1.2")

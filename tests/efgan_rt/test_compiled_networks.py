@@ -1,53 +1,67 @@
 """Networks that a GPU backend compiles are kept for the next start, as OpenVINO's are."""
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from efgan_rt.cli import bench_ways, edited_folder
-from efgan_rt.editing import OpenedSet
-from efgan_rt.engine_sets import compiled_folder
-from efgan_rt.tuning import RunSettings
-from engines.base import EngineError
-from engines.choice import BackendChoice
-from engines.directory import EngineDirectory
+from tests.toy_engines import write_toy_engines
 
-Cli = Callable[..., Any]
+# The command on a machine where TensorRT-RTX's plugin takes the GPU; its networks say where they
+# would be kept, and no more comes of it.
+COMMAND = """
+import sys
+sys.modules["pycuda"] = None
+from types import SimpleNamespace
+from engines import cuda_bindings_memory, tensorrt_rtx_engine
+from engines.base import EngineError
+from tests.engines.fake_cuda import FakeCuda
+cuda_bindings_memory.import_cuda_runtime = lambda: SimpleNamespace(
+    cudaGetDeviceCount=lambda: (0, 1),
+    cudaError_t=SimpleNamespace(
+        cudaSuccess=0, cudaErrorInsufficientDriver=35, cudaErrorNoDevice=100
+    ),
+)
+cuda_bindings_memory.CudaBindings = lambda *_: FakeCuda()
+tensorrt_rtx_engine.plugin_devices = lambda *_: [object()]
+def refuse(self, *_, cache_dir=None, **__):
+    raise EngineError(f"compiled networks are kept in {cache_dir}")
+tensorrt_rtx_engine.TensorRTRTXEngine.__init__ = refuse
+from efgan_rt.cli.app import main
+sys.exit(main())
+"""
+
+
+def said_by(home: Path, *words: object) -> str:
+    environment = {name: str(home / "own") for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME")}
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *map(str, words), "--backend", "tensorrt-rtx"],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stderr
+    return " ".join(done.stderr.split())
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What a cascade on a GPU was opened with; there is none here, so no more comes of it."""
-    options: dict[str, Any] = {}
-
-    def refuse(directory: Path, **given: Any) -> OpenedSet:
-        options.update(given)
-        raise EngineError("there is no CUDA driver on this machine")
-
-    monkeypatch.setattr(OpenedSet, "open", refuse)
-    return options
+def engines(tmp_path: Path) -> Path:
+    folder = tmp_path / "engines"
+    folder.mkdir()
+    write_toy_engines(folder)
+    return folder
 
 
 def test_a_batch_on_a_gpu_keeps_what_it_compiles(
-    cli: Cli,
-    faces: Path,
-    tmp_path: Path,
-    toy_engines: Path,
-    asked: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, faces: Path, engines: Path
 ) -> None:
-    choice = BackendChoice("tensorrt-rtx", "fp32", "as asked for")
-    monkeypatch.setattr(edited_folder, "choose_for_run", lambda *_, **__: choice)
-    options = ("--crops", "--engines", toy_engines, "--backend", "tensorrt-rtx")
-    done = cli("batch", faces, tmp_path / "out", "--expression", "happy", *options)
-    assert done.status == 1, done.err
-    assert asked["cache_dir"] == compiled_folder()
+    words = ("batch", faces, tmp_path / "out", "--expression", "happy", "--crops")
+    said = said_by(tmp_path, *words, "--engines", engines)
+    assert f"compiled networks are kept in {tmp_path}/own/efgan-rt/" in said
 
 
-def test_a_bench_on_a_gpu_keeps_what_it_compiles(toy_engines: Path, asked: dict[str, Any]) -> None:
-    with pytest.raises(EngineError, match="no CUDA driver"):
-        choice = BackendChoice("tensorrt-rtx", "fp32", "")
-        bench_ways.opened(EngineDirectory(toy_engines), choice, RunSettings(8, None, None, 1))
-    assert asked["cache_dir"] == compiled_folder()
+def test_a_bench_on_a_gpu_keeps_what_it_compiles(tmp_path: Path, engines: Path) -> None:
+    said = said_by(tmp_path, "bench", "--seconds", "0.1", "--engines", engines)
+    assert f"compiled networks are kept in {tmp_path}/own/efgan-rt/" in said

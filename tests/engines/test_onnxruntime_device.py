@@ -8,10 +8,8 @@ import ctypes
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
-import onnx
 import pytest
 
 from benchmarks.host_cuda import HostCuda, HostMemory, bytes_at
@@ -62,59 +60,6 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("engines")
     write_toy_engines(folder)
     return folder
-
-
-def test_what_is_tried_is_what_onnx_writes_and_computes() -> None:
-    model = onnx.parser.parse_model(
-        '<ir_version: 10, opset_import: ["" : 20]> g (float[1,1,2,2] x) => (float[1,1,2,2] y) '
-        "<float[1,1,1,1] w = {1}, float[1] one = {1}> { a = Conv(x, w) b = Cast<to=10>(a) "
-        "c = Cast<to=1>(b) y = InstanceNormalization(c, one, one) }"
-    )
-    assert model.SerializeToString() == onnxruntime_cuda_engine.ONE_OF_EACH
-    ort = runtimes.import_onnxruntime()
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"x": np.ones((1, 1, 2, 2), np.float32)})
-    np.testing.assert_array_equal(found, np.ones((1, 1, 2, 2)))  # nothing but the bias is left
-
-
-@pytest.mark.parametrize("operator", ["Conv", "Cast", "InstanceNormalization"])
-def test_a_provider_that_lacks_the_code_of_an_operator_is_found_out_before_any_network(
-    monkeypatch: pytest.MonkeyPatch, operator: str
-) -> None:
-    """A provider that loads, and fails at one operator as on a GPU that it was not compiled for."""
-
-    class Session:
-        def __init__(self, model: bytes, *_: object, **__: object) -> None:
-            self.operators = {node.op_type for node in onnx.load_from_string(model).graph.node}
-
-        def get_providers(self) -> list[str]:
-            return [onnxruntime_cuda_engine.PROVIDER]
-
-        def run(self, *_: object) -> None:
-            if operator in self.operators:
-                raise RuntimeError(
-                    f"Non-zero status code returned while running {operator} node. Name:'' Status "
-                    "Message: CUDA error cudaErrorNoKernelImageForDevice:no kernel image is "
-                    "available for execution on the device"
-                )
-
-    real = runtimes.import_onnxruntime()
-    ort = SimpleNamespace(
-        InferenceSession=Session,
-        SessionOptions=real.SessionOptions,
-        get_available_providers=lambda: [onnxruntime_cuda_engine.PROVIDER],
-        preload_dlls=lambda: None,
-        set_default_logger_severity=lambda _: None,
-    )
-    monkeypatch.setattr(runtimes, "import_onnxruntime", lambda: ort)
-    monkeypatch.setattr("ctypes.CDLL", lambda _: None)
-    onnxruntime_cuda_engine.check_cuda_provider.cache_clear()
-    with pytest.raises(
-        EngineError,
-        match=r"^ONNX Runtime's CUDA provider has no code for GPU 0 \(.*no kernel image is .*\); "
-        r"install a newer one with: pip install --upgrade onnxruntime-gpu, or use --backend tens",
-    ):
-        onnxruntime_cuda_engine.check_cuda_provider()
 
 
 @needs_processor_build

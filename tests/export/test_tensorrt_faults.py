@@ -356,3 +356,17 @@ def test_each_library_that_is_missing_has_its_install_line(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
     with pytest.raises(EngineError, match="install it with: pip install tensorrt-rtx"):
         import_tensorrt("tensorrt_rtx")
+
+
+def test_a_tensorrt_older_than_plans_need_is_refused(
+    loaded_tensorrt: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from export import to_tensorrt
+
+    monkeypatch.setattr(to_tensorrt, "VERSION", "10.3.0.30")  # JetPack's
+    with pytest.raises(EfganError) as error:
+        to_tensorrt.check_tensorrt_works(None)
+    assert str(error.value) == (
+        "TensorRT 10.3.0.30 found, 10.12 or newer expected; install it with: "
+        'pip install --upgrade "efgan-rt[tensorrt]"'
+    )

@@ -11,10 +11,13 @@ import pytest
 
 from efgan_rt.faces.detect import YuNet
 from efgan_rt.faces.detector_facts import sha256_of
+from efgan_rt.faces.device_canvas import DeviceCanvases
 from efgan_rt.faces.device_image import DeviceImage, DevicePictures
 from efgan_rt.faces.device_paste import DevicePaste, made_up_pastes
 from efgan_rt.faces.image import HostImage
 from efgan_rt.faces.yunet_network import OUTPUTS
+from efgan_rt.pictures.device_jpeg import Decoded, NvidiaJpeg
+from efgan_rt.pictures.original import turned
 from engines.arrays import Array
 from engines.base import EngineError
 from engines.cuda_memory import Cuda, Stream
@@ -205,6 +208,33 @@ def test_pictures_are_shown_as_the_processor_shows_them(cuda: Cuda) -> None:
         ):
             assert np.abs(here.pixels().astype(int) - there.pixels()).max() <= 1
         image.release()
+
+
+def test_a_jpeg_stays_there_between_its_decoding_and_its_encoding(
+    cuda: Cuda, repository: Path
+) -> None:
+    reason = "nvImageCodec is missing: pip install nvidia-nvimgcodec-cu13[nvjpeg]"
+    library = pytest.importorskip("nvidia.nvimgcodec", reason=reason)
+    data = (repository / "examples" / "photographs" / "astronaut.jpg").read_bytes()
+    coder = NvidiaJpeg(library, library.NVIMGCODEC_DEVICE_CURRENT)
+    with (
+        closing(DevicePictures(cuda, pytest.fail)) as pictures,
+        closing(DevicePaste(cuda, pytest.fail)) as paste,
+        closing(DeviceCanvases(pictures, paste)) as canvases,
+        closing(pictures.sight()) as sight,
+    ):
+        for orientation in (1, 6):
+            held = sight.decoder(coder).decode(data)
+            assert isinstance(held, Decoded)
+            image = sight.show(held.upright(orientation))
+            on_host = coder.decode(data)
+            assert on_host is not None
+            expected = turned(on_host, orientation)
+            np.testing.assert_array_equal(image.pixels(), expected)
+            with canvases.kept(image) as canvas:
+                assert canvas is not None
+                assert coder.encode(canvas, 95, None) == coder.encode(expected, 95, None)
+            image.release()
 
 
 def test_faces_are_found_there_where_the_processor_finds_them(

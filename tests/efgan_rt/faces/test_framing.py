@@ -183,7 +183,7 @@ def test_a_whole_crop_is_cut_as_it_always_was(shape: tuple[int, ...]) -> None:
 def test_a_face_that_lies_as_in_the_training_crops_makes_a_crop(
     placed: Similarity, is_crop: bool, side: int
 ) -> None:
-    in_picture = placed.then(square_to_crop(np.zeros((256, 256)), side))
+    in_picture = placed.then(square_to_crop((256, 256), side))
     picture = np.zeros((side, side, 3), np.uint8)
     (framed,) = FaceFramer(Found(face_at(in_picture)), None).frame(picture)
     assert (framed.face is None) == is_crop

@@ -10,7 +10,7 @@ import pytest
 from efgan_rt.choices import JpegCodec
 from efgan_rt.errors import EfganError
 from efgan_rt.pictures.device_jpeg import SAMPLINGS, NvidiaJpeg, open_coder
-from efgan_rt.pictures.original import Original, Picture
+from efgan_rt.pictures.original import OnDevice, Original, Picture, Pixels
 from efgan_rt.pictures.read import decode_original, read_original
 from efgan_rt.pictures.write import encode_original
 
@@ -46,7 +46,9 @@ class Counted:
         self.decoded.append(self._coder.decode(data))
         return self.decoded[-1]
 
-    def encode(self, picture: Picture, quality: int, sampling: int | None) -> bytes | None:
+    def encode(
+        self, picture: Pixels | OnDevice, quality: int, sampling: int | None
+    ) -> bytes | None:
         self.encoded.append((quality, sampling))
         return self._coder.encode(picture, quality, sampling)
 
@@ -116,7 +118,7 @@ def test_what_it_cannot_decode_libjpeg_does(coder: NvidiaJpeg, photograph: Path)
             self.decoded.append(self._coder.decode(b"no JPEG"))
             return self.decoded[-1]
 
-        def encode(self, picture: Picture, quality: int, sampling: int | None) -> bytes | None:
+        def encode(self, *_: object) -> None:
             return None
 
     refusing = Refusing(coder)
