@@ -33,7 +33,6 @@ LARGEST_CUT: Final = 0.1
 LEAST_SCALE: Final = 2 / 3
 FINER: Final = 4  # times a crop's size: the grid from which is interpolated
 FINER_SHIFT: Final = (0.5 + 0.5j) * (1 / FINER - 1)  # of its pixels, in the crop's
-TILE_PX: Final = 128
 
 
 def _move(pixels: Pixels, framed: Framed, motion: Motion, move: Move) -> None:
@@ -190,7 +189,7 @@ class _Pasting:
 
     def into(self, region: Pixels) -> None:
         """Puts the edit into the region, tile by tile."""
-        for tile, corner in pieces(region, TILE_PX):
+        for tile, corner in pieces(region):
             near = self._near(tile, corner)
             if self._active[near].any():
                 tile[:] = stored(self._with_detail(tile, corner), tile)

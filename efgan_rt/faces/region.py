@@ -13,23 +13,21 @@ import numpy.typing as npt
 from efgan_rt.pictures.original import Pixels
 from engines.arrays import FloatArray, Places
 
-# A region is worked on in tiles, so that a face that fills a picture of 24 megapixels takes little
-# more memory than a small one.
-TILE_PX: Final = 512
+# A region is worked on in tiles: those without an edit are passed over, and a face that fills a
+# picture of 24 megapixels takes little more memory than a small one.
+TILE_PX: Final = 192
 
 
-def pieces(
-    region: Pixels, side: int, top: int = 0, left: int = 0
-) -> Iterator[tuple[Pixels, complex]]:
+def pieces(region: Pixels, top: int = 0, left: int = 0) -> Iterator[tuple[Pixels, complex]]:
     """A region's tiles from `top` and `left` on, and their first pixels' places in it."""
-    for row in range(top, region.shape[0], side):
-        for column in range(left, region.shape[1], side):
-            yield region[row : row + side, column : column + side], complex(column, row)
+    for row in range(top, region.shape[0], TILE_PX):
+        for column in range(left, region.shape[1], TILE_PX):
+            yield region[row : row + TILE_PX, column : column + TILE_PX], complex(column, row)
 
 
 def tiles(region: Pixels, top: int = 0, left: int = 0) -> Iterator[tuple[Pixels, Places]]:
     """A region's tiles from `top` and `left` on, and the places of their pixels in it."""
-    for tile, corner in pieces(region, TILE_PX, top, left):
+    for tile, corner in pieces(region, top, left):
         down, across = np.mgrid[: tile.shape[0], : tile.shape[1]].astype(np.float32)
         yield tile, (across + 1j * down + corner).astype(np.complex64)
 
