@@ -31,6 +31,7 @@ from efgan_rt.pipeline.journal import Journal
 from efgan_rt.pipeline.networks import edit_batches
 from efgan_rt.pipeline.outcome import Failure, Outcome, PictureResult, Tally
 from efgan_rt.pipeline.publish import Publisher
+from efgan_rt.pipeline.reserve import Reserve
 from efgan_rt.pipeline.resume import Inspector
 from efgan_rt.pipeline.run_state import BatchOptions, Desk, JobSource, RunState
 from efgan_rt.pipeline.slots import SlotRing
@@ -135,8 +136,15 @@ def run_batch(
             source.stop()
         on_failure(failure)
 
+    decoders, encoders = Reserve(), Reserve()
+
+    def let_go() -> None:
+        decoders.end()
+        encoders.end()
+
     def abort() -> None:
         source.stop()
+        let_go()
         budget.abort()
         ring.abort()
         ready.abort()
@@ -162,10 +170,14 @@ def run_batch(
     crew = Crew(abort)
 
     def decode() -> None:
-        decode_pictures(state, lambda: crew.replace("decode", decode))
+        decode_pictures(state, decoders, lambda: replace("decode", decode))
 
     def encode() -> None:
-        encode_pictures(state, lambda: crew.replace("encode", encode))
+        encode_pictures(state, encoders, lambda: replace("encode", encode))
+
+    def replace(stage: str, body: Callable[[], None]) -> None:
+        let_go()
+        crew.replace(stage, body)
 
     def look_around() -> None:
         state.watchdog.check()

@@ -21,6 +21,7 @@ from efgan_rt.pipeline.faces import no_face_reason
 from efgan_rt.pipeline.files import PictureJob
 from efgan_rt.pipeline.items import Item
 from efgan_rt.pipeline.outcome import PictureResult, Status, reason_of
+from efgan_rt.pipeline.reserve import Reserve
 from efgan_rt.pipeline.resume import confirmed_digest
 from efgan_rt.pipeline.run_state import RunState
 from efgan_rt.pipeline.stages import DECODE, DETECT, WAIT_MEMORY
@@ -31,22 +32,26 @@ COPIES: Final = 3  # of a picture in flight: itself, its edit, and what the code
 CHANNELS: Final = 3  # as long as only the header is known
 
 
-def decode_pictures(state: RunState, replace: Callable[[], None]) -> None:
+def decode_pictures(state: RunState, reserve: Reserve, replace: Callable[[], None]) -> None:
     """Reads the pictures that need something, and places their crops, until none is left.
 
     Args:
         state: what the threads share.
+        reserve: the stage's threads.
         replace: starts another thread in this one's place, once this one has been given up.
     """
     decoder = _Decoder(state, replace)
     while True:
+        reserve.wait()
         share = state.budget.enter()
         job = state.source.take()
         if job is None:
             share.give_back()
             decoder.close()
+            reserve.end()
             return
-        item = decoder.decoded(job, share)
+        with reserve.at_work():
+            item = decoder.decoded(job, share)
         if item is not None and item.framed:
             state.ring.place(item)
         elif item is not None:

@@ -27,6 +27,7 @@ from efgan_rt.pipeline.outcome import (
 from efgan_rt.pipeline.parts import Staged
 from efgan_rt.pipeline.pasting import Paster
 from efgan_rt.pipeline.publish import StagedPicture, is_disk_error
+from efgan_rt.pipeline.reserve import Reserve
 from efgan_rt.pipeline.resume import Need
 from efgan_rt.pipeline.run_state import RunState
 from efgan_rt.pipeline.sidecars import copy_sidecars
@@ -34,18 +35,23 @@ from efgan_rt.pipeline.stages import ENCODE, PASTE, VIEW, WAIT_ENCODER, BatchTim
 from efgan_rt.pipeline.views import ItemViewer, PictureView
 
 
-def encode_pictures(state: RunState, replace: Callable[[], None]) -> None:
+def encode_pictures(state: RunState, reserve: Reserve, replace: Callable[[], None]) -> None:
     """Writes and publishes the edits of each picture that is ready.
 
     Args:
         state: what the threads share.
+        reserve: the stage's threads.
         replace: starts another thread in this one's place, once this one has been given up.
 
     Raises:
         EfganError: the disk is full or read-only.
     """
+    reserve.wait()
     while (item := state.ready.take()) is not None:
-        _encode(state, item, replace)
+        with reserve.at_work():
+            _encode(state, item, replace)
+        reserve.wait()
+    reserve.end()
 
 
 def _encode(state: RunState, item: Item, replace: Callable[[], None]) -> None:
