@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from efgan_rt.faces.align import Similarity
 from efgan_rt.faces.exposure import exposure_of, to_network
+from efgan_rt.faces.fading import faded
 from efgan_rt.faces.motion import (
     CHEEK_SIDE,
     CHEEKS,
@@ -37,6 +38,7 @@ from efgan_rt.faces.motion import (
     Motion,
 )
 from efgan_rt.faces.mouths import DEPTH, EYE_DEPTH, GAMMA, encoded, linear
+from efgan_rt.faces.occlusion import closed
 from efgan_rt.faces.region import per_channel, sampled, stored, tiles, unit_of
 from efgan_rt.pictures.original import Picture, Pixels
 from engines.arrays import FloatArray, Places
@@ -58,7 +60,7 @@ class MotionPaste:
         to_region: from the crop's pixels to the region's.
         crop: uint8 (crop, crop, 3), as the networks saw it.
         motion: what they said.
-        mask: float32 (h, w), how much counts, on the fields' grid.
+        mask: float32 (h, w), how much counts, on the grid of the fields as they were said.
 
     Attributes:
         before: as given.
@@ -88,8 +90,13 @@ class MotionPaste:
         self.unit = unit_of(before)
         self.turn = np.complex64(to_region.turn)
         self.to_crop = to_region.inverse
-        self.coarse = len(crop) / len(motion.fields)
-        fields = np.array(motion.fields, np.float32) * mask[..., np.newaxis]
+        fields = np.array(motion.fields, np.float32)
+        fields[..., 2] = faded(fields, crop)
+        fields = closed(fields, crop)
+        self.coarse = len(crop) / len(fields)
+        if len(mask) != len(fields):
+            mask = np.asarray(cv2.resize(mask, fields.shape[:2]), np.float32)
+        fields *= mask[..., np.newaxis]
         moved = np.hypot(fields[..., 0], fields[..., 1]) * self.coarse
         fields[moved < LEAST_MOVED, MOVED] = 0
         fields[np.abs(fields[..., 2]) < LEAST_SHARE, SHADED] = 0

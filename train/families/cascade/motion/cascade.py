@@ -40,7 +40,13 @@ class MotionCascade(nn.Module):
         super().__init__()
         self.config = config
         self.stages = nn.ModuleList(
-            MotionEFGAN(config.crop_px, config.regions, config.au_count, config.motion_widths)
+            MotionEFGAN(
+                config.crop_px,
+                config.regions,
+                config.au_count,
+                config.motion_widths,
+                config.motion_slope,
+            )
             for _ in range(config.stages)
         )
         self.interpolator = Interpolator(config.au_count, config.interpolator_width)

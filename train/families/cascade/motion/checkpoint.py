@@ -26,7 +26,7 @@ from efgan_rt.errors import EfganError
 from efgan_rt.faces.mouths import EYE_ROWS
 from train.checkpoint import Checkpoint, plain_weights, save_safetensors
 from train.families.cascade.motion.cascade import MotionCascade
-from train.families.cascade.motion.networks import motion_regions
+from train.families.cascade.motion.networks import LEAK, motion_regions
 from train.families.cascade.motion.training import CROP_PX, load_folds
 from train.families.cascade.networks.config import ModelConfig
 from train.families.cascade.networks.inference import empty_networks
@@ -75,6 +75,7 @@ def checkpoint_of(
         mouths=len(pixels),
         eyes=pixels.shape[1] > ROWS,
         motion_widths=ModelConfig().motion_widths,
+        motion_slope=LEAK,
     )
     cascade = empty_networks(config).cascade
     assert isinstance(cascade, MotionCascade)

@@ -31,6 +31,9 @@ from train.portraits.folds import FOLDS_PX
 CHANNELS: Final = 11
 SLOPE: Final = 0.1
 STEER: Final = 64
+# Before the fields, of values below 0. Nothing normalises here, so that a layer of ReLUs may end
+# below 0 for every picture, learns nothing from then on, and a branch is lost.
+LEAK: Final = 0.1
 HALVINGS: Final = 16  # a patch's sides are multiples of this many crop pixels
 # Height and width of the patches in the crop of 128 pixels that the paper's are given in. Larger
 # than the paper's (40 x 92, 40 x 48, 40 x 60): a mouth that opens leaves a patch of 40 rows, and a
@@ -79,12 +82,20 @@ def keep_variance(module: nn.Module, gain: float = 2**0.5) -> None:
             nn.init.zeros_(layer.bias)
 
 
+def leaky(x: Tensor, slope: float) -> Tensor:
+    """The leaky rectifier, in the tensor's own memory; with a slope of 0 the plain one."""
+    return F.leaky_relu(x, slope, inplace=True) if slope else F.relu(x, inplace=True)
+
+
 class MotionBranch(nn.Module):
     """Fields for a picture or a patch of it."""
 
-    def __init__(self, widths: tuple[int, int, int, int], *, corrects: bool = False) -> None:
+    def __init__(
+        self, widths: tuple[int, int, int, int], *, slope: float = 0.0, corrects: bool = False
+    ) -> None:
         """Of some widths, by resolution; one that corrects another's fields begins with none."""
         super().__init__()
+        self.slope = slope
         a, b, c, d = widths
         self.stem = nn.Conv2d(4 * 3 + 2, a, 3, padding=1)
         self.down1 = nn.Conv2d(a, b, 4, 2, 1)
@@ -137,8 +148,8 @@ class MotionBranch(nn.Module):
             x3 = block(x3, z)
         y2 = self.out2(enlarged(self.up3(x3)) + x2, z)
         y1 = self.out1(enlarged(self.up2(y2)) + x1, z)
-        y0 = F.relu(enlarged(self.up1(y1)) + x0, inplace=True)
-        fine = self.heads(F.relu(self.fine(y0), inplace=True))
+        y0 = leaky(enlarged(self.up1(y1)) + x0, self.slope)
+        fine = self.heads(leaky(self.fine(y0), self.slope))
         coarse = enlarged(self.coarse(F.relu(y1)))
         moved = MOVED_PX[0] * coarse + MOVED_PX[1] * fine[:, :2]
         return torch.cat([moved.float(), fine[:, 2:].float()], dim=1), x3
@@ -147,8 +158,9 @@ class MotionBranch(nn.Module):
 class FieldRefiner(nn.Module):
     """What is changed of the stitched and the global fields, seen together with the picture."""
 
-    def __init__(self, widths: tuple[int, int]) -> None:
+    def __init__(self, widths: tuple[int, int], *, slope: float = 0.0) -> None:
         super().__init__()
+        self.slope = slope
         a, b = widths
         self.stem = nn.Conv2d(2 * CHANNELS + 3 + 1, a, 3, padding=1)
         self.down = nn.Conv2d(a, b, 4, 2, 1)
@@ -166,7 +178,7 @@ class FieldRefiner(nn.Module):
         x0 = self.stem(x.to(self.stem.weight.dtype))
         x1 = self.deep(self.down(F.relu(x0)), z)
         y = x0 + enlarged(self.up(F.relu(x1)))
-        change: Tensor = self.heads(F.relu(y, inplace=True))
+        change: Tensor = self.heads(leaky(y, self.slope))
         return change.float()
 
 
@@ -196,8 +208,12 @@ class MotionEFGAN(nn.Module):
         regions: dict[str, RegionBox],
         au_count: int,
         widths: tuple[int, int, int, int] = (32, 48, 64, 96),
+        slope: float = LEAK,
     ) -> None:
-        """Takes boxes in the pixels of the crop, sides multiples of `HALVINGS`."""
+        """Takes boxes in the pixels of the crop, sides multiples of `HALVINGS`.
+
+        `slope` is that of what comes before the fields, below 0.
+        """
         super().__init__()
         self.regions = regions
         self.crop_px = crop_px
@@ -209,11 +225,11 @@ class MotionEFGAN(nn.Module):
             nn.Linear(STEER, STEER),
             nn.LeakyReLU(SLOPE),
         )
-        self.face = MotionBranch(widths)
+        self.face = MotionBranch(widths, slope=slope)
         self.patches = nn.ModuleDict(
-            {name: MotionBranch(widths, corrects=True) for name in regions}
+            {name: MotionBranch(widths, slope=slope, corrects=True) for name in regions}
         )
-        self.refiner = FieldRefiner((24, 48))
+        self.refiner = FieldRefiner((24, 48), slope=slope)
         self.cells = min(READ_CELLS, crop_px // 4 // 8)
         self.reader = nn.Linear(widths[3] * self.cells**2, au_count)
         self.register_buffer("folds", torch.zeros(au_count, FOLDS_PX, FOLDS_PX))

@@ -2,6 +2,7 @@
 
 A stage learns fields from a source and the units of a state some part of the way to the target. In
 the cascade each stage gets what the stages before it made of the source and answers for the totals.
+Crops with labels, people in several expressions each, can join: there the edit's picture is learnt.
 """
 
 import argparse
@@ -22,6 +23,8 @@ from torch import Tensor, nn
 
 from efgan_rt.action_units import AU_NAMES
 from efgan_rt.errors import EfganError
+from train.data.faces import Augmentation, FaceSet
+from train.data.labels import read_labels
 from train.families.cascade.motion.composition import (
     MotionFields,
     MouthAtlas,
@@ -31,6 +34,7 @@ from train.families.cascade.motion.composition import (
 )
 from train.families.cascade.motion.losses import motion_loss
 from train.families.cascade.motion.networks import MotionEFGAN, SkinReading, motion_regions
+from train.families.cascade.motion.paired_pictures import PictureLoss, picture_loss
 from train.families.cascade.motion.pairs_set import PairBatch, PairSet
 from train.portraits.mouths import ROWS
 from train.portraits.pairs import STEPS
@@ -42,6 +46,8 @@ WARM_STEPS: Final = 150
 EMA: Final = 0.998
 AHEAD: Final = 3  # batches
 CROP_PX: Final = 256
+PICTURES_CHANGE: Final = Augmentation(flip=True, gain=0.08, shift_px=4)
+UNCHANGED_SHARE: Final = 0.1
 
 
 def load_atlas(path: Path) -> MouthAtlas:
@@ -101,9 +107,15 @@ def main() -> None:
     parser.add_argument("--global-only", action="store_true", help="without local branches")
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--pictures", type=Path, help="folder of crops of people in many states")
+    parser.add_argument("--labels", type=Path, help="table of --pictures")
+    parser.add_argument("--pictures-batch", type=int, default=4, help="pairs of them in a step")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    train(parser.parse_args())
+    options = parser.parse_args()
+    if (options.pictures is None) != (options.labels is None):
+        parser.error("--pictures and --labels go together")
+    train(options)
 
 
 def train(options: Any) -> None:
@@ -136,6 +148,10 @@ def train(options: Any) -> None:
     ahead = batches_ahead(options.pairs, options.batch, count, options.seed)
     tested = PairSet(sorted(options.pairs.glob("test_*")))
     log = options.out.with_suffix(".jsonl").open("a")
+    faces: FaceSet | None = None
+    if options.pictures:
+        faces = FaceSet(options.pictures, read_labels(options.labels), crop_px=CROP_PX)
+    drawn = torch.Generator().manual_seed(options.seed)
     while (done := (time.monotonic() - began) / options.seconds) < 1:
         falling = 0.5 * (1 + math.cos(math.pi * max(0.0, done - 0.3) / 0.7))
         rate = min(1.0, (step + 1) / WARM_STEPS) * (0.03 + 0.97 * falling)
@@ -145,6 +161,10 @@ def train(options: Any) -> None:
         total, figures = losses(stages, batch, atlas, rng)
         optimizer.zero_grad(set_to_none=True)
         total.backward()
+        if faces is not None:
+            found = pictures_loss(stages, faces, options.pictures_batch, atlas, drawn)
+            found.total.backward()
+            figures["pictures"] = found.seen
         norm = torch.nn.utils.clip_grad_norm_(used, LARGEST_NORM)
         if not torch.isfinite(norm):
             raise FloatingPointError(f"step {step}: the gradient is {norm}")
@@ -218,6 +238,26 @@ def losses(
     return torch.stack([part.total for part in parts]).sum(), parts[-1].figures
 
 
+def pictures_loss(
+    stages: Sequence[MotionEFGAN],
+    faces: FaceSet,
+    count: int,
+    atlas: MouthAtlas,
+    rng: torch.Generator,
+) -> PictureLoss:
+    """The loss of pairs of pictures, the whole way from one to the other."""
+    pair = faces.draw_pairs(count, rng, PICTURES_CHANGE, unchanged_share=UNCHANGED_SHARE)
+    source, target = pair.source, pair.target
+    image = source.image.contiguous(memory_format=torch.channels_last)
+    steps = [(number + 1) / len(stages) for number in range(len(stages))]
+    way = [source.au + share * (target.au - source.au) for share in steps]
+    choice = torch.randint(len(atlas.gap), (count,), generator=rng)
+    found = run_stages(stages, image, way, atlas, choice)
+    totals = found[-1][0]
+    made = picture(image, totals, atlas, choice, cheek_tone(image))
+    return picture_loss(made, target.image, source.image, totals, found[0][1], source.au)
+
+
 @torch.no_grad()
 def test(
     stages: Sequence[MotionEFGAN], pairs: PairSet, atlas: MouthAtlas, batch: int = 8
@@ -239,8 +279,10 @@ def test(
 
 
 def _shares(sums: dict[str, float], count: int) -> dict[str, float]:
-    return {
+    pictures = {"pictures": round(sums["pictures"] / count, 4)} if "pictures" in sums else {}
+    return pictures | {
         "moved": round(sums["moved"] / max(sums["still"], 1e-9), 4),
+        "seen": round(sums["seen"] / count, 4),
         "skin": round(sums["skin"] / count, 4),
         "units": round(sums["units"] / count, 4),
         "iou": round(sums["both"] / max(sums["either"], 1.0), 4),

@@ -25,7 +25,7 @@ LARGEST: Final[dict[str, int]] = {
     "crop_px": 1024,
 }
 MOST_MOUTHS: Final = 256
-MOTION_FIELDS: Final = ("motion", "motion_widths", "mouths", "eyes")
+MOTION_FIELDS: Final = ("motion", "motion_widths", "motion_slope", "mouths", "eyes")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class ModelConfig:
     au_names: tuple[str, ...] = AU_NAMES
     motion: bool = False  # ours: stages move the face (`motion`) instead of repainting it
     motion_widths: tuple[int, int, int, int] = (32, 48, 64, 96)  # of a branch, by resolution
+    motion_slope: float = 0.0  # of the rectifiers before the fields, below 0
     mouths: int = 0  # in the atlas of a model with motion
     eyes: bool = False  # whether there are eyes below each of them
 
@@ -70,6 +71,8 @@ class ModelConfig:
             raise EfganError(
                 f"motion_widths: found {self.motion_widths}, expected 1 to {LARGEST['width']} each"
             )
+        if not 0 <= self.motion_slope < 1:
+            raise EfganError(f"motion_slope: found {self.motion_slope}, expected 0 to below 1")
         for name, box in self.regions.items():
             if self.motion and (box.height % 16 or box.width % 16 or box.top % 2 or box.left % 2):
                 raise EfganError(

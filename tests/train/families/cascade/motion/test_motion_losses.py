@@ -97,6 +97,18 @@ def test_an_error_at_the_mouth_counts_more() -> None:
     assert at_mouth == pytest.approx(MOVED * (1 + 1 / MOVED_KNEE) * share, abs=1e-3)
 
 
+def test_what_looks_other_than_it_is_to_counts_but_in_a_drawn_mouth() -> None:
+    batch = batch_of()
+    batch.image[..., SIDE:, :] = 1.0  # light below, dark above
+    fields, truth = fields_of(plane(0.0, 1.0)), truth_of()
+    figures = motion_loss(fields, skin_of(), truth, batch).figures
+    assert figures["seen"] == pytest.approx(2 / (2 * SIDE))  # two rows of twenty
+    truth.displacement.copy_(plane(0.0, 1.0))
+    assert motion_loss(fields, skin_of(), truth, batch).figures["seen"] == 0
+    drawn = motion_loss(fields, skin_of(), truth_of(mouth=1.0), batch).figures
+    assert drawn["seen"] == 0
+
+
 def test_places_in_the_mouth_count_where_there_is_one() -> None:
     still = fields_of(alpha=1 - 1e-5)
     off = MotionFields(still.displacement, still.shade, plane(0.1, -0.1, 1 - 1e-5), still.paint)
