@@ -58,15 +58,20 @@ def write(file: Path | None, document: Document) -> None:
         file.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
-def command_json(*words: object) -> Document:
+def command_json(*words: object, tree: Path = REPOSITORY) -> Document:
     """What `efgan-rt` prints as JSON, in a process of its own.
+
+    Args:
+        words: its arguments.
+        tree: the checkout whose code is run, by this one's Python.
 
     Raises:
         EfganError: it fails.
     """
     done = subprocess.run(
         [*COMMAND, *map(str, words)],
-        capture_output=True, text=True, check=False, cwd=REPOSITORY, env=ENVIRONMENT,
+        capture_output=True, text=True, check=False, cwd=tree,
+        env=ENVIRONMENT if tree == REPOSITORY else ENVIRONMENT | {"PYTHONPATH": str(tree)},
     )  # fmt: skip
     if done.returncode:
         said = done.stderr.strip()[-500:]

@@ -75,11 +75,10 @@ def views_of(picture: Image, min_face_px: int) -> Iterator[View]:
     longer = max(height, width)
     scale = min(1.0, max(WELL_SEEN_PX / min_face_px, LEAST_SIDE / longer))
     needed = math.ceil(longer * scale)
-    seen = picture
+    seen = _smaller(picture, scale)
     if needed > LARGEST_WHOLE:
-        yield from _tiles(picture, scale)
+        yield from _tiles(seen, scale)
     elif needed > SMALL_SIDE:
-        seen = _smaller(picture, scale)
         yield _view(seen, needed / longer, (BORDER_PX, BORDER_PX, BORDER_PX, BORDER_PX))
     # What does not fit between two tiles shall be seen well in the small whole.
     side = max(SMALL_SIDE, math.ceil(needed * WELL_SEEN_PX / TILE_OVERLAP))
@@ -89,31 +88,32 @@ def views_of(picture: Image, min_face_px: int) -> Iterator[View]:
     yield _view(small, shown, (border, border, border, border))
 
 
-def _tiles(picture: Image, scale: float) -> Iterator[View]:
-    """Overlapping parts of a picture at a scale."""
-    height, width = picture.shape[:2]
-    for left, right in _spans(width, scale):
-        for top, bottom in _spans(height, scale):
+def _tiles(seen: Image, scale: float) -> Iterator[View]:
+    """Overlapping parts of a picture that has been made smaller by a scale."""
+    height, width = seen.shape[:2]
+    for left, right in _spans(width):
+        for top, bottom in _spans(height):
             cuts = (left > 0, top > 0, right < width, bottom < height)
             around = [0 if cut else BORDER_PX for cut in cuts]
             borders = around[0], around[1], around[2], around[3]
-            part = picture.part(slice(top, bottom), slice(left, right))
-            yield _view(_smaller(part, scale), scale, borders, complex(left, top), cuts)
+            part = seen.part(slice(top, bottom), slice(left, right))
+            yield _view(part, scale, borders, complex(left, top) / scale, cuts)
 
 
-def _spans(length: int, scale: float) -> list[tuple[int, int]]:
+def _spans(length: int) -> list[tuple[int, int]]:
     """Begin and end of overlapping parts of one side, of equal length."""
-    tile, overlap = round(TILE_SIDE / scale), round(TILE_OVERLAP / scale)
-    if length <= tile:
+    if length <= TILE_SIDE:
         return [(0, length)]
-    parts = -(-(length - overlap) // (tile - overlap))
-    tile = -(-(length + (parts - 1) * overlap) // parts)  # none larger than it need be
+    parts = -(-(length - TILE_OVERLAP) // (TILE_SIDE - TILE_OVERLAP))
+    tile = -(-(length + (parts - 1) * TILE_OVERLAP) // parts)  # none larger than it need be
     begins = [round(number * (length - tile) / (parts - 1)) for number in range(parts)]
     return [(begin, begin + tile) for begin in begins]
 
 
 def _smaller(image: Image, scale: float) -> Image:
     """Averaged down; by halves first, which OpenCV does several times quicker."""
+    if scale == 1:
+        return image
     width, height = (max(1, round(side * scale)) for side in (image.shape[1], image.shape[0]))
     while min(image.shape[1] / width, image.shape[0] / height) > 2:
         half = image.shape[1] // 2, image.shape[0] // 2

@@ -8,6 +8,7 @@ overlapping boxes, step by step as OpenCV does them, so that boxes and scores ar
 neither runtime is installed, and for files of a fixed size of input (those of 2023), it is OpenCV.
 """
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ MULTIPLE: Final = STRIDES[-1]  # of which a picture's sides have to be one
 SUPPRESSION_OVERLAP: Final = 0.3
 MOST_CANDIDATES: Final = 5000  # a crowd of 100 faces has about 1,500
 OUTPUTS: Final = tuple(f"{kind}_{s}" for kind in ("cls", "obj", "bbox", "kps") for s in STRIDES)
+BAND: Final = 64  # rows whose planes stay in the processor's caches
 _ERRORS_ONLY: Final = 3
 
 
@@ -54,6 +56,7 @@ class YunetNetwork:
         """
         self._min_score = min_score
         self._run: Callable[[Picture], FloatArray] | None = None
+        self._memory = np.empty(0, np.float32)  # of the largest input so far
         for name in (runtime,) if runtime else ("onnxruntime", "openvino"):
             opened = _OPENERS[name](file) if name in _OPENERS else None
             if opened is not None:
@@ -84,7 +87,9 @@ class YunetNetwork:
         return self._run(picture)
 
     def _decoded(self, picture: Picture) -> FloatArray:
-        pixels = as_input(picture)
+        pixels = as_input(picture, self._memory)
+        if pixels.size > self._memory.size:
+            self._memory = pixels.reshape(-1)
         return self.found_in(self._outputs_of(pixels), picture.shape)
 
     def found_in(self, outputs: Outputs, shape: tuple[int, ...]) -> FloatArray:
@@ -104,20 +109,26 @@ def padded(shape: tuple[int, ...]) -> tuple[int, int]:
     return height, width
 
 
-def as_input(picture: Picture) -> FloatArray:
+def as_input(picture: Picture, memory: FloatArray | None = None) -> FloatArray:
     """A picture as the network takes it.
 
     Args:
         picture: uint8 RGB (H, W, 3).
+        memory: float32 (N,), in which the result shall lie, if it is large enough.
 
     Returns:
         float32 BGR (1, 3, H, W), 0 to 255, black to the right and below up to a multiple of 32.
     """
     height, width = picture.shape[:2]
-    pixels = np.zeros((1, 3, *padded(picture.shape)), np.float32)
-    for channel, values in enumerate(cv2.split(picture)):
-        pixels[0, 2 - channel, :height, :width] = values
-    return pixels
+    shape = (3, *padded(picture.shape))
+    if memory is None or memory.size < math.prod(shape):
+        memory = np.empty(math.prod(shape), np.float32)
+    pixels = memory[: math.prod(shape)].reshape(shape)
+    pixels[:, height:], pixels[:, :, width:] = 0, 0
+    for top in range(0, height, BAND):
+        for channel, values in enumerate(cv2.split(picture[top : top + BAND])):
+            pixels[2 - channel, top : top + BAND, :width][: len(values)] = values
+    return pixels[np.newaxis]
 
 
 def decode(outputs: Outputs, height: int, width: int, min_score: float) -> FloatArray:

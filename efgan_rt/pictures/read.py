@@ -1,9 +1,10 @@
 """Picture files into memory: read whole, checked by their header, then decoded.
 
-OpenCV decodes what it decodes without a loss, because it is quick; Pillow inks, grey TIFFs with
-transparency and AVIF; pi-heif HEIC; imagecodecs JPEG XL. Of several pictures in one file the first
-is taken where the others are the same moment again (MPO, bursts), and that is noted; animations and
-pages are refused.
+OpenCV decodes what it decodes without a loss, because it is quick; sound JPEGs in colour
+libjpeg-turbo (simplejpeg), to the same pixels without a second copy of them, which takes a third of
+the time of large ones; Pillow inks, grey TIFFs with transparency and AVIF; pi-heif HEIC;
+imagecodecs JPEG XL. Of several pictures in one file the first is taken where the others are the
+same moment again (MPO, bursts), and that is noted; animations and pages are refused.
 
 OpenCV's own threads are off: the pipeline decodes and encodes many pictures at a time, and threads
 inside each of them would only compete with those and with the networks.
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
+import simplejpeg
 from PIL import JpegImagePlugin, TiffImagePlugin
 
 from efgan_rt.errors import EfganError
@@ -324,7 +326,9 @@ def _opencv_pixels(
     rgb = format_ == "JPEG" and header.opened.mode == "RGB"
     if format_ == "TIFF":
         data, extra_samples = _checked_tiff(data)
-    decoded = _imdecode(data, _JPEG_RGB if rgb else cv2.IMREAD_UNCHANGED)
+    decoded = _turbo_pixels(data, header) if rgb else None
+    if decoded is None:
+        decoded = _imdecode(data, _JPEG_RGB if rgb else cv2.IMREAD_UNCHANGED)
     if decoded is None and format_ == "JPEG":
         decoded = _of_endless_jpeg(data, header.scan_at)
         notes.append(NO_END)
@@ -339,6 +343,15 @@ def _opencv_pixels(
     if format_ == "PNG" and data[25] == 4:  # grey with alpha, which OpenCV gives as BGRA
         return np.ascontiguousarray(decoded[..., 0]), alpha, 0
     return cv2.cvtColor(decoded, cv2.COLOR_BGRA2RGB), alpha, extra_samples
+
+
+def _turbo_pixels(data: bytes, header: Header) -> Pixels | None:
+    """The pixels of a sound JPEG in colour; None of one that is not whole to the last bit."""
+    try:
+        decoded = simplejpeg.decode_jpeg(data)
+    except ValueError:
+        return None
+    return decoded if decoded.shape[:2] == (header.height, header.width) else None
 
 
 def _imdecode(data: bytes, how: int) -> Pixels | None:

@@ -98,6 +98,23 @@ def test_a_face_that_lies_outside_changes_nothing(picture: Picture) -> None:
     assert np.array_equal(result, picture)
 
 
+@pytest.mark.parametrize("kind", ["rgb8", "grey8", "rgb16", "grey16"])
+def test_within_the_mask_a_pixel_that_is_not_edited_stays_bit_for_bit(
+    picture: Picture, kind: str
+) -> None:
+    pixels = as_stored(picture, kind)
+    framed = framed_at(pixels, placed(2.9, 17, 240 + 190j))
+    edited = framed.crop.copy()
+    edited[60:70, 60:70] = 255 - edited[60:70, 60:70]
+    result = pixels.copy()
+    paste(result, framed, edited)
+    changed = result != pixels
+    places = np.argwhere(changed.any(axis=-1) if changed.ndim == 3 else changed)[:, ::-1]
+    in_crop = framed.to_crop.apply(places.astype(np.float32))
+    # Around the edit what is fine goes with it, some ten pixels of the crop far.
+    assert len(places) and (np.abs(in_crop - 64.5) < 22).all()
+
+
 def test_levels_stop_at_black_and_white() -> None:
     picture = np.full((200, 200, 3), 250, np.uint8)
     framed = framed_at(picture, placed(1.0, 0, 100 + 100j))

@@ -144,6 +144,24 @@ def test_the_end_marker_of_a_thumbnail_does_not_make_a_jpeg_whole(
     assert "the JPEG file is cut short" in refusal(path)
 
 
+@pytest.mark.parametrize("sampling", [0x111111, 0x211111, 0x221111, 0x121111, 0x411111])
+@pytest.mark.parametrize("progressive", [0, 1])
+@pytest.mark.parametrize("restarts", [0, 3])
+def test_every_kind_of_jpeg_gives_the_pixels_that_opencv_gives(
+    tmp_path: Path, make_picture: Make, sampling: int, progressive: int, restarts: int
+) -> None:
+    settings = {
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR: sampling,
+        cv2.IMWRITE_JPEG_PROGRESSIVE: progressive,
+        cv2.IMWRITE_JPEG_RST_INTERVAL: restarts,
+    }
+    flat = [each for setting in settings.items() for each in setting]
+    encoded = cv2.imencode(".jpg", make_picture(93, 117), flat)[1]
+    (tmp_path / "a.jpg").write_bytes(encoded.tobytes())
+    expected = cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    assert np.array_equal(read_picture(tmp_path / "a.jpg"), expected)
+
+
 def test_bytes_behind_the_end_of_a_jpeg_do_no_harm(tmp_path: Path, make_picture: Make) -> None:
     path = tmp_path / "longer.jpg"
     path.write_bytes(bytes(encode_picture(".jpg", make_picture())) + b"a phone's own data")
