@@ -158,7 +158,9 @@ def test_every_kind_of_jpeg_gives_the_pixels_that_opencv_gives(
     flat = [each for setting in settings.items() for each in setting]
     encoded = cv2.imencode(".jpg", make_picture(93, 117), flat)[1]
     (tmp_path / "a.jpg").write_bytes(encoded.tobytes())
-    expected = cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    expected = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     assert np.array_equal(read_picture(tmp_path / "a.jpg"), expected)
 
 
