@@ -31,8 +31,8 @@ from train.portraits.folds import FOLDS_PX
 CHANNELS: Final = 11
 SLOPE: Final = 0.1
 STEER: Final = 64
-# Before the fields, of values below 0. Nothing normalises here, so that a layer of ReLUs may end
-# below 0 for every picture, learns nothing from then on, and a branch is lost.
+# Of values below 0 before a local branch's fields. Nothing normalises here, so that a layer of
+# ReLUs may end below 0 for every picture, learns nothing from then on, and a branch is lost.
 LEAK: Final = 0.1
 HALVINGS: Final = 16  # a patch's sides are multiples of this many crop pixels
 # Height and width of the patches in the crop of 128 pixels that the paper's are given in. Larger
@@ -158,9 +158,8 @@ class MotionBranch(nn.Module):
 class FieldRefiner(nn.Module):
     """What is changed of the stitched and the global fields, seen together with the picture."""
 
-    def __init__(self, widths: tuple[int, int], *, slope: float = 0.0) -> None:
+    def __init__(self, widths: tuple[int, int]) -> None:
         super().__init__()
-        self.slope = slope
         a, b = widths
         self.stem = nn.Conv2d(2 * CHANNELS + 3 + 1, a, 3, padding=1)
         self.down = nn.Conv2d(a, b, 4, 2, 1)
@@ -178,7 +177,7 @@ class FieldRefiner(nn.Module):
         x0 = self.stem(x.to(self.stem.weight.dtype))
         x1 = self.deep(self.down(F.relu(x0)), z)
         y = x0 + enlarged(self.up(F.relu(x1)))
-        change: Tensor = self.heads(leaky(y, self.slope))
+        change: Tensor = self.heads(F.relu(y, inplace=True))
         return change.float()
 
 
@@ -212,7 +211,7 @@ class MotionEFGAN(nn.Module):
     ) -> None:
         """Takes boxes in the pixels of the crop, sides multiples of `HALVINGS`.
 
-        `slope` is that of what comes before the fields, below 0.
+        `slope` is that of what comes before the local branches' fields, below 0.
         """
         super().__init__()
         self.regions = regions
@@ -225,11 +224,11 @@ class MotionEFGAN(nn.Module):
             nn.Linear(STEER, STEER),
             nn.LeakyReLU(SLOPE),
         )
-        self.face = MotionBranch(widths, slope=slope)
+        self.face = MotionBranch(widths)
         self.patches = nn.ModuleDict(
             {name: MotionBranch(widths, slope=slope, corrects=True) for name in regions}
         )
-        self.refiner = FieldRefiner((24, 48), slope=slope)
+        self.refiner = FieldRefiner((24, 48))
         self.cells = min(READ_CELLS, crop_px // 4 // 8)
         self.reader = nn.Linear(widths[3] * self.cells**2, au_count)
         self.register_buffer("folds", torch.zeros(au_count, FOLDS_PX, FOLDS_PX))
@@ -237,6 +236,15 @@ class MotionEFGAN(nn.Module):
         # Displacements are tens of pixels; what the Refiner sees of them is about 1.
         shown = torch.tensor([0.1, 0.1, *[1.0] * (CHANNELS - 2)] * 2)[:, None, None]
         self.register_buffer("shown", shown, persistent=False)
+
+    @torch.no_grad()
+    def renew(self, name: str) -> None:
+        """Has a local branch begin anew, with what the global one sees and fields of 0."""
+        branch = self.patches[name]
+        branch.load_state_dict(self.face.state_dict())
+        for layer in ("coarse", "heads"):
+            for each in branch.get_submodule(layer).parameters():
+                each.zero_()
 
     def forward(self, image: Tensor, au: Tensor) -> MotionFields:
         """What becomes of a picture.

@@ -33,7 +33,12 @@ from train.families.cascade.motion.composition import (
     picture,
 )
 from train.families.cascade.motion.losses import motion_loss
-from train.families.cascade.motion.networks import MotionEFGAN, SkinReading, motion_regions
+from train.families.cascade.motion.networks import (
+    MOTION_REGIONS,
+    MotionEFGAN,
+    SkinReading,
+    motion_regions,
+)
 from train.families.cascade.motion.paired_pictures import PictureLoss, picture_loss
 from train.families.cascade.motion.pairs_set import PairBatch, PairSet
 from train.portraits.mouths import ROWS
@@ -106,6 +111,10 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="weights to begin with")
     parser.add_argument("--global-only", action="store_true", help="without local branches")
     parser.add_argument("--rate", type=float, default=6e-4)
+    parser.add_argument(
+        "--renew", choices=MOTION_REGIONS, nargs="+", default=(), help="branches to begin anew"
+    )
+    parser.add_argument("--renewed-rate", type=float, default=6e-4, help="of what is renewed")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--pictures", type=Path, help="folder of crops of people in many states")
     parser.add_argument("--labels", type=Path, help="table of --pictures")
@@ -135,14 +144,19 @@ def train(options: Any) -> None:
         stage.folds.copy_(load_folds(options.pairs))
         stage.uses_regions = not options.global_only
         channels_last(stage)
+        for name in options.renew:
+            stage.renew(name)
     average = [copy.deepcopy(stage).requires_grad_(False) for stage in stages]
-    used = [
-        p
-        for stage in stages
-        for name, p in stage.named_parameters()
-        if not options.global_only or name.startswith(("face.", "steer.", "reader."))
-    ]
-    optimizer = torch.optim.Adam(used, options.rate, betas=BETAS, fused=True)
+    rates: dict[float, list[nn.Parameter]] = {}
+    for name, each in itertools.chain(*(stage.named_parameters() for stage in stages)):
+        if not options.global_only or name.startswith(("face.", "steer.", "reader.")):
+            is_renewed = name.startswith(tuple(f"patches.{region}." for region in options.renew))
+            rate = options.renewed_rate if is_renewed else options.rate
+            rates.setdefault(rate, []).append(each)
+    used = [each for group in rates.values() for each in group]
+    groups = [{"params": group, "lr": rate} for rate, group in rates.items()]
+    optimizer = torch.optim.Adam(groups, betas=BETAS, fused=True)
+    most = [group["lr"] for group in optimizer.param_groups]
     began, step = time.monotonic(), 0
     sums: dict[str, float] = {}
     ahead = batches_ahead(options.pairs, options.batch, count, options.seed)
@@ -155,8 +169,8 @@ def train(options: Any) -> None:
     while (done := (time.monotonic() - began) / options.seconds) < 1:
         falling = 0.5 * (1 + math.cos(math.pi * max(0.0, done - 0.3) / 0.7))
         rate = min(1.0, (step + 1) / WARM_STEPS) * (0.03 + 0.97 * falling)
-        for group in optimizer.param_groups:
-            group["lr"] = options.rate * rate
+        for group, highest in zip(optimizer.param_groups, most, strict=True):
+            group["lr"] = highest * rate
         batch = next(ahead)
         total, figures = losses(stages, batch, atlas, rng)
         optimizer.zero_grad(set_to_none=True)

@@ -46,7 +46,7 @@ class ModelConfig:
     au_names: tuple[str, ...] = AU_NAMES
     motion: bool = False  # ours: stages move the face (`motion`) instead of repainting it
     motion_widths: tuple[int, int, int, int] = (32, 48, 64, 96)  # of a branch, by resolution
-    motion_slope: float = 0.0  # of the rectifiers before the fields, below 0
+    motion_slope: float = 0.0  # of the rectifiers before a local branch's fields, below 0
     mouths: int = 0  # in the atlas of a model with motion
     eyes: bool = False  # whether there are eyes below each of them
 

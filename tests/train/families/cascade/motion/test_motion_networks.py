@@ -9,6 +9,8 @@ from train.families.cascade.motion.composition import MotionFields
 from train.families.cascade.motion.networks import (
     CHANNELS,
     HALVINGS,
+    LEAK,
+    STEER,
     UNSURE,
     MotionEFGAN,
     SkinReading,
@@ -134,3 +136,30 @@ def test_a_patch_fades_out_at_its_border(stage: MotionEFGAN) -> None:
         outside = feather.clone()
         outside[0, top : top + box.height // 2, left : left + box.width // 2] = 0
         assert not outside.any()
+
+
+def test_a_renewed_branch_sees_what_the_global_one_does_and_changes_nothing() -> None:
+    stage = MotionEFGAN(CROP_PX, motion_regions(CROP_PX), 17, (8, 8, 8, 8))
+    with torch.no_grad():
+        for each in stage.parameters():
+            each.add_(0.01)
+    stage.renew("eyes")
+    branch = stage.patches["eyes"]
+    raw, _ = branch(torch.rand(1, 3, 32, 32), torch.rand(1, STEER))
+    assert not raw.any()
+    assert torch.equal(branch.get_parameter("stem.weight"), stage.face.stem.weight)
+    assert stage.patches["nose"].get_parameter("heads.weight").any()
+
+
+def test_a_local_branch_below_zero_still_learns() -> None:
+    """As after a long training: what comes before its fields is below 0 for every picture."""
+    for slope, learns in ((LEAK, True), (0.0, False)):
+        stage = MotionEFGAN(CROP_PX, motion_regions(CROP_PX), 17, (8, 8, 8, 8), slope)
+        branch = stage.patches["mouth"]
+        with torch.no_grad():
+            branch.get_parameter("fine.bias").fill_(-100.0)
+            branch.get_parameter("heads.weight").fill_(0.1)
+        raw, _ = branch(torch.rand(1, 3, 32, 32), torch.rand(1, STEER))
+        raw[:, 2:].sum().backward()
+        gradient = branch.get_parameter("fine.weight").grad
+        assert gradient is not None and bool(gradient.any()) == learns
