@@ -1,7 +1,7 @@
-"""What a movement hides: where lips or lids close over something, their edges meet.
+"""What a movement hides: where lips close over teeth, their edges meet.
 
-A network is not certain where that is and gives a slope: what is to be hidden, teeth or an eye, is
-squeezed into a band and stays to be seen. All that the slope squeezes together is left out here
+A network is not certain where that is and gives a slope: the teeth that are to be hidden are
+squeezed into a band and stay to be seen. All that the slope squeezes together is left out here
 instead: above its middle the pixels come from where those at its upper end do, below it from where
 those at its lower end do, so that lips keep their height. A line in between is darker, as it is
 where lips touch.
@@ -15,18 +15,22 @@ import numpy as np
 from efgan_rt.pictures.original import Picture
 from engines.arrays import FloatArray
 
-ZONES: Final = ((0.22, 0.5), (0.55, 0.95))  # rows of eyes and of mouths, shares of the crop's side
+ZONE: Final = (0.55, 0.95)  # rows of mouths, shares of the crop's side
 GRID: Final = 128  # what is counted in steps of a grid is counted in those of this one
 FINER: Final = 2
 # A slope is where this many rows and more of the source fall into one, besides that one; it counts
 # where that gets twice as much somewhere.
 SLOPE: Final = 0.2
 # From the one to the other a slope turns into a step: rows that are hidden, the levels by which
-# they go up and down, and both as a share of the zone's most.
-HIDDEN: Final = (1.0, 3.0)
-VARIED: Final = (30.0, 70.0)
+# they go up and down, and both as a share of the mouth's most. Lips alone vary less.
+HIDDEN: Final = (1.5, 3.5)
+VARIED: Final = (80.0, 150.0)
 HIDDEN_SHARE: Final = (0.25, 0.5)
 VARIED_SHARE: Final = (0.3, 0.5)
+DRAWN: Final = (
+    0.25,
+    0.5,
+)  # alpha of a mouth that is drawn over it, from which on no step is wanted
 SMOOTH, EVEN = 1.5, 4.0  # columns, of the step's strength and of its place
 LINE: Final = 0.25  # the line's shade
 
@@ -41,14 +45,11 @@ def closed(fields: FloatArray, crop: Picture) -> FloatArray:
     Returns:
         The fields themselves where nothing is, else others on a grid `FINER` times as fine.
     """
-    hiding = [_hides(fields[zone]) for zone in _zones(len(fields))]
-    if not any(hiding):
+    if not _hides(fields[_zone(len(fields))]):
         return fields
     found = finer(fields)
-    light = moved(light_of(crop, len(found)), found[..., :2])
-    for zone, hides in zip(_zones(len(found)), hiding, strict=True):
-        if hides:
-            _close(found[zone], light[zone])
+    zone = _zone(len(found))
+    _close(found[zone], moved(light_of(crop, len(found)), found[..., :2])[zone])
     return found
 
 
@@ -76,8 +77,9 @@ def moved(light: FloatArray, displacement: FloatArray) -> FloatArray:
     return np.asarray(found, np.float32)
 
 
-def _zones(side: int) -> list[slice]:
-    return [slice(round(first * side), round(last * side)) for first, last in ZONES]
+def _zone(side: int) -> slice:
+    first, last = ZONE
+    return slice(round(first * side), round(last * side))
 
 
 def _hides(zone: FloatArray) -> bool:
@@ -88,7 +90,7 @@ def _hides(zone: FloatArray) -> bool:
 
 
 def _close(fields: FloatArray, light: FloatArray) -> None:
-    """Turns a zone's slopes into steps, one in each column.
+    """Turns a mouth's slopes into steps, one in each column.
 
     Args:
         fields: float32 (rows, columns, 10), changed in place.
@@ -110,6 +112,7 @@ def _close(fields: FloatArray, light: FloatArray) -> None:
     strength *= _rising(hidden / unit, HIDDEN) * _rising(varied, VARIED)
     strength *= _rising(hidden / max(float(hidden.max()), 1e-6), HIDDEN_SHARE)
     strength *= _rising(varied / max(float(varied.max()), 1e-6), VARIED_SHARE)
+    strength *= 1 - _rising(fields[..., 5].max(), DRAWN)
     strength = np.minimum(strength, _smooth(strength, SMOOTH * unit))
     middle = np.arange(0.5, last, dtype=np.float32) @ slope / np.maximum(hidden, 1e-6)
     counted = strength * hidden
@@ -130,7 +133,7 @@ def _smooth(columns: FloatArray, sigma: float) -> FloatArray:
     return np.asarray(cv2.GaussianBlur(row, (0, 0), sigma)[0], np.float32)
 
 
-def _rising(values: FloatArray, ends: tuple[float, float]) -> FloatArray:
+def _rising(values: FloatArray | np.float32, ends: tuple[float, float]) -> FloatArray:
     """0 up to the first end, 1 from the second on."""
     first, second = ends
     return np.asarray(np.clip((values - first) / (second - first), 0, 1), np.float32)

@@ -1,4 +1,4 @@
-"""Lips and lids that close over something: it is left out, not squeezed."""
+"""Lips that close over teeth: those are left out, not squeezed."""
 
 import itertools
 
@@ -36,11 +36,10 @@ def made(fields: FloatArray, crop: Picture) -> FloatArray:
     return moved(light_of(crop, len(fields)), fields[..., :2])[:, len(fields) // 2]
 
 
-@pytest.mark.parametrize("middle", [93.5, 44.5], ids=["a mouth", "an eye"])
-def test_what_is_closed_over_is_no_longer_seen(middle: float) -> None:
+def test_what_is_closed_over_is_no_longer_seen() -> None:
     # Teeth of 8 grid rows are squeezed, with 2 of each lip, from 12 rows into 4.
-    crop = face(round(2 * middle + 1) - 8, 16)
-    fields = slope_of(middle, 8, 4)
+    crop = face(180, 16)
+    fields = slope_of(93.5, 8, 4)
     assert made(finer(fields), crop).max() == pytest.approx(TEETH, abs=5)
     after = closed(fields, crop)
     assert len(after) == FINER * GRID
@@ -70,6 +69,17 @@ def test_skin_that_is_squeezed_stays_a_slope() -> None:
     np.testing.assert_allclose(closed(fields, crop), finer(fields), atol=1e-5)
 
 
+def test_below_a_mouth_that_is_drawn_the_slope_stays() -> None:
+    fields = slope_of(93.5, 8, 4)
+    fields[92:96, 30:98, 5] = 1.0
+    np.testing.assert_array_equal(closed(fields, face(180, 16)), finer(fields))
+
+
+def test_eyes_stay_as_they_are() -> None:
+    fields = slope_of(44.5, 8, 4)
+    assert closed(fields, face(82, 16)) is fields
+
+
 def test_mouths_that_open_and_small_movements_stay_as_they_are() -> None:
     for hidden in (-8.0, 0.9, 0.0):
         fields = slope_of(94, hidden, 4)
@@ -88,9 +98,9 @@ def test_other_places_stay_as_they_are() -> None:
 
 def test_a_slope_becomes_a_step_little_by_little() -> None:
     crop = face(180, 16)
-    steps = [closed(slope_of(93.5, hidden, 3), crop) for hidden in np.arange(1.25, 4.0, 0.125)]
-    jumps = [np.abs(b - a)[..., :2].max() for a, b in itertools.pairwise(steps)]
-    assert max(jumps) < 0.6  # of a finer pixel, for 0.25 that are asked for
+    steps = [closed(slope_of(93.5, hidden, 3), crop) for hidden in np.arange(1.75, 5.0, 0.125)]
+    jumps = [np.abs(b - a)[..., :2].mean() for a, b in itertools.pairwise(steps)]
+    assert max(jumps) < 0.12  # of a finer pixel, where 0.06 to 0.13 more are asked for
 
 
 def test_finer_fields_say_the_same() -> None:
