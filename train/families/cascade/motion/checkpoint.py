@@ -46,6 +46,7 @@ def checkpoint_of(
     base: Checkpoint,
     *,
     fold_gain: float = 1.0,
+    slope: float = LEAK,
     training: dict[str, Any] | None = None,
 ) -> Checkpoint:
     """The checkpoint.
@@ -55,6 +56,7 @@ def checkpoint_of(
         pairs: the set's folder, for its mouths and folds.
         base: whose action-unit reader, Interpolator's width and template it gets.
         fold_gain: how much deeper than drawn the folds are.
+        slope: of the local branches' rectifiers; 0 for stages that earlier versions trained.
         training: what is said of how it was trained.
 
     Raises:
@@ -75,7 +77,7 @@ def checkpoint_of(
         mouths=len(pixels),
         eyes=pixels.shape[1] > ROWS,
         motion_widths=ModelConfig().motion_widths,
-        motion_slope=LEAK,
+        motion_slope=slope,
     )
     cascade = empty_networks(config).cascade
     assert isinstance(cascade, MotionCascade)
@@ -168,6 +170,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("out", type=Path, help="a .safetensors file")
     parser.add_argument("--from", dest="base", type=Path, default=SHIPPED, metavar="CHECKPOINT")
     parser.add_argument("--fold-gain", type=float, default=1.0, help="folds deeper than drawn")
+    parser.add_argument(
+        "--slope", type=float, default=LEAK, help="0 for stages that earlier versions trained"
+    )
     parser.add_argument("--training", type=Path, help="a JSON object that the file is to hold")
     options = parser.parse_args(arguments)
     try:
@@ -180,6 +185,7 @@ def main(arguments: list[str] | None = None) -> None:
             options.pairs,
             load_checkpoint(options.base),
             fold_gain=options.fold_gain,
+            slope=options.slope,
             training=training,
         )
         save_safetensors(made, options.out)

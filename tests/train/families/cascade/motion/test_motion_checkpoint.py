@@ -10,7 +10,12 @@ import torch
 from efgan_rt.action_units import AU_NAMES
 from train.families.cascade.motion.cascade import MotionCascade
 from train.families.cascade.motion.checkpoint import SHIPPED, main
-from train.families.cascade.motion.networks import MotionEFGAN, motion_regions
+from train.families.cascade.motion.networks import (
+    LEAK,
+    MotionBranch,
+    MotionEFGAN,
+    motion_regions,
+)
 from train.families.registry import load_checkpoint
 from train.portraits.folds import FOLDS_PX
 from train.portraits.pairs import PROTOTYPES
@@ -57,6 +62,31 @@ def test_it_holds_stages_atlas_folds_and_the_others_reader(trained: Path, tmp_pa
     assert torch.equal(made.weights[reader], shipped.weights[reader])
     weights = torch.load(trained / "whole.pt", weights_only=True)[0]
     assert torch.allclose(cascade.stage(1).face.stem.weight, weights["face.stem.weight"], atol=1e-3)
+
+
+@pytest.mark.parametrize(("options", "slope"), [([], LEAK), (["--slope", "0"], 0.0)])
+def test_local_branches_leak_as_they_were_trained(
+    trained: Path, tmp_path: Path, options: list[str], slope: float
+) -> None:
+    out = tmp_path / "edits.safetensors"
+    main([str(trained / "whole.pt"), str(trained), str(out), *options])
+    made = load_checkpoint(out)
+    cascade = made.build().cascade
+    assert isinstance(cascade, MotionCascade)
+    branch = cascade.stage(1).patches["eyes"]
+    assert isinstance(branch, MotionBranch)
+    assert made.config.motion_slope == branch.slope == slope
+    assert cascade.stage(1).face.slope == 0
+    assert load_checkpoint(SHIPPED).config.motion_slope == 0
+
+
+def test_a_slope_that_is_none_is_refused(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "edits.safetensors"
+    with pytest.raises(SystemExit):
+        main([str(trained / "whole.pt"), str(trained), str(out), "--slope", "1.5"])
+    assert "motion_slope: found 1.5, expected 0 to below 1" in capsys.readouterr().err
 
 
 def pixels_of(trained: Path) -> torch.Tensor:
