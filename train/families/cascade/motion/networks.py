@@ -14,7 +14,7 @@ that place is looked up (`train.portraits.folds`), so that a fold is thin wherev
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import torch
 import torch.nn.functional as F
@@ -69,7 +69,7 @@ class SteeredBlock(nn.Module):
 
 
 def keep_variance(module: nn.Module, gain: float = 2**0.5) -> None:
-    """Initialises convolutions for what lies between ReLUs (He et al., 2015).
+    """Initialises convolutions, or one, for what lies between ReLUs (He et al., 2015).
 
     Nothing normalises here, and with PyTorch's own initialisation a picture's signal fades to a
     twentieth of its variance on the way down, so that the action units drown it.
@@ -238,13 +238,25 @@ class MotionEFGAN(nn.Module):
         self.register_buffer("shown", shown, persistent=False)
 
     @torch.no_grad()
-    def renew(self, name: str) -> None:
-        """Has a local branch begin anew, with what the global one sees and fields of 0."""
-        branch = self.patches[name]
-        branch.load_state_dict(self.face.state_dict())
-        for layer in ("coarse", "heads"):
-            for each in branch.get_submodule(layer).parameters():
-                each.zero_()
+    def renew(self, name: str, image: Tensor, au: Tensor) -> None:
+        """Has the fine fields of a local branch begin anew; its coarse displacement stays.
+
+        Where every rectifier before them gave 0, the branch says what it said.
+
+        Args:
+            name: of the branch.
+            image: (B, 3, H, W), pictures by which it is scaled.
+            au: (B, K), 0 to 5, theirs.
+        """
+        branch = cast(MotionBranch, self.patches[name])
+        box = self.regions[name]
+        nn.init.zeros_(branch.heads.weight)
+        keep_variance(branch.fine)
+        seen: list[Tensor] = []
+        hook = branch.fine.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        branch(image[:, :, box.rows, box.columns], self.steer(au / MAX_INTENSITY))
+        hook.remove()
+        branch.fine.weight /= seen[0].float().square().mean().sqrt().clamp(min=1e-3)
 
     def forward(self, image: Tensor, au: Tensor) -> MotionFields:
         """What becomes of a picture.

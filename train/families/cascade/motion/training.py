@@ -53,6 +53,7 @@ AHEAD: Final = 3  # batches
 CROP_PX: Final = 256
 PICTURES_CHANGE: Final = Augmentation(flip=True, gain=0.08, shift_px=4)
 UNCHANGED_SHARE: Final = 0.1
+FINE: Final = ("fine", "heads")  # what `MotionEFGAN.renew` renews
 
 
 def load_atlas(path: Path) -> MouthAtlas:
@@ -112,7 +113,11 @@ def main() -> None:
     parser.add_argument("--global-only", action="store_true", help="without local branches")
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument(
-        "--renew", choices=MOTION_REGIONS, nargs="+", default=(), help="branches to begin anew"
+        "--renew",
+        choices=MOTION_REGIONS,
+        nargs="+",
+        default=(),
+        help="branches whose fine fields begin anew",
     )
     parser.add_argument("--renewed-rate", type=float, default=6e-4, help="of what is renewed")
     parser.add_argument("--batch", type=int, default=8)
@@ -144,13 +149,17 @@ def train(options: Any) -> None:
         stage.folds.copy_(load_folds(options.pairs))
         stage.uses_regions = not options.global_only
         channels_last(stage)
-        for name in options.renew:
-            stage.renew(name)
+    if options.renew:
+        some = next(batches_ahead(options.pairs, options.batch, 1, options.seed))
+        for stage, name in itertools.product(stages, options.renew):
+            stage.renew(name, some.image, some.truths[0].au)
     average = [copy.deepcopy(stage).requires_grad_(False) for stage in stages]
     rates: dict[float, list[nn.Parameter]] = {}
     for name, each in itertools.chain(*(stage.named_parameters() for stage in stages)):
         if not options.global_only or name.startswith(("face.", "steer.", "reader.")):
-            is_renewed = name.startswith(tuple(f"patches.{region}." for region in options.renew))
+            is_renewed = name.startswith(
+                tuple(f"patches.{region}.{part}." for region in options.renew for part in FINE)
+            )
             rate = options.renewed_rate if is_renewed else options.rate
             rates.setdefault(rate, []).append(each)
     used = [each for group in rates.values() for each in group]

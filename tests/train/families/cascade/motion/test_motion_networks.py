@@ -138,17 +138,27 @@ def test_a_patch_fades_out_at_its_border(stage: MotionEFGAN) -> None:
         assert not outside.any()
 
 
-def test_a_renewed_branch_sees_what_the_global_one_does_and_changes_nothing() -> None:
-    stage = MotionEFGAN(CROP_PX, motion_regions(CROP_PX), 17, (8, 8, 8, 8))
-    with torch.no_grad():
-        for each in stage.parameters():
-            each.add_(0.01)
-    stage.renew("eyes")
+@torch.no_grad()
+def test_a_lost_branch_that_is_renewed_says_the_same_and_learns() -> None:
+    torch.manual_seed(1)
+    stage = MotionEFGAN(CROP_PX, motion_regions(CROP_PX), 17, (8, 8, 8, 8), slope=0.0)
     branch = stage.patches["eyes"]
-    raw, _ = branch(torch.rand(1, 3, 32, 32), torch.rand(1, STEER))
-    assert not raw.any()
-    assert torch.equal(branch.get_parameter("stem.weight"), stage.face.stem.weight)
-    assert stage.patches["nose"].get_parameter("heads.weight").any()
+    branch.get_parameter("fine.bias").fill_(-100.0)  # lost: below 0 for every picture
+    for name in ("heads.weight", "heads.bias", "coarse.weight"):
+        branch.get_parameter(name).normal_(std=0.1)
+    image, au = faces(2), torch.full((2, 17), 2.0)
+    before = stage(image, au)
+    stage.renew("eyes", image, au)
+    for old, new in zip(fields_in(before), fields_in(stage(image, au)), strict=True):
+        assert torch.allclose(old, new, atol=1e-5)
+    box, seen = stage.regions["eyes"], []
+    branch.get_submodule("fine").register_forward_hook(lambda _, __, out: seen.append(out))
+    branch(image[:, :, box.rows, box.columns], stage.steer(au / 5))
+    assert 0.5 < seen[0].std() < 3 and 0.2 < (seen[0] > 0).float().mean() < 0.8
+
+
+def fields_in(fields: MotionFields) -> list[torch.Tensor]:
+    return [fields.displacement, fields.shade, fields.mouth, fields.paint]
 
 
 def test_a_local_branch_below_zero_still_learns() -> None:
