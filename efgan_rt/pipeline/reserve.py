@@ -40,10 +40,10 @@ class Reserve:
             if self._first is None:
                 self._first = me
             while not self._all and self._first != me:
-                self._changed.wait(LOOK_S)
                 since = self._busy_since
                 if since is not None and monotonic() - since > LOOK_S:
                     return
+                self._changed.wait(LOOK_S)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:

@@ -73,6 +73,11 @@ def test_a_picture_that_takes_very_long_has_company(monkeypatch: pytest.MonkeyPa
     _, has_turn = waiting(reserve)
     with reserve.at_work():
         assert has_turn.wait(WAIT_S)
+        monkeypatch.setattr(module, "LOOK_S", 1.0)
+        time.sleep(1.05)
+        started = time.monotonic()
+        thread(reserve.wait).join(WAIT_S)
+        assert time.monotonic() - started < 0.5  # nobody waits for it picture by picture
 
 
 def test_waiting_for_a_picture_is_no_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -57,11 +58,18 @@ FINE: Final = ("fine", "heads")  # what `MotionEFGAN.renew` renews
 
 
 def load_atlas(path: Path) -> MouthAtlas:
-    """The mouths of `train.portraits.mouths.atlas`, from an `.npz`."""
-    with np.load(path) as arrays:
-        pixels = torch.from_numpy(arrays["pixels"]).permute(0, 3, 1, 2).float() / 255
-        skin, gap = (torch.from_numpy(arrays[name]) for name in ("skin", "gap"))
-        return MouthAtlas(pixels, skin, gap, eyes=pixels.shape[2] > ROWS)
+    """The mouths of `train.portraits.mouths.atlas`, from an `.npz`.
+
+    Raises:
+        EfganError: there are none.
+    """
+    try:
+        with np.load(path) as arrays:
+            pixels = torch.from_numpy(arrays["pixels"]).permute(0, 3, 1, 2).float() / 255
+            skin, gap = (torch.from_numpy(arrays[name]) for name in ("skin", "gap"))
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise EfganError(f"{path}: no atlas of mouths: {error}") from error
+    return MouthAtlas(pixels, skin, gap, eyes=pixels.shape[2] > ROWS)
 
 
 def load_folds(pairs: Path) -> Tensor:
@@ -129,7 +137,12 @@ def main() -> None:
     options = parser.parse_args()
     if (options.pictures is None) != (options.labels is None):
         parser.error("--pictures and --labels go together")
-    train(options)
+    if options.pictures_batch < 1:
+        parser.error(f"--pictures-batch: found {options.pictures_batch}, expected 1 or more")
+    try:
+        train(options)
+    except EfganError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
 
 
 def train(options: Any) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from efgan_rt.action_units import AU_NAMES
+from efgan_rt.errors import EfganError
 from train.data.faces import FaceSet
 from train.data.labels import LabelTable
 from train.families.cascade.motion import training
@@ -131,11 +132,29 @@ def test_a_stage_learns_to_move_a_picture_into_another(faces: FaceSet, count: in
     assert seen[-1] < 0.7 * seen[0]
 
 
-def test_pictures_need_their_labels(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--pictures", "faces"], "--pictures and --labels go together"),
+        (["--pictures-batch", "0"], "--pictures-batch: found 0, expected 1 or more"),
+        ([], "missing.npz: no atlas of mouths: [Errno 2] No such file or directory"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_said_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    said: str,
 ) -> None:
-    asked = ["training", "pairs", "atlas", "out", "--kind", "stage", "--seconds", "1"]
-    monkeypatch.setattr("sys.argv", [*asked, "--pictures", str(tmp_path)])
+    asked = ["training", "pairs", "missing.npz", "out", "--kind", "stage", "--seconds", "1"]
+    monkeypatch.setattr("sys.argv", [*asked, *options])
     with pytest.raises(SystemExit):
         training.main()
-    assert "--pictures and --labels go together" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert said in printed and "Traceback" not in printed
+
+
+def test_an_atlas_that_is_torn_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mouths.npz").write_bytes(b"PK\x03\x04torn")
+    with pytest.raises(EfganError, match=r"mouths\.npz: no atlas of mouths"):
+        training.load_atlas(tmp_path / "mouths.npz")
