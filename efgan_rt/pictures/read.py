@@ -348,10 +348,13 @@ def _opencv_pixels(
 def _turbo_pixels(data: bytes, header: Header) -> Pixels | None:
     """The pixels of a sound JPEG in colour; None of one that is not whole to the last bit."""
     try:
-        decoded = simplejpeg.decode_jpeg(data)
+        # Held against the header that the limit was asked of, before it takes memory by its own.
+        if simplejpeg.decode_jpeg_header(data)[:2] != (header.height, header.width):
+            return None
+        decoded: Picture = simplejpeg.decode_jpeg(data)
     except ValueError:
         return None
-    return decoded if decoded.shape[:2] == (header.height, header.width) else None
+    return decoded
 
 
 def _imdecode(data: bytes, how: int) -> Pixels | None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 
 from efgan_rt.errors import EfganError
+from efgan_rt.pictures import read
 from efgan_rt.pictures.crop import to_crop
 from efgan_rt.pictures.original import Picture
 from efgan_rt.pictures.read import read_picture
@@ -162,6 +163,15 @@ def test_every_kind_of_jpeg_gives_the_pixels_that_opencv_gives(
     assert decoded is not None
     expected = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     assert np.array_equal(read_picture(tmp_path / "a.jpg"), expected)
+
+
+def test_a_jpeg_of_another_size_than_was_asked_of_takes_no_memory(make_picture: Make) -> None:
+    def encoded(rows: int) -> bytes:
+        return cv2.imencode(".jpg", make_picture(rows, 40))[1].tobytes()
+
+    header = read.checked_header(encoded(30), Path("a.jpg"), max_pixels=10_000)
+    assert read._turbo_pixels(encoded(30), header) is not None
+    assert read._turbo_pixels(encoded(5000), header) is None
 
 
 def test_bytes_behind_the_end_of_a_jpeg_do_no_harm(tmp_path: Path, make_picture: Make) -> None:
